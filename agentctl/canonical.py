@@ -1,0 +1,43 @@
+"""JSON values, and the one way in which they are written when their bytes matter.
+
+Canonical JSON here: keys sorted, no spaces, no NaN and no infinity, UTF-8 as it is; a value that
+holds a lone surrogate (which UTF-8 cannot carry) is written in ASCII escapes instead. Equal values
+give equal bytes on every machine, so hashes of them can be compared.
+"""
+
+import hashlib
+import json
+from typing import Any, TypeAlias
+
+JsonObject: TypeAlias = dict[str, Any]
+
+
+def canonical_json(value: object) -> str:
+    """Write ``value`` canonically. Raises ValueError for NaN and infinities, TypeError for what is not JSON."""
+    text = _dump(value, ascii_only=False)
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError:
+        return _dump(value, ascii_only=True)
+    return text
+
+
+def exact_json(value: object) -> str:
+    """Write ``value`` compactly with its keys in the order they have, as model messages must keep them."""
+    return json.dumps(value, separators=(",", ":"), allow_nan=False)
+
+
+def sha256_hex(data: str | bytes) -> str:
+    """Return the SHA-256 of ``data`` (text as UTF-8) as 64 lower-case hexadecimal digits."""
+    return hashlib.sha256(data.encode("utf-8") if isinstance(data, str) else data).hexdigest()
+
+
+def hash_of(value: object) -> str:
+    """Name a JSON value by its content: ``sha256:`` and the hash of its canonical form."""
+    return "sha256:" + sha256_hex(canonical_json(value))
+
+
+def _dump(value: object, *, ascii_only: bool) -> str:
+    return json.dumps(
+        value, sort_keys=True, separators=(",", ":"), ensure_ascii=ascii_only, allow_nan=False
+    )

@@ -1,0 +1,140 @@
+"""The program: finds the command, and is the one door through which failures leave.
+
+A command's module is imported when the command is called, not before: ``agentctl --help`` and
+``ls`` load neither a model nor a sandbox. ``COMMANDS`` is the whole list, with the line that
+``--help`` shows; a test holds it equal to what the commands say of themselves.
+"""
+
+import os
+import platform
+import sys
+import traceback
+from importlib import import_module
+from typing import Annotated, Any, NamedTuple
+
+import typer
+from typer.core import TyperCommand, TyperGroup
+
+from agentctl import __version__
+from agentctl.errors import AgentctlError
+
+
+class Entry(NamedTuple):
+    """A command: the section of ``--help`` it stands in, and what it does in a line."""
+
+    section: str
+    help: str
+
+
+COMMANDS = {
+    "run": Entry("Run", "Start a session and drive it until it rests."),
+    "demo": Entry("Run", "Run a scripted session over the examples; needs no key and no Docker."),
+    "ls": Entry("Look", "List the sessions."),
+    "show": Entry("Look", "Show one session at a glance."),
+    "events": Entry("Look", "Print the events of a session."),
+    "replay": Entry("Look", "Play the record of a session. Never runs anything."),
+    "outputs": Entry("Look", "List or fetch the files that a session made."),
+    "validate": Entry("Define", "Check agent and environment files."),
+    "schema": Entry("Define", "Print the JSON Schema of a definition file."),
+    "doctor": Entry("Check", "Say what this machine has and what is missing."),
+}
+
+
+class Commands(TyperGroup):
+    """The commands, each imported when it is asked for."""
+
+    def list_commands(self, ctx: Any) -> list[str]:  # noqa: ARG002
+        """Return the names in the order of ``--help``."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:  # noqa: ARG002
+        """Import a command. Returns None for a name that is none."""
+        if cmd_name not in COMMANDS:
+            return None
+        module = import_module(f"agentctl.cli.{cmd_name}")
+        command: TyperCommand = typer.main.get_command(module.app)  # type: ignore[assignment]
+        command.name = cmd_name
+        return command
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:  # noqa: ARG002
+        """Write the commands in sections, without importing them."""
+        for section in dict.fromkeys(entry.section for entry in COMMANDS.values()):
+            with formatter.section(section):
+                formatter.write_dl(
+                    [(name, entry.help) for name, entry in COMMANDS.items() if entry.section == section]
+                )
+
+
+app = typer.Typer(
+    cls=Commands,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    no_args_is_help=True,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"agentctl {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def agentctl(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
+    ] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of a failure.")] = False,
+) -> None:
+    """Claude Managed Agents on your own machine, with a record that you can trust.
+
+    SESSION is an id, the beginning of one, @ (the newest) or @~N (the Nth before it).
+    """
+    if debug:
+        os.environ["AGENTCTL_DEBUG"] = "1"
+
+
+def main() -> None:
+    """Run the program and end the process with its exit code."""
+    for stream in (sys.stdout, sys.stderr):
+        if stream is not None:
+            stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+    try:
+        app()
+    except AgentctlError as error:
+        code = _explain(error)
+    except KeyboardInterrupt:
+        code = 130
+    except BrokenPipeError:
+        code = 0  # whoever reads has read enough
+    except Exception as error:  # noqa: BLE001 - the one door: whatever comes here is a bug
+        code = _report_bug(error)
+    _leave(code)
+
+
+def _explain(error: AgentctlError) -> int:
+    from agentctl.cli.complain import complain
+
+    if os.environ.get("AGENTCTL_DEBUG"):
+        traceback.print_exception(error)
+    complain(error)
+    return error.exit_code
+
+
+def _report_bug(error: Exception) -> int:
+    from agentctl.cli.complain import report_bug
+
+    if os.environ.get("AGENTCTL_DEBUG"):
+        traceback.print_exception(error)
+    report_bug(error, f"agentctl {__version__}, Python {platform.python_version()}, {platform.platform()}")
+    return 70
+
+
+def _leave(code: int) -> None:
+    try:
+        sys.stdout.flush()
+    except (BrokenPipeError, ValueError, AttributeError):
+        # The interpreter would try once more at its end, and complain.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    sys.exit(code)

@@ -1,0 +1,25 @@
+"""Options that several commands share."""
+
+from enum import StrEnum
+from typing import Annotated, TypeAlias
+
+import typer
+
+
+class Output(StrEnum):
+    """How a command writes its result."""
+
+    TEXT = "text"
+    JSON = "json"
+    JSONL = "jsonl"
+
+
+SessionArgument: TypeAlias = Annotated[
+    str, typer.Argument(metavar="SESSION", help="An id, the beginning of one, @ (the newest) or @~N.")
+]
+
+OutputOption: TypeAlias = Annotated[
+    Output, typer.Option("--output", "-o", help="text, json (one object), or jsonl (a line for each event).")
+]
+
+QuietOption: TypeAlias = Annotated[bool, typer.Option("--quiet", "-q", help="No progress on standard error.")]

@@ -1,0 +1,132 @@
+"""Failures that agentctl expects, by whose fault they are.
+
+::
+
+    AgentctlError
+    ├── UsageError            2   the command line, or something it names
+    │   ├── DefinitionError   2   a file that does not say what it must, with its place
+    │   └── NotFoundError     2   a session, an event or a file that is not there
+    ├── ModelError            6   the model's API, or a script that was left
+    │   └── CredentialsError  6   no key, or one that was refused
+    ├── SandboxError          7   the sandbox or its daemon
+    ├── StoreError            8   the store cannot be read or written
+    └── BusyError             9   the session is being run by somebody else
+
+Each carries one line for a person (``message``), what to do about it (``hint``), a stable word
+for scripts (``type``) and the exit code of the process. Anything else that is raised is a bug.
+"""
+
+from typing import ClassVar
+
+
+class AgentctlError(Exception):
+    """A failure that is explained to a person in one line."""
+
+    type: ClassVar[str] = "error"
+    exit_code: ClassVar[int] = 70
+
+    def __init__(self, message: str, *, hint: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+
+class UsageError(AgentctlError):
+    """The command line asks for something that makes no sense."""
+
+    type = "usage_error"
+    exit_code = 2
+
+
+class DefinitionError(UsageError):
+    """A definition file is not valid.
+
+    ``path`` is the file as the person named it; ``line`` and ``column`` count from 1 and are
+    None where the problem has no place in the file.
+    """
+
+    type = "definition_error"
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        path: str,
+        line: int | None = None,
+        column: int | None = None,
+        hint: str | None = None,
+    ) -> None:
+        super().__init__(message, hint=hint)
+        self.path, self.line, self.column = path, line, column
+
+    def __str__(self) -> str:
+        place = ":".join(str(part) for part in (self.path, self.line, self.column) if part is not None)
+        return f"{place}: {self.message}"
+
+
+class NotFoundError(UsageError):
+    """A session, an event or a file that was named is not there."""
+
+    type = "not_found_error"
+
+
+class ModelError(AgentctlError):
+    """The model's API failed or refused the request.
+
+    ``kind`` is the API's error type (``overloaded_error``, ``invalid_request_error``, ...);
+    connections that fail are ``connection_error``, streams that end early ``stream_cut_error``,
+    and a script that does not fit the run is ``script_error``. ``retryable`` says whether the
+    same request may succeed later; ``retry_after_seconds`` is what the server asked for, not
+    capped. ``request_id`` is the server's name for the request.
+    """
+
+    type = "model_error"
+    exit_code = 6
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        kind: str,
+        retryable: bool = False,
+        retry_after_seconds: float | None = None,
+        status_code: int | None = None,
+        request_id: str | None = None,
+        hint: str | None = None,
+    ) -> None:
+        super().__init__(message, hint=hint)
+        self.kind = kind
+        self.retryable = retryable
+        self.retry_after_seconds = retry_after_seconds
+        self.status_code = status_code
+        self.request_id = request_id
+
+
+class CredentialsError(ModelError):
+    """There is no key for the model's API, or it was refused."""
+
+    type = "credentials_error"
+
+    def __init__(self, message: str, *, hint: str | None = None, request_id: str | None = None) -> None:
+        super().__init__(message, kind="authentication_error", hint=hint, request_id=request_id)
+
+
+class SandboxError(AgentctlError):
+    """The sandbox, its image or its daemon failed; a command that fails inside it is not this."""
+
+    type = "sandbox_error"
+    exit_code = 7
+
+
+class StoreError(AgentctlError):
+    """The store cannot be read or written."""
+
+    type = "store_error"
+    exit_code = 8
+
+
+class BusyError(AgentctlError):
+    """The session is being run by somebody else."""
+
+    type = "busy_error"
+    exit_code = 9

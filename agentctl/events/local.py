@@ -1,0 +1,121 @@
+"""Our own events, for what the API has none; never sent over the API."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from agentctl.canonical import JsonObject
+from agentctl.events.base import Event
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LocalSessionCreated(Event):
+    """The first event of every session: everything that the session depends on, frozen.
+
+    ``agent`` and ``environment`` are the definitions as they were (``*_hash`` their names by
+    content); ``request`` is what every request to the model begins with (model, system prompt,
+    tools, …), kept so that a later version of agentctl sends the very same; ``sandbox`` says what
+    was chosen and from which image; ``uploads`` what was copied in.
+    """
+
+    type: ClassVar[str] = "local.session_created"
+
+    session_id: str
+    agentctl_version: str
+    agent: JsonObject
+    agent_hash: str
+    environment: JsonObject
+    environment_hash: str
+    model: str
+    request: JsonObject
+    sandbox: JsonObject
+    uploads: list[JsonObject]
+    limits: JsonObject
+    title: str | None = None
+    metadata: JsonObject | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LocalInputProcessed(Event):
+    """These queued events of a person have been taken up."""
+
+    type: ClassVar[str] = "local.input_processed"
+
+    event_ids: list[str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LocalSandboxStarted(Event):
+    """A sandbox runs; ``facts`` say which, from what image, and how long it took to start."""
+
+    type: ClassVar[str] = "local.sandbox_started"
+
+    facts: JsonObject
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LocalModelResponse(Event):
+    """A whole message of the model, verbatim, before the public events that are made from it.
+
+    ``raw`` is the message's JSON text, every block and key in the order received. ``tool_uses``
+    names, for each ``tool_use`` block in order, its id in the message and the id of its event.
+    """
+
+    type: ClassVar[str] = "local.model_response"
+
+    model_request_start_id: str
+    model: str
+    raw: str
+    tool_uses: list[JsonObject]
+    request_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LocalToolStarted(Event):
+    """These calls are about to be sent to the sandbox: written before the deed."""
+
+    type: ClassVar[str] = "local.tool_started"
+
+    tool_use_ids: list[str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LocalToolFacts(Event):
+    """What is known about a call beside its result: duration, exit code, size, whether it was cut."""
+
+    type: ClassVar[str] = "local.tool_facts"
+
+    tool_use_id: str
+    facts: JsonObject
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LocalOutputs(Event):
+    """The files under the outputs folder as they were when the session came to rest.
+
+    Each is ``{"path", "size", "mode", "sha256"}``, or ``{"path", "size", "skipped"}`` with the
+    reason where it was not kept.
+    """
+
+    type: ClassVar[str] = "local.outputs"
+
+    files: list[JsonObject]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LocalLimitReached(Event):
+    """A limit of the session ends the turn: ``limit`` is its name, with the numbers that met."""
+
+    type: ClassVar[str] = "local.limit_reached"
+
+    limit: str
+    allowed: float
+    used: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LocalInterrupted(Event):
+    """The process that ran the session was told to stop; ``signal`` is its name."""
+
+    type: ClassVar[str] = "local.interrupted"
+
+    signal: str

@@ -1,0 +1,54 @@
+"""Events of the session itself."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from agentctl.canonical import JsonObject
+from agentctl.events.base import Event
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionStatusRunning(Event):
+    """The session has begun to work."""
+
+    type: ClassVar[str] = "session.status_running"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionStatusIdle(Event):
+    """The session rests.
+
+    ``stop_reason`` is ``{"type": …}`` with ``end_turn``, ``requires_action`` (and ``event_ids``),
+    ``retries_exhausted``, ``budget_reached`` or ``refusal``.
+    """
+
+    type: ClassVar[str] = "session.status_idle"
+
+    stop_reason: JsonObject
+    stop_details: JsonObject | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionStatusTerminated(Event):
+    """The session has ended and cannot go on."""
+
+    type: ClassVar[str] = "session.status_terminated"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionError(Event):
+    """Something failed: ``error`` is ``{"type", "message", "retry_status": {"type"}}``."""
+
+    type: ClassVar[str] = "session.error"
+
+    error: JsonObject
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionUsage(Event):
+    """What the session has used so far: tokens, active seconds, list cost in US cents."""
+
+    type: ClassVar[str] = "session.usage"
+
+    usage: JsonObject
+    budget: JsonObject | None = None

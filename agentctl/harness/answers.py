@@ -1,0 +1,148 @@
+"""An answer of the model, as events: what it said, what it wants, and whether it can be taken at all."""
+
+import json
+from collections.abc import Iterator
+from typing import TypeAlias
+
+from agentctl.canonical import JsonObject
+from agentctl.events.agent import (
+    AgentCustomToolUse,
+    AgentMessage,
+    AgentThinking,
+    AgentToolResult,
+    AgentToolUse,
+)
+from agentctl.events.base import Event
+from agentctl.events.content import text_block
+from agentctl.events.local import LocalModelResponse
+from agentctl.events.make import Maker
+from agentctl.events.session import SessionError
+from agentctl.events.span import SpanModelRequestEnd
+from agentctl.model.base import ModelResponse
+from agentctl.session.state import SessionState
+from agentctl.tools.toolset import Toolset, Verdict
+
+Call: TypeAlias = tuple[JsonObject, Event, Verdict]
+
+_MOST_PAUSES = 10
+_MOST_CUTS = 3
+
+_CUT = (
+    "The call was not run: your answer reached its limit of length before it was whole. "
+    "Make smaller calls, for example by writing a long file in parts."
+)
+_NOT_RUN = "The call was not run: the answer ended with {reason}, not with tool_use."
+
+
+def answer_events(
+    response: ModelResponse, request_id: str, state: SessionState, toolset: Toolset, make: Maker
+) -> list[Event]:
+    """Turn a whole answer into the events that record it, in the order of the API.
+
+    A call that cannot be run has its error result among them. An answer that cannot be gone on
+    from ends with a ``session.error``.
+    """
+    message = response.message
+    reason = message.get("stop_reason")
+    calls = [] if reason == "refusal" else [_call(block, toolset, make) for block in _tool_uses(message)]
+    events: list[Event] = [_verbatim(response, request_id, calls, make)]
+    events += _public(message, calls, make) if reason != "refusal" else ()
+    events.append(_end(message, request_id, make))
+    events += _refusals(calls, reason, make)
+    trouble = _trouble(reason, state, has_calls=bool(calls))
+    if trouble:
+        events.append(make(SessionError, error=_error(trouble)))
+    return events
+
+
+def _tool_uses(message: JsonObject) -> Iterator[JsonObject]:
+    return (block for block in message.get("content", ()) if block.get("type") == "tool_use")
+
+
+def _call(block: JsonObject, toolset: Toolset, make: Maker) -> Call:
+    arguments = block.get("input")
+    arguments = arguments if isinstance(arguments, dict) else {"INVALID_JSON": json.dumps(arguments)}
+    verdict = toolset.judge(str(block.get("name")), arguments)
+    if verdict.custom:
+        return block, make(AgentCustomToolUse, name=block["name"], input=arguments), verdict
+    event = make(
+        AgentToolUse,
+        name=str(block.get("name")),
+        input=arguments,
+        evaluated_permission=verdict.permission,
+        evaluation=verdict.evaluation,
+    )
+    return block, event, verdict
+
+
+def _verbatim(response: ModelResponse, request_id: str, calls: list[Call], make: Maker) -> Event:
+    return make(
+        LocalModelResponse,
+        model_request_start_id=request_id,
+        model=str(response.message.get("model", "")),
+        raw=response.raw,
+        tool_uses=[{"id": block.get("id"), "event_id": event.id} for block, event, _ in calls],
+        request_id=response.request_id,
+    )
+
+
+def _public(message: JsonObject, calls: list[Call], make: Maker) -> Iterator[Event]:
+    """Yield thinking marks, texts and calls in the order of the blocks; texts in a row are one message."""
+    waiting = {id(block): event for block, event, _ in calls}
+    texts: list[JsonObject] = []
+    for block in message.get("content", ()):
+        if block.get("type") == "text":
+            texts += [text_block(block["text"])] if str(block.get("text") or "").strip() else []
+            continue
+        if texts:
+            yield make(AgentMessage, content=texts)
+            texts = []
+        if block.get("type") in ("thinking", "redacted_thinking"):
+            yield make(AgentThinking)
+        elif id(block) in waiting:
+            yield waiting[id(block)]
+    if texts:
+        yield make(AgentMessage, content=texts)
+
+
+def _end(message: JsonObject, request_id: str, make: Maker) -> Event:
+    usage = message.get("usage") or {}
+    names = ("input_tokens", "output_tokens", "cache_creation_input_tokens", "cache_read_input_tokens")
+    counts: JsonObject = {name: int(usage.get(name) or 0) for name in names}
+    if usage.get("speed"):
+        counts["speed"] = usage["speed"]
+    return make(SpanModelRequestEnd, model_request_start_id=request_id, model_usage=counts, is_error=False)
+
+
+def _refusals(calls: list[Call], reason: object, make: Maker) -> Iterator[Event]:
+    for _, event, verdict in calls:
+        text = verdict.refusal
+        if reason != "tool_use":
+            text = _CUT if reason == "max_tokens" else _NOT_RUN.format(reason=reason)
+        if text:
+            yield make(AgentToolResult, tool_use_id=event.id, content=[text_block(text)], is_error=True)
+
+
+def _trouble(reason: object, state: SessionState, *, has_calls: bool) -> str | None:
+    match reason:
+        case "end_turn" | "stop_sequence" | "tool_use" | "refusal":
+            return None
+        case "pause_turn":
+            return f"the model paused {_MOST_PAUSES} times in a row" if state.pauses + 1 >= _MOST_PAUSES else None
+        case "max_tokens":
+            if has_calls and state.cut + 1 < _MOST_CUTS:
+                return None
+            return "the model's answer reached its limit of length (max_tokens) before it was whole"
+        case "model_context_window_exceeded":
+            return "the conversation has filled the model's context window"
+        case _:
+            return f"the model stopped for a reason that this version does not know: {reason}"
+
+
+def _error(message: str) -> JsonObject:
+    return {
+        "type": "model_request_failed_error",
+        "message": message,
+        "retry_status": {"type": "exhausted"},
+        "local": {"type": "model_error", "exit_code": 6},
+    }

@@ -1,0 +1,194 @@
+"""Doing a step: the small part of the harness that touches the model, the sandbox and the clock."""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+
+from agentctl.canonical import JsonObject
+from agentctl.errors import AgentctlError, ModelError, SandboxError, UsageError
+from agentctl.events.agent import AgentToolResult
+from agentctl.events.base import Event
+from agentctl.events.content import text_block
+from agentctl.events.local import (
+    LocalInputProcessed,
+    LocalLimitReached,
+    LocalOutputs,
+    LocalSandboxStarted,
+    LocalToolFacts,
+    LocalToolStarted,
+)
+from agentctl.events.make import Maker
+from agentctl.events.session import SessionError, SessionStatusIdle, SessionUsage
+from agentctl.events.span import SpanModelRequestEnd, SpanModelRequestStart
+from agentctl.harness.answers import answer_events
+from agentctl.harness.hands import Hands
+from agentctl.harness.steps import (
+    AnswerCalls,
+    AskModel,
+    ComeToRest,
+    Resting,
+    RunTools,
+    Step,
+    StopAtLimit,
+    TakeInput,
+)
+from agentctl.ids import timestamp
+from agentctl.model.base import Model
+from agentctl.model.request import RequestHeader, build_request
+from agentctl.sandbox.base import OutputFile, ToolCall, ToolOutcome
+from agentctl.session.log import Session
+from agentctl.session.state import OpenCall
+from agentctl.tools.toolset import Toolset
+
+Events = Sequence[Event]
+
+MOST_OUTPUT_BYTES = 1 << 30
+"""Output files are kept up to this many bytes in all."""
+
+_NO_TOKENS = {
+    "input_tokens": 0,
+    "output_tokens": 0,
+    "cache_creation_input_tokens": 0,
+    "cache_read_input_tokens": 0,
+}
+
+
+class Performer:
+    """Does the steps of one session.
+
+    ``keep`` stores bytes and returns their SHA-256 and their number.
+    """
+
+    def __init__(
+        self,
+        model: Model,
+        header: RequestHeader,
+        toolset: Toolset,
+        hands: Hands,
+        make: Maker,
+        keep: Callable[[Iterable[bytes]], tuple[str, int]],
+    ) -> None:
+        self._model = model
+        self._header = header
+        self._toolset = toolset
+        self._hands = hands
+        self._make = make
+        self._keep = keep
+
+    def __call__(self, step: Step, session: Session) -> Iterator[Events]:
+        """Do ``step``, yielding the events of it in groups that are stored together."""
+        match step:
+            case TakeInput():
+                yield [self._make(LocalInputProcessed, event_ids=list(step.event_ids))]
+            case AskModel():
+                yield from self._ask_model(session)
+            case RunTools():
+                yield from self._run_tools(step.calls, session)
+            case AnswerCalls():
+                yield [self._error_result(call, text) for call, text in step.answers]
+            case StopAtLimit():
+                yield [self._make(LocalLimitReached, limit=step.limit, allowed=step.allowed, used=step.used)]
+            case ComeToRest():
+                yield self._rest(step, session)
+            case Resting():
+                pass
+
+    def _ask_model(self, session: Session) -> Iterator[Events]:
+        start = self._make(SpanModelRequestStart)
+        request = build_request(self._header, session.transcript.messages())
+        yield [start]
+        self._hands.begin(session.id)
+        try:
+            response = self._model.respond(request, session.show)
+        except ModelError as error:
+            yield [
+                self._make(
+                    SpanModelRequestEnd, model_request_start_id=start.id, model_usage=_NO_TOKENS, is_error=True
+                ),
+                self._make(SessionError, error=model_error(error)),
+            ]
+        else:
+            yield answer_events(response, start.id, session.state, self._toolset, self._make)
+
+    def _run_tools(self, calls: Sequence[OpenCall], session: Session) -> Iterator[Events]:
+        open_calls = {call.id: call for call in calls}
+        try:
+            yield [*self._sandbox_started(session), self._make(LocalToolStarted, tool_use_ids=list(open_calls))]
+            for call_id, outcome in self._hands.sandbox.call(
+                [ToolCall(call.id, call.name, call.input) for call in calls]
+            ):
+                del open_calls[call_id]
+                yield self._result(call_id, outcome)
+            self._hands.sandbox.acknowledge([call.id for call in calls])
+        except (SandboxError, UsageError) as error:
+            text = f"The sandbox failed: {error.message}. Whether the call took effect is not known."
+            yield [
+                *(self._error_result(call, text) for call in open_calls.values()),
+                self._make(SessionError, error=sandbox_error(error)),
+            ]
+
+    def _sandbox_started(self, session: Session) -> Events:
+        started = self._hands.ready(session.id)
+        return [] if started is None else [self._make(LocalSandboxStarted, facts=started.facts)]
+
+    def _result(self, call_id: str, outcome: ToolOutcome) -> Events:
+        result = self._make(
+            AgentToolResult, tool_use_id=call_id, content=list(outcome.content), is_error=outcome.is_error
+        )
+        return [result, self._make(LocalToolFacts, tool_use_id=call_id, facts=outcome.facts)]
+
+    def _error_result(self, call: OpenCall, text: str) -> Event:
+        return self._make(AgentToolResult, tool_use_id=call.id, content=[text_block(text)], is_error=True)
+
+    def _rest(self, step: ComeToRest, session: Session) -> Events:
+        outputs = self._outputs() if self._hands.in_use else []
+        usage = session.usage.until(timestamp(self._make.clock.now()))
+        return [
+            *outputs,
+            self._make(SessionUsage, usage=usage.snapshot(), extra={"local": usage.local()}),
+            self._make(SessionStatusIdle, stop_reason=step.stop_reason, stop_details=step.stop_details),
+        ]
+
+    def _outputs(self) -> Events:
+        try:
+            files, left = [], MOST_OUTPUT_BYTES
+            for file in self._hands.sandbox.outputs():
+                files.append(self._kept(file, left))
+                left -= file.size
+        except SandboxError:
+            return []  # the sandbox is gone, which the failure that ended the turn has said
+        return [self._make(LocalOutputs, files=files)] if files else []
+
+    def _kept(self, file: OutputFile, left: int) -> JsonObject:
+        body: JsonObject = {"path": file.path, "size": file.size, "mode": file.mode}
+        if file.size > left:
+            return body | {"skipped": f"more than {MOST_OUTPUT_BYTES} bytes of outputs"}
+        digest, size = self._keep(self._hands.sandbox.read_output(file.path))
+        return body | {"sha256": digest, "size": size}
+
+
+def model_error(error: ModelError) -> JsonObject:
+    """Write a failure of the model as the ``error`` of a ``session.error``."""
+    kinds = {
+        "overloaded_error": "model_overloaded_error",
+        "rate_limit_error": "model_rate_limited_error",
+        "billing_error": "billing_error",
+    }
+    return _error(kinds.get(error.kind, "model_request_failed_error"), error) | {
+        "local": {
+            "type": error.type,
+            "kind": error.kind,
+            "exit_code": error.exit_code,
+            "hint": error.hint,
+            "request_id": error.request_id,
+        }
+    }
+
+
+def sandbox_error(error: AgentctlError) -> JsonObject:
+    """Write a failure of the sandbox as the ``error`` of a ``session.error``; the API has no type for it."""
+    return _error("unknown_error", error) | {
+        "local": {"type": error.type, "exit_code": error.exit_code, "hint": error.hint}
+    }
+
+
+def _error(kind: str, error: AgentctlError) -> JsonObject:
+    return {"type": kind, "message": error.message, "retry_status": {"type": "exhausted"}}

@@ -1,0 +1,123 @@
+"""What to do next: a pure function of a session's state and the time."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TypeAlias
+
+from agentctl.canonical import JsonObject
+from agentctl.ids import moment
+from agentctl.session.state import OpenCall, SessionState
+
+
+@dataclass(frozen=True, slots=True)
+class TakeInput:
+    """Take up what people have sent."""
+
+    event_ids: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class AskModel:
+    """Send the conversation to the model."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunTools:
+    """Run these calls in the sandbox."""
+
+    calls: tuple[OpenCall, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerCalls:
+    """Give these calls an error result without running them."""
+
+    answers: tuple[tuple[OpenCall, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class StopAtLimit:
+    """A limit of the session was met."""
+
+    limit: str
+    allowed: float
+    used: float
+
+
+@dataclass(frozen=True, slots=True)
+class ComeToRest:
+    """Write down that the session rests, and why."""
+
+    stop_reason: JsonObject
+    stop_details: JsonObject | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Resting:
+    """There is nothing to do."""
+
+
+Step: TypeAlias = TakeInput | AskModel | RunTools | AnswerCalls | StopAtLimit | ComeToRest | Resting
+
+LOST = (
+    "The process that ran this call ended before it had the result, so whether the call took effect is not known. "
+    "Check before you repeat it."
+)
+
+
+def has_work(state: SessionState) -> bool:
+    """Say whether a session at rest could go on without anybody saying anything."""
+    if state.status == "terminated":
+        return False
+    if any(not call.waits for call in state.calls):
+        return True
+    return not state.calls and (bool(state.queued) or state.owes_turn)
+
+
+def next_step(state: SessionState, now: datetime) -> Step:
+    """Choose the next step of a session. Touches nothing."""
+    if state.status != "running":
+        return Resting()
+    if state.failure is not None:
+        return ComeToRest({"type": "retries_exhausted"})
+    if state.limit is not None:
+        return ComeToRest({"type": "budget_reached"})
+    if state.calls:
+        return _step_for_calls(state.calls)
+    if state.queued:
+        return TakeInput(state.queued)
+    if state.owes_turn:
+        return _limit_met(state, now) or AskModel()
+    if state.answer_stop_reason == "refusal":
+        return ComeToRest({"type": "refusal"}, state.answer_stop_details)
+    return ComeToRest({"type": "end_turn"})
+
+
+def _step_for_calls(calls: tuple[OpenCall, ...]) -> Step:
+    unanswered = tuple(
+        (call, _refusal(call) if call.denied else LOST) for call in calls if call.denied or call.started
+    )
+    if unanswered:
+        return AnswerCalls(unanswered)
+    runnable = tuple(call for call in calls if not call.waits)
+    if runnable:
+        return RunTools(runnable)
+    return ComeToRest({"type": "requires_action", "event_ids": [call.id for call in calls]})
+
+
+def _refusal(call: OpenCall) -> str:
+    reason = f": {call.deny_message}" if call.deny_message else "."
+    return f"Permission to use {call.name} has been denied{reason}"
+
+
+def _limit_met(state: SessionState, now: datetime) -> StopAtLimit | None:
+    limits = state.limits or {}
+    turns = limits.get("max_turns")
+    if turns is not None and state.requests >= turns:
+        return StopAtLimit("max_turns", turns, state.requests)
+    seconds = limits.get("timeout_seconds")
+    if seconds is not None and state.running_since is not None:
+        passed = (now - moment(state.running_since)).total_seconds()
+        if passed >= seconds:
+            return StopAtLimit("timeout", seconds, round(passed, 3))
+    return None

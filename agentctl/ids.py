@@ -1,0 +1,53 @@
+"""Ids and the clock: the one place that asks the machine for the time and for chance.
+
+An id is a prefix of the Managed Agents API (``sesn_``, ``sevt_``) and 26 characters: 48 bits of
+milliseconds since 1970 and 80 random bits in Crockford's base 32, so ids sort by the time they were
+made.
+"""
+
+import secrets
+import time
+from datetime import UTC, datetime
+from typing import Protocol
+
+_ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
+
+
+class Clock(Protocol):
+    """Where the time comes from; tests give one that does not move by itself."""
+
+    def now(self) -> datetime:
+        """Return the time of day, in UTC."""
+        ...
+
+    def monotonic(self) -> float:
+        """Return seconds that never go back, for measuring."""
+        ...
+
+
+class SystemClock:
+    """The machine's clock."""
+
+    def now(self) -> datetime:
+        """Return the time of day, in UTC."""
+        return datetime.now(UTC)
+
+    def monotonic(self) -> float:
+        """Return seconds that never go back, for measuring."""
+        return time.monotonic()
+
+
+def timestamp(moment: datetime) -> str:
+    """Write a moment as RFC 3339 in UTC with microseconds: ``2026-11-20T04:54:51.000000Z``."""
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def moment(text: str) -> datetime:
+    """Read an RFC 3339 timestamp. Raises ValueError for anything else."""
+    return datetime.fromisoformat(text)
+
+
+def new_id(prefix: str, clock: Clock) -> str:
+    """Make an id such as ``sesn_01jd3v…``."""
+    number = int(clock.now().timestamp() * 1000) << 80 | secrets.randbits(80)
+    return prefix + "".join(_ALPHABET[number >> shift & 31] for shift in range(125, -1, -5))

@@ -1,0 +1,128 @@
+"""What the harness asks of a sandbox, whichever it is.
+
+A sandbox is made for one session. ``prepare`` finds out whether it can work at all and makes its
+image; ``start`` begins the process; then calls are made until ``close``. A command that fails is a
+result; a sandbox that fails is a SandboxError.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal, Protocol, TypeAlias
+
+from agentctl.canonical import JsonObject
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """Where things are inside the sandbox; absolute paths."""
+
+    workspace: str = "/workspace"
+    outputs: str = "/mnt/session/outputs"
+    uploads: str = "/mnt/session/uploads"
+    temporary: str = "/tmp"  # noqa: S108 - a path inside the sandbox
+
+
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """One file or directory of the host that is copied in before the first call.
+
+    ``target`` is absolute, or relative to the workspace. A directory's contents go into
+    ``target``; a file becomes ``target``, or ``target/<name>`` where ``target`` ends in ``/``.
+    """
+
+    source: Path
+    target: str
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """A sandbox that runs: facts for the record (kind, image, image_digest, container_id, python, ...)."""
+
+    facts: JsonObject
+
+
+@dataclass(frozen=True, slots=True)
+class ToolCall:
+    """One call of a built-in tool. ``id`` names it for ever: a sandbox runs each id at most once."""
+
+    id: str
+    name: str
+    input: JsonObject
+
+
+@dataclass(frozen=True, slots=True)
+class ToolOutcome:
+    """What a call came to.
+
+    ``content`` holds content blocks of the API (text, image, document). ``facts`` are for the
+    record: ``duration_seconds``, and where they apply ``exit_code``, ``timed_out``,
+    ``output_bytes``, ``spilled_to``.
+    """
+
+    content: tuple[JsonObject, ...]
+    is_error: bool = False
+    facts: JsonObject = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class OutputFile:
+    """A regular file under the outputs folder: ``path`` relative to it, mode bits, size in bytes."""
+
+    path: str
+    size: int
+    mode: int
+
+
+Progress: TypeAlias = Callable[[str], None]
+"""Told one line at a time what a long preparation is doing."""
+
+
+class Sandbox(Protocol):
+    """Hands for one session."""
+
+    @property
+    def kind(self) -> Literal["docker", "bubblewrap", "none", "recorded"]:
+        """Say which implementation this is."""
+        ...
+
+    @property
+    def layout(self) -> Layout:
+        """Say where things are inside; known before ``start``."""
+        ...
+
+    def prepare(self, progress: Progress) -> JsonObject:
+        """Check that the sandbox can work here and make what it needs (its image), once.
+
+        Returns facts for the session's header: ``kind``, and for Docker ``image`` and
+        ``image_digest``. Raises SandboxError, with a hint, where it cannot work.
+        """
+        ...
+
+    def start(self, session_id: str, uploads: Sequence[Upload], progress: Progress) -> Started:
+        """Start the process and copy the uploads in. Raises SandboxError and leaves nothing behind."""
+        ...
+
+    def call(self, calls: Sequence[ToolCall]) -> Iterator[tuple[str, ToolOutcome]]:
+        """Send all the calls at once; yield each call's id and outcome as it ends, in order.
+
+        An outcome stays with the sandbox until it is acknowledged. Raises SandboxError when the
+        sandbox is gone; calls without an outcome then have none.
+        """
+        ...
+
+    def acknowledge(self, call_ids: Sequence[str]) -> None:
+        """Say that these outcomes are safely recorded and may be forgotten by the sandbox."""
+        ...
+
+    def outputs(self) -> Sequence[OutputFile]:
+        """List the regular files under the outputs folder, sorted by path."""
+        ...
+
+    def read_output(self, path: str) -> Iterator[bytes]:
+        """Yield the bytes of one output file in pieces of at most 1 MiB."""
+        ...
+
+    def close(self) -> None:
+        """End every process of the sandbox and remove it; may be called twice, never raises."""
+        ...

@@ -1,0 +1,1 @@
+"""A session: its log, and what the log comes to."""

@@ -1,0 +1,81 @@
+"""A session is its log: append stores, folds and tells, in that order."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from agentctl.events.base import Event
+from agentctl.events.preview import Preview
+from agentctl.session.state import SessionState
+from agentctl.session.transcript import Transcript
+from agentctl.session.usage import Usage
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One event at its place: ``seq`` counts from 1 in its session; ``hash`` chains it to those before."""
+
+    seq: int
+    event: Event
+    hash: str
+
+
+class EventLog(Protocol):
+    """Where a session's events are kept."""
+
+    def append(self, session_id: str, events: Sequence[Event]) -> Sequence[Record]:
+        """Store events, all or none, durable on return. Raises StoreError."""
+        ...
+
+    def read(self, session_id: str, *, after: int = 0) -> Iterator[Record]:
+        """Yield the events behind number ``after``, in order. Raises StoreError."""
+        ...
+
+
+class Listener(Protocol):
+    """Somebody who is told what happens while it happens."""
+
+    def record(self, record: Record) -> None:
+        """Hear of an event that is safely stored."""
+        ...
+
+    def preview(self, preview: Preview) -> None:
+        """Hear a piece of text that is being written."""
+        ...
+
+
+class Session:
+    """One session over its log, with what the log comes to kept up to date."""
+
+    def __init__(self, session_id: str, log: EventLog, listeners: Sequence[Listener] = ()) -> None:
+        self.id = session_id
+        self.state = SessionState()
+        self.usage = Usage()
+        self.transcript = Transcript()
+        self._log = log
+        self._listeners = listeners
+        self._seen = 0
+        self.catch_up()
+
+    def append(self, *events: Event) -> None:
+        """Store events together, fold them, tell the listeners. Raises StoreError."""
+        for record in self._log.append(self.id, events):
+            self._fold(record)
+            for listener in self._listeners:
+                listener.record(record)
+
+    def catch_up(self) -> None:
+        """Fold what others have appended."""
+        for record in self._log.read(self.id, after=self._seen):
+            self._fold(record)
+
+    def show(self, preview: Preview) -> None:
+        """Tell the listeners of text that is being written."""
+        for listener in self._listeners:
+            listener.preview(preview)
+
+    def _fold(self, record: Record) -> None:
+        self._seen = record.seq
+        self.state = self.state.after(record.event)
+        self.usage = self.usage.after(record.event)
+        self.transcript.add(record.event)

@@ -1,0 +1,118 @@
+"""What a session came to, as scripts read it: the object ``agentctl.result/1`` and the exit code."""
+
+import signal
+from dataclasses import dataclass, replace
+from decimal import Decimal
+
+from agentctl.canonical import JsonObject
+from agentctl.events.agent import AgentMessage
+from agentctl.events.base import Event
+from agentctl.events.content import text_of
+from agentctl.events.local import LocalInterrupted, LocalOutputs, LocalSessionCreated
+from agentctl.events.session import (
+    SessionError,
+    SessionStatusIdle,
+    SessionStatusRunning,
+    SessionStatusTerminated,
+)
+from agentctl.session.usage import Usage
+
+SCHEMA = "agentctl.result/1"
+
+_EXIT_CODES = {"end_turn": 0, "requires_action": 3, "budget_reached": 4, "retries_exhausted": 6, "refusal": 10}
+_UNFINISHED = 70
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """A fold over a session's log. ``text`` is the agent's last message; ``signal`` what stopped the process."""
+
+    session_id: str | None = None
+    status: str = "idle"
+    stop_reason: JsonObject | None = None
+    text: str = ""
+    usage: Usage = Usage()
+    events: int = 0
+    outputs: tuple[str, ...] = ()
+    error: JsonObject | None = None
+    signal: str | None = None
+
+    def after(self, event: Event) -> "Result":
+        """Return the result after one more event."""
+        return replace(self._after(event), usage=self.usage.after(event), events=self.events + 1)
+
+    @property
+    def exit_code(self) -> int:
+        """The exit code of the command that drove the session here (design: exit codes)."""
+        if self.signal is not None:
+            return 128 + signal.Signals[self.signal].value
+        if self.stop_reason is None:
+            return _UNFINISHED
+        kind = str(self.stop_reason.get("type"))
+        if kind == "retries_exhausted" and self.error is not None:
+            return int(self.error.get("local", {}).get("exit_code", _EXIT_CODES[kind]))
+        return _EXIT_CODES.get(kind, _UNFINISHED)
+
+    def body(self) -> JsonObject:
+        """Write the result object; it has the same members however the session ended."""
+        usage = self.usage
+        return {
+            "type": "result",
+            "schema": SCHEMA,
+            "session_id": self.session_id,
+            "status": self.status,
+            "stop_reason": self.stop_reason,
+            "exit_code": self.exit_code,
+            "text": self.text,
+            "usage": {
+                "input_tokens": usage.input_tokens,
+                "output_tokens": usage.output_tokens,
+                "cache_read_input_tokens": usage.cache_read_input_tokens,
+                "cache_creation_input_tokens": usage.cache_creation_input_tokens,
+                "requests": usage.requests,
+                "tool_calls": usage.tool_calls,
+                "active_seconds": round(usage.active_seconds, 3),
+            },
+            "cost": _money(usage.cost),
+            "events": self.events,
+            "outputs": list(self.outputs),
+            "error": _plain_error(self.error),
+        }
+
+    def _after(self, event: Event) -> "Result":
+        match event:
+            case LocalSessionCreated():
+                return replace(self, session_id=event.session_id)
+            case SessionStatusRunning():
+                return replace(self, status="running", stop_reason=None, error=None, signal=None)
+            case SessionStatusIdle():
+                return replace(self, status="idle", stop_reason=event.stop_reason)
+            case SessionStatusTerminated():
+                return replace(self, status="terminated")
+            case SessionError():
+                return replace(self, error=event.error)
+            case AgentMessage():
+                return replace(self, text=text_of(event.content))
+            case LocalOutputs():
+                return replace(self, outputs=tuple(str(file["path"]) for file in event.files))
+            case LocalInterrupted():
+                return replace(self, status="interrupted", signal=event.signal)
+            case _:
+                return self
+
+
+def failed(error_type: str, message: str, hint: str | None, exit_code: int) -> JsonObject:
+    """Write the result object of a command that failed before there was a session."""
+    body = Result(error={"type": error_type, "message": message, "local": {"type": error_type, "hint": hint}}).body()
+    return body | {"status": None, "exit_code": exit_code}
+
+
+def _money(cost: Decimal | None) -> JsonObject | None:
+    return None if cost is None else {"amount": format(cost.normalize(), "f"), "currency": "USD"}
+
+
+def _plain_error(error: JsonObject | None) -> JsonObject | None:
+    if error is None:
+        return None
+    local = error.get("local", {})
+    return {"type": local.get("type", error.get("type")), "message": error.get("message"), "hint": local.get("hint")}

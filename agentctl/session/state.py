@@ -1,0 +1,176 @@
+"""What a session's log comes to, as far as choosing the next step needs it."""
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from typing import Literal, TypeAlias
+
+from agentctl.canonical import JsonObject
+from agentctl.events.agent import AgentCustomToolUse, AgentToolResult, AgentToolUse
+from agentctl.events.base import Event
+from agentctl.events.local import (
+    LocalInputProcessed,
+    LocalInterrupted,
+    LocalLimitReached,
+    LocalModelResponse,
+    LocalSessionCreated,
+    LocalToolStarted,
+)
+from agentctl.events.session import (
+    SessionError,
+    SessionStatusIdle,
+    SessionStatusRunning,
+    SessionStatusTerminated,
+)
+from agentctl.events.span import SpanModelRequestEnd, SpanModelRequestStart
+from agentctl.events.user import UserCustomToolResult, UserMessage, UserToolConfirmation
+
+Status: TypeAlias = Literal["idle", "running", "terminated"]
+
+
+@dataclass(frozen=True, slots=True)
+class OpenCall:
+    """A call that has no result yet.
+
+    ``permission`` is the policy's word, ``answer`` a person's. A custom call is answered by
+    whoever runs the session, never by us.
+    """
+
+    id: str
+    name: str
+    input: JsonObject
+    permission: str
+    custom: bool = False
+    started: bool = False
+    answer: Literal["allow", "deny"] | None = None
+    deny_message: str | None = None
+
+    @property
+    def waits(self) -> bool:
+        """Whether somebody has to say something before this call can get its result."""
+        return self.custom or (self.permission == "ask" and self.answer is None)
+
+    @property
+    def denied(self) -> bool:
+        """Whether a person said no."""
+        return self.answer == "deny"
+
+
+@dataclass(frozen=True, slots=True)
+class SessionState:
+    """A fold over the log.
+
+    ``queued`` are messages not taken up yet. ``owes_turn`` says that the model has not yet seen
+    all there is for it. ``requests`` and ``pauses`` count model requests since a person last
+    spoke, and those in a row that ended with ``pause_turn``; ``cut`` counts answers in a row that
+    were cut by their length.
+    """
+
+    status: Status = "idle"
+    stop_reason: JsonObject | None = None
+    stop_details: JsonObject | None = None
+    queued: tuple[str, ...] = ()
+    calls: tuple[OpenCall, ...] = ()
+    owes_turn: bool = False
+    answer_stop_reason: str | None = None
+    answer_stop_details: JsonObject | None = None
+    failure: JsonObject | None = None
+    limit: str | None = None
+    open_request: str | None = None
+    requests: int = 0
+    pauses: int = 0
+    cut: int = 0
+    tool_calls: int = 0
+    running_since: str | None = None
+    interrupted: bool = False
+    limits: JsonObject | None = None
+
+    def after(self, event: Event) -> "SessionState":
+        """Return the state after one more event; events that change nothing return the state itself."""
+        match event:
+            case LocalSessionCreated():
+                return replace(self, limits=event.limits)
+            case UserMessage():
+                return self._after_message(event)
+            case LocalInputProcessed():
+                left = tuple(name for name in self.queued if name not in event.event_ids)
+                return replace(self._with_fresh_turn(), queued=left)
+            case SessionStatusRunning():
+                return replace(
+                    self, status="running", stop_reason=None, stop_details=None, failure=None, limit=None,
+                    running_since=event.processed_at, interrupted=False,
+                )
+            case SessionStatusIdle():
+                return replace(self, status="idle", stop_reason=event.stop_reason, stop_details=event.stop_details)
+            case SessionStatusTerminated():
+                return replace(self, status="terminated")
+            case SessionError():
+                return self._after_error(event)
+            case SpanModelRequestStart():
+                return replace(self, open_request=event.id, requests=self.requests + 1)
+            case SpanModelRequestEnd():
+                return replace(self, open_request=None)
+            case LocalModelResponse():
+                return self._after_response(event)
+            case AgentToolUse():
+                call = OpenCall(event.id, event.name, event.input, event.evaluated_permission or "allow")
+                return replace(self, calls=(*self.calls, call), tool_calls=self.tool_calls + 1)
+            case AgentCustomToolUse():
+                call = OpenCall(event.id, event.name, event.input, "allow", custom=True)
+                return replace(self, calls=(*self.calls, call), tool_calls=self.tool_calls + 1)
+            case UserToolConfirmation():
+                return self._after_confirmation(event)
+            case LocalToolStarted():
+                return self._with_calls(
+                    replace(call, started=True) if call.id in event.tool_use_ids else call for call in self.calls
+                )
+            case AgentToolResult():
+                return self._without_call(event.tool_use_id)
+            case UserCustomToolResult():
+                return self._without_call(event.custom_tool_use_id)
+            case LocalLimitReached():
+                return replace(self, limit=event.limit)
+            case LocalInterrupted():
+                return replace(self, interrupted=True)
+            case _:
+                return self
+
+    def _after_message(self, event: UserMessage) -> "SessionState":
+        if event.processed_at is None:
+            return replace(self, queued=(*self.queued, event.id))
+        return self._with_fresh_turn()
+
+    def _after_error(self, event: SessionError) -> "SessionState":
+        status = event.error.get("retry_status", {}).get("type")
+        return replace(self, failure=event.error) if status in ("exhausted", "terminal") else self
+
+    def _after_response(self, event: LocalModelResponse) -> "SessionState":
+        message = json.loads(event.raw)
+        reason = message.get("stop_reason")
+        return replace(
+            self,
+            owes_turn=reason == "pause_turn",
+            answer_stop_reason=reason,
+            answer_stop_details=message.get("stop_details"),
+            pauses=self.pauses + 1 if reason == "pause_turn" else 0,
+            cut=self.cut + 1 if reason == "max_tokens" else 0,
+        )
+
+    def _after_confirmation(self, event: UserToolConfirmation) -> "SessionState":
+        return self._with_calls(
+            replace(call, answer=event.result, deny_message=event.deny_message)
+            if call.id == event.tool_use_id and call.waits and not call.custom
+            else call
+            for call in self.calls
+        )
+
+    def _with_fresh_turn(self) -> "SessionState":
+        return replace(self, owes_turn=True, requests=0, pauses=0, cut=0)
+
+    def _with_calls(self, calls: Iterable[OpenCall]) -> "SessionState":
+        return replace(self, calls=tuple(calls))
+
+    def _without_call(self, call_id: str) -> "SessionState":
+        left = tuple(call for call in self.calls if call.id != call_id)
+        return self if len(left) == len(self.calls) else replace(self, calls=left, owes_turn=True)
+

@@ -1,0 +1,97 @@
+"""What the model sees: a fold over the log into the messages of the next request.
+
+It only ever grows at its end, so each request repeats the former one and adds to it: the prompt
+cache hits, and thinking blocks, which the API binds to everything before them, stay valid.
+
+Held true by construction, and tested one by one:
+
+* an answer stands as it was received, except that empty text is left out, which the API refuses;
+* all results of an answer's calls stand in one user message right behind it, in the calls' order;
+* a refused answer is not repeated, nor one without content;
+* a message of a person stands where it was taken up, not where it was sent.
+"""
+
+import json
+from collections.abc import Sequence
+
+from agentctl.canonical import JsonObject
+from agentctl.events.agent import AgentToolResult
+from agentctl.events.base import Event
+from agentctl.events.content import text_block
+from agentctl.events.local import LocalInputProcessed, LocalModelResponse
+from agentctl.events.user import UserCustomToolResult, UserMessage
+
+NO_OUTPUT = "(no output)"
+
+
+class Transcript:
+    """The conversation with the model so far."""
+
+    def __init__(self) -> None:
+        self._messages: list[JsonObject] = []
+        self._queued: dict[str, list[JsonObject]] = {}
+        self._calls: list[tuple[str, str]] = []
+        self._results: dict[str, JsonObject] = {}
+
+    def add(self, event: Event) -> None:
+        """Take one more event into account."""
+        match event:
+            case UserMessage():
+                self._queued[event.id] = event.content
+                if event.processed_at is not None:
+                    self._take_up(event.id)
+            case LocalInputProcessed():
+                for event_id in event.event_ids:
+                    self._take_up(event_id)
+            case LocalModelResponse():
+                self._add_answer(event)
+            case AgentToolResult():
+                self._results[event.tool_use_id] = _tool_result(event.content, is_error=event.is_error)
+            case UserCustomToolResult():
+                self._results[event.custom_tool_use_id] = _tool_result(event.content, is_error=event.is_error)
+            case _:
+                pass
+
+    def messages(self) -> Sequence[JsonObject]:
+        """Return the messages of the next request.
+
+        To be asked only when every call has its result; raises ValueError otherwise, because the
+        API refuses a conversation with an unanswered call for ever.
+        """
+        self._flush_results()
+        if self._calls:
+            raise ValueError("a tool call has no result yet")
+        return list(self._messages)
+
+    def _take_up(self, event_id: str) -> None:
+        content = [block for block in self._queued.pop(event_id, []) if not _is_empty_text(block)]
+        if content:
+            self._flush_results()
+            self._messages.append({"role": "user", "content": content})
+
+    def _add_answer(self, event: LocalModelResponse) -> None:
+        self._flush_results()
+        message = json.loads(event.raw)
+        content = [block for block in message.get("content", []) if not _is_empty_text(block)]
+        if message.get("stop_reason") == "refusal" or not content:
+            return
+        self._messages.append({"role": "assistant", "content": content})
+        self._calls = [(call["id"], call["event_id"]) for call in event.tool_uses]
+
+    def _flush_results(self) -> None:
+        if self._calls and all(event_id in self._results for _, event_id in self._calls):
+            blocks = [
+                {"type": "tool_result", "tool_use_id": call_id, **self._results.pop(event_id)}
+                for call_id, event_id in self._calls
+            ]
+            self._messages.append({"role": "user", "content": blocks})
+            self._calls = []
+
+
+def _tool_result(content: Sequence[JsonObject] | None, *, is_error: bool | None) -> JsonObject:
+    blocks = [block for block in content or () if not _is_empty_text(block)] or [text_block(NO_OUTPUT)]
+    return {"content": blocks, "is_error": True} if is_error else {"content": blocks}
+
+
+def _is_empty_text(block: JsonObject) -> bool:
+    return block.get("type") == "text" and not str(block.get("text") or "").strip()

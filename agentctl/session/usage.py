@@ -1,0 +1,98 @@
+"""What a session has used: a fold over its log into tokens, requests, calls, time and money."""
+
+import json
+from dataclasses import dataclass, replace
+from decimal import ROUND_HALF_UP, Decimal
+
+from agentctl.canonical import JsonObject
+from agentctl.catalog import list_cost
+from agentctl.events.agent import AgentCustomToolUse, AgentToolUse
+from agentctl.events.base import Event
+from agentctl.events.local import LocalModelResponse
+from agentctl.events.session import SessionStatusIdle, SessionStatusRunning
+from agentctl.ids import moment
+
+_TOKENS = ("input_tokens", "output_tokens", "cache_read_input_tokens", "cache_creation_input_tokens")
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Sums over a session. ``cost`` is in US dollars, None when a model without a price was used."""
+
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cache_read_input_tokens: int = 0
+    cache_creation_input_tokens: int = 0
+    ephemeral_5m_input_tokens: int = 0
+    ephemeral_1h_input_tokens: int = 0
+    web_search_requests: int = 0
+    requests: int = 0
+    tool_calls: int = 0
+    active_seconds: float = 0.0
+    cost: Decimal | None = Decimal(0)
+    running_since: str | None = None
+
+    def after(self, event: Event) -> "Usage":
+        """Return the sums after one more event."""
+        match event:
+            case LocalModelResponse():
+                return self._after_response(json.loads(event.raw))
+            case AgentToolUse() | AgentCustomToolUse():
+                return replace(self, tool_calls=self.tool_calls + 1)
+            case SessionStatusRunning():
+                return replace(self, running_since=event.processed_at)
+            case SessionStatusIdle():
+                return replace(self.until(event.processed_at), running_since=None)
+            case _:
+                return self
+
+    def until(self, time: str | None) -> "Usage":
+        """Count the running time up to ``time`` (RFC 3339) in."""
+        if self.running_since is None or time is None:
+            return self
+        seconds = (moment(time) - moment(self.running_since)).total_seconds()
+        return replace(self, active_seconds=self.active_seconds + max(0.0, seconds), running_since=time)
+
+    def snapshot(self) -> JsonObject:
+        """Write the sums as the API's usage snapshot; ``list_cost`` is in whole US cents, rounded half up."""
+        body: JsonObject = {
+            "input_tokens": self.input_tokens,
+            "output_tokens": self.output_tokens,
+            "cache_read_input_tokens": self.cache_read_input_tokens,
+            "cache_creation": {
+                "ephemeral_5m_input_tokens": self.ephemeral_5m_input_tokens,
+                "ephemeral_1h_input_tokens": self.ephemeral_1h_input_tokens,
+            },
+            "server_tool_use": {"web_search_requests": self.web_search_requests, "web_fetch_requests": 0},
+            "active_seconds": round(self.active_seconds, 3),
+        }
+        if self.cost is not None:
+            cents = (self.cost * 100).quantize(Decimal(1), ROUND_HALF_UP)
+            body["list_cost"] = {"amount": str(cents), "currency": "USD"}
+        return body
+
+    def local(self) -> JsonObject:
+        """Write what the API's snapshot has no place for: counts, and the cost in US dollars, exactly."""
+        cost = None if self.cost is None else format(self.cost.normalize(), "f")
+        return {"requests": self.requests, "tool_calls": self.tool_calls, "cost": cost}
+
+    def _after_response(self, message: JsonObject) -> "Usage":
+        usage = message.get("usage") or {}
+        creation = usage.get("cache_creation") or {}
+        server = usage.get("server_tool_use") or {}
+        price = list_cost(str(message.get("model", "")), usage)
+        five_minutes = int(creation.get("ephemeral_5m_input_tokens") or 0)
+        one_hour = int(creation.get("ephemeral_1h_input_tokens") or 0)
+        tokens = {name: getattr(self, name) + int(usage.get(name) or 0) for name in _TOKENS}
+        return replace(
+            self,
+            input_tokens=tokens["input_tokens"],
+            output_tokens=tokens["output_tokens"],
+            cache_read_input_tokens=tokens["cache_read_input_tokens"],
+            cache_creation_input_tokens=tokens["cache_creation_input_tokens"],
+            ephemeral_5m_input_tokens=self.ephemeral_5m_input_tokens + five_minutes,
+            ephemeral_1h_input_tokens=self.ephemeral_1h_input_tokens + one_hour,
+            web_search_requests=self.web_search_requests + int(server.get("web_search_requests") or 0),
+            requests=self.requests + 1,
+            cost=None if self.cost is None or price is None else self.cost + price,
+        )

@@ -1,0 +1,45 @@
+"""Being told to stop: signals become one exception, so that what is held is given back in order."""
+
+import contextlib
+import os
+import signal
+from collections.abc import Iterator
+from types import FrameType
+
+_STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+class Interrupted(BaseException):
+    """The process was told to stop by a signal; its exit code is 128 and the signal's number."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(signal.Signals(number).name)
+        self.name = signal.Signals(number).name
+        self.exit_code = 128 + number
+
+
+@contextlib.contextmanager
+def interruptible() -> Iterator[None]:
+    """Raise Interrupted in the main thread on SIGINT, SIGTERM and SIGHUP; a second one ends the process at once.
+
+    A signal that was ignored when the process began (``nohup``) stays ignored.
+    """
+    former = {number: signal.getsignal(number) for number in _STOPPING}
+    told = [number for number, handler in former.items() if handler is not signal.SIG_IGN]
+    for number in told:
+        signal.signal(number, _interrupt)
+    try:
+        yield
+    finally:
+        for number in told:
+            signal.signal(number, former[number])
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:  # noqa: ARG001 - the shape of a handler
+    for other in _STOPPING:
+        signal.signal(other, _leave)
+    raise Interrupted(number)
+
+
+def _leave(number: int, frame: FrameType | None) -> None:  # noqa: ARG001
+    os._exit(128 + number)

@@ -1,0 +1,26 @@
+"""The heads of the hash chains, kept outside the database.
+
+A chain alone does not show that its tail was cut off; the head that was written down elsewhere
+does. One small file for each session, replaced whenever the session comes to rest.
+"""
+
+import os
+
+from agentctl.canonical import canonical_json
+from agentctl.errors import StoreError
+from agentctl.paths import Home
+
+
+def write_anchor(home: Home, session_id: str, seq: int, head: str) -> None:
+    """Write down the head of a session's chain, durably. Raises StoreError."""
+    place = home.anchors / f"{session_id}.json"
+    waiting = place.with_suffix(f".{os.getpid()}")
+    try:
+        home.anchors.mkdir(mode=0o700, exist_ok=True)
+        with open(os.open(waiting, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
+            file.write(canonical_json({"seq": seq, "hash": head}) + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+        waiting.rename(place)
+    except OSError as error:
+        raise StoreError(f"cannot write {place}: {error.strerror}") from error

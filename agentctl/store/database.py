@@ -1,0 +1,174 @@
+"""The SQLite file: opened safely, written by one process at a time, read by any number.
+
+All writing, checkpoints included, happens between ``flock`` and commit in one function, because
+SQLite before 3.51.3 can corrupt a database when two connections checkpoint at once
+(sqlite.org/wal.html, "The WAL-Reset Bug"); and because a process that waits for its turn outside
+SQLite never sees "database is locked". Readers open the file read-only, so they never checkpoint.
+
+``synchronous=FULL``: a commit that was answered survives a power cut. A lost intent would run a
+tool twice.
+"""
+
+import contextlib
+import fcntl
+import os
+import sqlite3
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TypeVar
+
+from agentctl.errors import NotFoundError, StoreError
+from agentctl.paths import Home
+from agentctl.store.version import VERSION
+
+T = TypeVar("T")
+
+_PATIENCE_SECONDS = 60.0
+_HINT = "set AGENTCTL_HOME to a directory that can be written"
+
+
+class Database:
+    """A connection that writes; one for each process that runs a session."""
+
+    def __init__(self, home: Home, migrate: Callable[[sqlite3.Connection], None]) -> None:
+        """Open the database of ``home``, making and migrating it where needed. Raises StoreError."""
+        self._path = home.database
+        with _explained(self._path):
+            _make_private_folder(home.root)
+            self._lock = os.open(home.root / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            with self._locked():
+                self._connection = self._open(migrate)
+        self._inode = os.stat(self._path).st_ino
+
+    def write(self, deed: Callable[[sqlite3.Connection], T]) -> T:
+        """Do ``deed`` in one durable transaction, alone. Raises StoreError, and then nothing was written."""
+        with _explained(self._path), self._locked():
+            self._refuse_replaced_file()
+            self._connection.execute("BEGIN IMMEDIATE")
+            try:
+                result = deed(self._connection)
+                self._connection.execute("COMMIT")
+            except BaseException:
+                if self._connection.in_transaction:
+                    self._connection.execute("ROLLBACK")
+                raise
+            return result
+
+    def close(self) -> None:
+        """Close the connection, which checkpoints, under the lock; may be called twice."""
+        if self._lock < 0:
+            return
+        with _explained(self._path), self._locked():
+            self._connection.close()
+        os.close(self._lock)
+        self._lock = -1
+
+    def _open(self, migrate: Callable[[sqlite3.Connection], None]) -> sqlite3.Connection:
+        os.close(os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600))
+        connection = sqlite3.connect(self._path, isolation_level=None, check_same_thread=False)
+        try:
+            connection.execute("PRAGMA trusted_schema = OFF")
+            connection.execute("PRAGMA foreign_keys = ON")
+            connection.execute("PRAGMA synchronous = FULL")
+            found = check_version(connection, self._path)
+            if found < VERSION:
+                connection.execute("PRAGMA journal_mode = WAL")
+                migrate(connection)
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    @contextlib.contextmanager
+    def _locked(self) -> Iterator[None]:
+        _lock_within(self._lock, _PATIENCE_SECONDS, self._path)
+        try:
+            yield
+        finally:
+            fcntl.flock(self._lock, fcntl.LOCK_UN)
+
+    def _refuse_replaced_file(self) -> None:
+        # SQLite goes on writing into a file that was deleted or replaced, and says nothing.
+        try:
+            same = os.stat(self._path).st_ino == self._inode
+        except FileNotFoundError:
+            same = False
+        if not same:
+            raise StoreError(f"{self._path} was deleted or replaced while in use; nothing more is written")
+
+
+@contextlib.contextmanager
+def reading(home: Home) -> Iterator[sqlite3.Connection]:
+    """Open the database for reading only. Raises NotFoundError where there is none, StoreError otherwise."""
+    if not home.database.exists():
+        raise NotFoundError("there are no sessions yet", hint="start one with: agentctl run AGENT MESSAGE")
+    with _explained(home.database):
+        connection = sqlite3.connect(f"{home.database.as_uri()}?mode=ro", uri=True, isolation_level=None)
+        with contextlib.closing(connection):
+            connection.execute("PRAGMA trusted_schema = OFF")
+            connection.execute("PRAGMA busy_timeout = 5000")
+            if check_version(connection, home.database) == 0:
+                raise NotFoundError("there are no sessions yet", hint="start one with: agentctl run AGENT MESSAGE")
+            yield connection
+
+
+def check_version(connection: sqlite3.Connection, path: Path) -> int:
+    """Return the schema's version, 0 for an empty database. Raises StoreError for one from the future."""
+    found = int(connection.execute("PRAGMA user_version").fetchone()[0])
+    if found > VERSION:
+        raise StoreError(
+            f"{path} was written by a newer agentctl (schema {found}, this one knows {VERSION})",
+            hint="upgrade agentctl; the database was not touched",
+        )
+    return found
+
+
+def _make_private_folder(folder: Path) -> None:
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    status = folder.stat()
+    if status.st_uid != os.geteuid():
+        raise StoreError(f"{folder} belongs to somebody else", hint=_HINT)
+    if status.st_mode & 0o077:
+        folder.chmod(0o700)
+
+
+def _lock_within(descriptor: int, seconds: float, path: Path) -> None:
+    # Asked for again and again, not waited for: a waiting flock cannot be given a time limit, and a
+    # holder that was stopped (SIGSTOP) would hang everybody. A holder keeps it for under 1 ms.
+    deadline = time.monotonic() + seconds
+    pause = 0.0002
+    while not _lock_now(descriptor):
+        if time.monotonic() > deadline:
+            raise StoreError(
+                f"another process has kept {path} locked for {seconds:.0f} s", hint=f"find it with: fuser {path}"
+            )
+        time.sleep(pause)
+        pause = min(pause * 1.3, 0.005)
+
+
+def _lock_now(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+@contextlib.contextmanager
+def _explained(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except sqlite3.DatabaseError as error:
+        raise StoreError(f"{path}: {error}", hint=_hint_for(error)) from error
+    except OSError as error:
+        raise StoreError(f"{error.filename or path}: {error.strerror}", hint=_HINT) from error
+
+
+def _hint_for(error: sqlite3.DatabaseError) -> str:
+    name = getattr(error, "sqlite_errorname", "")
+    if name in ("SQLITE_FULL",) or "full" in str(error):
+        return "free space on this disk; what was recorded before is safe"
+    if name.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB")):
+        return "the file is damaged; it was not changed; keep a copy, then set AGENTCTL_HOME to a new directory"
+    return _HINT

@@ -1,0 +1,157 @@
+"""The index of sessions: one row each, computed from its events in the transaction that stores them."""
+
+import json
+import re
+import sqlite3
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from agentctl.canonical import JsonObject, canonical_json
+from agentctl.errors import NotFoundError, UsageError
+from agentctl.events.base import Event
+from agentctl.events.content import text_of
+from agentctl.events.local import LocalInterrupted, LocalSessionCreated
+from agentctl.events.session import (
+    SessionError,
+    SessionStatusIdle,
+    SessionStatusRunning,
+    SessionStatusTerminated,
+    SessionUsage,
+)
+from agentctl.events.user import UserMessage
+
+_COLUMNS = (
+    "id, created_at, updated_at, title, agent, environment, model, sandbox, first_message, "
+    "status, stop_reason, usage, error, head_seq"
+)
+_NAME = re.compile(r"@(?:~(?P<back>[0-9]{1,9}))?|[a-z0-9_]{1,64}")
+
+
+@dataclass(frozen=True, slots=True)
+class SessionRow:
+    """One session at a glance. Times are RFC 3339; ``usage`` is the last ``session.usage`` event."""
+
+    id: str
+    created_at: str
+    updated_at: str
+    title: str | None
+    agent: str
+    environment: str
+    model: str
+    sandbox: str
+    first_message: str | None
+    status: str
+    stop_reason: JsonObject | None
+    usage: JsonObject | None
+    error: JsonObject | None
+    events: int
+
+
+def list_sessions(connection: sqlite3.Connection, *, limit: int | None = None) -> list[SessionRow]:
+    """Return the sessions, the newest first."""
+    rows = connection.execute(
+        f"SELECT {_COLUMNS} FROM sessions ORDER BY key DESC LIMIT ?", (-1 if limit is None else limit,)
+    )
+    return [_row(values) for values in rows]
+
+
+def find_session(connection: sqlite3.Connection, name: str) -> SessionRow:
+    """Find a session by its id, a unique beginning of it, ``@`` (the newest) or ``@~N`` (the Nth before it).
+
+    Raises NotFoundError, and UsageError for a name that means more than one or cannot be a name.
+    """
+    parsed = _NAME.fullmatch(name)
+    if parsed is None:
+        raise UsageError("a session is named by its id, the beginning of one, @ or @~N")
+    if name.startswith("@"):
+        return _nth_newest(connection, int(parsed["back"] or 0))
+    exact = connection.execute(f"SELECT {_COLUMNS} FROM sessions WHERE id = ?", (name,)).fetchone()
+    if exact:
+        return _row(exact)
+    found = [_row(values) for prefix in (name, "sesn_" + name) for values in _beginning(connection, prefix)]
+    if not found:
+        raise NotFoundError(f"there is no session {name}", hint="see: agentctl ls")
+    if len(found) > 1:
+        raise UsageError(f"{name} is the beginning of more than one session", hint="write more of the id")
+    return found[0]
+
+
+def create_row(connection: sqlite3.Connection, event: LocalSessionCreated) -> int:
+    """Insert the row of a new session; return its key."""
+    time = event.processed_at or ""
+    cursor = connection.execute(
+        "INSERT INTO sessions (id, created_at, updated_at, title, agent, environment, model, sandbox, status, "
+        "head_seq, head_hash) VALUES (?, ?, ?, ?, ?, ?, ?, ?, 'idle', 0, '')",
+        (
+            event.session_id,
+            time,
+            time,
+            event.title,
+            str(event.agent.get("name", "")),
+            str(event.environment.get("name", "")),
+            event.model,
+            str(event.sandbox.get("kind", "")),
+        ),
+    )
+    return int(cursor.lastrowid or 0)
+
+
+def update_row(connection: sqlite3.Connection, key: int, events: Sequence[Event], seq: int, head: str) -> None:
+    """Bring the row up to date with events that have just been stored."""
+    changes: dict[str, str | int | None] = {"head_seq": seq, "head_hash": head}
+    for event in events:
+        changes |= _changes(event)
+        if event.processed_at:
+            changes["updated_at"] = event.processed_at
+    first = changes.pop("first_message", None)
+    columns = ", ".join(f"{name} = ?" for name in changes)
+    connection.execute(f"UPDATE sessions SET {columns} WHERE key = ?", (*changes.values(), key))
+    if first is not None:
+        connection.execute(
+            "UPDATE sessions SET first_message = ? WHERE key = ? AND first_message IS NULL", (first, key)
+        )
+
+
+def _changes(event: Event) -> dict[str, str | int | None]:
+    match event:
+        case UserMessage():
+            return {"first_message": text_of(event.content)[:500].encode("utf-8", "replace").decode("utf-8")}
+        case SessionStatusRunning():
+            return {"status": "running", "stop_reason": None, "error": None}
+        case SessionStatusIdle():
+            return {"status": "idle", "stop_reason": canonical_json(event.stop_reason)}
+        case SessionStatusTerminated():
+            return {"status": "terminated"}
+        case LocalInterrupted():
+            return {"status": "interrupted"}
+        case SessionUsage():
+            return {"usage": canonical_json({**event.usage, **event.extra})}
+        case SessionError():
+            return {"error": canonical_json(event.error)}
+        case _:
+            return {}
+
+
+def _row(values: Sequence[Any]) -> SessionRow:
+    row = SessionRow(*values)
+    return replace(row, **{name: json.loads(getattr(row, name) or "null") for name in ("stop_reason", "usage", "error")})
+
+
+def _beginning(connection: sqlite3.Connection, prefix: str) -> list[Any]:
+    # A range, not LIKE: in LIKE the underscore of every id would match any character.
+    return connection.execute(
+        f"SELECT {_COLUMNS} FROM sessions WHERE id >= ? AND id < ? LIMIT 2", (prefix, prefix + "\x7f")
+    ).fetchall()
+
+
+def _nth_newest(connection: sqlite3.Connection, back: int) -> SessionRow:
+    values = connection.execute(
+        f"SELECT {_COLUMNS} FROM sessions ORDER BY key DESC LIMIT 1 OFFSET ?", (back,)
+    ).fetchone()
+    if values is None:
+        raise NotFoundError(
+            "there are no sessions yet" if back == 0 else f"there are not {back + 1} sessions",
+            hint="see: agentctl ls",
+        )
+    return _row(values)

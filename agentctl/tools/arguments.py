@@ -1,0 +1,79 @@
+"""Are a call's arguments what the tool takes?
+
+A check of the part of JSON Schema that tool definitions here use: types, required members, unknown
+members, enumerations, and items of arrays. What it does not know it lets pass: the tool, or whoever
+answers a custom tool, has the last word.
+"""
+
+from collections.abc import Iterator
+from difflib import get_close_matches
+
+from agentctl.canonical import JsonObject
+
+_TYPES: dict[str, type | tuple[type, ...]] = {
+    "string": str,
+    "boolean": bool,
+    "integer": int,
+    "number": (int, float),
+    "array": list,
+    "object": dict,
+    "null": type(None),
+}
+
+
+def problems(schema: JsonObject, value: object, place: str = "input") -> list[str]:
+    """List what is wrong with ``value`` under ``schema``, each in words that the model can act on."""
+    return list(_problems(schema, value, place))
+
+
+def _problems(schema: JsonObject, value: object, place: str) -> Iterator[str]:
+    wanted = schema.get("type")
+    names = [wanted] if isinstance(wanted, str) else list(wanted or ())
+    if names and not any(_is(name, value) for name in names):
+        yield f"{place} must be {_article(' or '.join(names))}, not {_article(_name_of(value))}"
+        return
+    if "enum" in schema and value not in schema["enum"]:
+        yield f"{place} must be one of {', '.join(map(repr, schema['enum']))}"
+    if isinstance(value, dict):
+        yield from _object_problems(schema, value, place)
+    elif isinstance(value, list):
+        yield from _array_problems(schema, value, place)
+    elif isinstance(value, int) and not isinstance(value, bool) and value < schema.get("minimum", value):
+        yield f"{place} must be at least {schema['minimum']}"
+
+
+def _object_problems(schema: JsonObject, value: JsonObject, place: str) -> Iterator[str]:
+    properties: JsonObject = schema.get("properties", {})
+    for name in schema.get("required", ()):
+        if name not in value:
+            yield f"{place} lacks {name!r}"
+    for name, item in value.items():
+        if item is None and name not in schema.get("required", ()):
+            continue  # models write null for "not given"
+        if name in properties:
+            yield from _problems(properties[name], item, f"{place}.{name}")
+        elif schema.get("additionalProperties") is False:
+            near = get_close_matches(name, properties, n=1)
+            yield f"{place} has no member {name!r}" + (f"; did you mean {near[0]!r}?" if near else "")
+
+
+def _array_problems(schema: JsonObject, value: list[object], place: str) -> Iterator[str]:
+    if len(value) < schema.get("minItems", 0) or len(value) > schema.get("maxItems", len(value)):
+        yield f"{place} must have {schema.get('minItems')} items, not {len(value)}"
+    if isinstance(schema.get("items"), dict):
+        for index, item in enumerate(value):
+            yield from _problems(schema["items"], item, f"{place}[{index}]")
+
+
+def _is(name: str, value: object) -> bool:
+    if isinstance(value, bool):
+        return name == "boolean"
+    return isinstance(value, _TYPES.get(name, object))
+
+
+def _name_of(value: object) -> str:
+    return next((name for name in _TYPES if _is(name, value)), "value")
+
+
+def _article(name: str) -> str:
+    return ("an " if name[0] in "aeio" else "a ") + name

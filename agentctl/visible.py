@@ -1,0 +1,39 @@
+"""The one function that text from a model, a tool or a file name goes through before a person sees it.
+
+A terminal obeys what it is sent: escape sequences move the cursor, set the clipboard and the title,
+bidirectional marks make text read differently from what it is, and a lone surrogate cannot be
+written at all. Here each such character becomes its visible escape (``\\x1b``, ``\\u202e``), so that a
+reader sees that it was there and nothing else happens.
+"""
+
+import re
+
+_HOSTILE = re.compile(
+    "["
+    "\x00-\x08\x0b-\x1f\x7f-\x9f"  # C0 without tab and newline, DEL, C1
+    "\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f"  # soft hyphen, joiners, fillers
+    "\u200b-\u200f\u2028-\u202e\u2060-\u206f\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff9-\ufffb"
+    "\ud800-\udfff"
+    "\U000e0000-\U000e0fff"  # tags and variation selectors
+    "]"
+)
+
+
+def visible(text: str) -> str:
+    """Return ``text`` with every character that a terminal obeys, hides or reorders made visible.
+
+    Newlines and tabs stay; a carriage return before a newline is dropped, any other becomes ``\\r``.
+    """
+    return _HOSTILE.sub(_escape, text.replace("\r\n", "\n"))
+
+
+def visible_line(text: str) -> str:
+    """Return ``text`` as one line: as ``visible``, with newlines and tabs escaped too."""
+    return visible(text).replace("\n", "\\n").replace("\t", "\\t")
+
+
+def _escape(match: re.Match[str]) -> str:
+    code = ord(match[0])
+    if code < 0x100:
+        return {0x0D: "\\r"}.get(code, f"\\x{code:02x}")
+    return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
