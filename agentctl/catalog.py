@@ -79,9 +79,11 @@ def list_cost(
 ) -> Decimal | None:
     """Return what one request cost in US dollars, exactly, or None when there is no price for it.
 
-    ``usage`` is the ``usage`` object of the answer. Where it says at which speed and in which
+    A scripted model costs nothing. ``usage`` is the ``usage`` object of the answer. Where it says at which speed and in which
     region the request ran, that counts, and not what was asked for.
     """
+    if model_id.startswith("script:"):
+        return Decimal(0)
     facts = lookup(model_id)
     fast = (usage.get("speed") or speed) == "fast"
     if facts is None or (fast and not facts.fast):

@@ -42,7 +42,8 @@ class DefinitionError(UsageError):
     """A definition file is not valid.
 
     ``path`` is the file as the person named it; ``line`` and ``column`` count from 1 and are
-    None where the problem has no place in the file.
+    None where the problem has no place in the file. ``others`` are the further problems of the
+    same file, in the order of their places.
     """
 
     type = "definition_error"
@@ -55,9 +56,15 @@ class DefinitionError(UsageError):
         line: int | None = None,
         column: int | None = None,
         hint: str | None = None,
+        others: tuple["DefinitionError", ...] = (),
     ) -> None:
         super().__init__(message, hint=hint)
-        self.path, self.line, self.column = path, line, column
+        self.path, self.line, self.column, self.others = path, line, column, others
+
+    @property
+    def problems(self) -> tuple["DefinitionError", ...]:
+        """Every problem of the file, this one first."""
+        return (self, *self.others)
 
     def __str__(self) -> str:
         place = ":".join(str(part) for part in (self.path, self.line, self.column) if part is not None)

@@ -100,6 +100,7 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):
         if stream is not None:
             stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+    code = 0
     try:
         app()
     except AgentctlError as error:
@@ -107,7 +108,7 @@ def main() -> None:
     except KeyboardInterrupt:
         code = 130
     except BrokenPipeError:
-        code = 0  # whoever reads has read enough
+        pass  # whoever reads has read enough
     except Exception as error:  # noqa: BLE001 - the one door: whatever comes here is a bug
         code = _report_bug(error)
     _leave(code)

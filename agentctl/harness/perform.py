@@ -95,7 +95,8 @@ class Performer:
         start = self._make(SpanModelRequestStart)
         request = build_request(self._header, session.transcript.messages())
         yield [start]
-        self._hands.begin(session.id)
+        if self._toolset.uses_sandbox:
+            self._hands.begin(session.id)
         try:
             response = self._model.respond(request, session.show)
         except ModelError as error:

@@ -91,6 +91,13 @@ class Sandbox(Protocol):
         """Say where things are inside; known before ``start``."""
         ...
 
+    def check(self) -> JsonObject:
+        """Find out, quickly, whether the sandbox can work here; makes nothing.
+
+        Returns facts for a person (versions, the image). Raises SandboxError, with a hint.
+        """
+        ...
+
     def prepare(self, progress: Progress) -> JsonObject:
         """Check that the sandbox can work here and make what it needs (its image), once.
 

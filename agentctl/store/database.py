@@ -101,16 +101,33 @@ class Database:
 @contextlib.contextmanager
 def reading(home: Home) -> Iterator[sqlite3.Connection]:
     """Open the database for reading only. Raises NotFoundError where there is none, StoreError otherwise."""
-    if not home.database.exists():
-        raise NotFoundError("there are no sessions yet", hint="start one with: agentctl run AGENT MESSAGE")
     with _explained(home.database):
-        connection = sqlite3.connect(f"{home.database.as_uri()}?mode=ro", uri=True, isolation_level=None)
-        with contextlib.closing(connection):
-            connection.execute("PRAGMA trusted_schema = OFF")
-            connection.execute("PRAGMA busy_timeout = 5000")
-            if check_version(connection, home.database) == 0:
-                raise NotFoundError("there are no sessions yet", hint="start one with: agentctl run AGENT MESSAGE")
+        connection = _open_to_read(home.database)
+    with contextlib.closing(connection):
+        try:
             yield connection
+        except sqlite3.DatabaseError as error:  # nothing wider: other failures are those of the caller
+            raise StoreError(f"{home.database}: {error}", hint=_hint_for(error)) from error
+
+
+def _open_to_read(path: Path) -> sqlite3.Connection:
+    if not path.exists():
+        raise no_sessions()
+    connection = sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True, isolation_level=None)
+    try:
+        connection.execute("PRAGMA trusted_schema = OFF")
+        connection.execute("PRAGMA busy_timeout = 5000")
+        if check_version(connection, path) == 0:
+            raise no_sessions()
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def no_sessions() -> NotFoundError:
+    """Say that the store is empty, and how to fill it."""
+    return NotFoundError("there are no sessions yet", hint="start one with: agentctl run AGENT MESSAGE")
 
 
 def check_version(connection: sqlite3.Connection, path: Path) -> int:

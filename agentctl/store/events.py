@@ -23,6 +23,8 @@ from agentctl.store.database import Database, reading
 from agentctl.store.sessions import create_row, update_row
 
 _BLOB_BYTES = 64 * 1024
+_PAGE_ROWS = 256
+_NO_LIMIT = (1 << 63) - 1
 
 
 class SqliteEventLog:
@@ -56,22 +58,86 @@ class SqliteEventLog:
 
 
 def read_events(
-    connection: sqlite3.Connection, blobs: Blobs, session_id: str, *, after: int = 0
+    connection: sqlite3.Connection, blobs: Blobs, session_id: str, *, after: int = 0, until: int | None = None
 ) -> Iterator[Record]:
-    """Yield a session's events behind number ``after``. Raises StoreError for a row that cannot be read."""
+    """Yield a session's events behind number ``after``, up to ``until``; what is appended meanwhile too.
+
+    Read a page at a time, so that a slow reader neither holds the log in memory nor keeps the
+    writers from checkpointing. Raises StoreError for a row that cannot be read.
+    """
+    last = _NO_LIMIT if until is None else until
+    while page := _page(connection, session_id, after, last):
+        for seq, body, taken, row_hash in page:
+            yield _record(session_id, blobs, seq, body, taken, row_hash)
+        after = page[-1][0]
+
+
+def last_event(connection: sqlite3.Connection, blobs: Blobs, session_id: str, kind: str) -> Record | None:
+    """Return a session's last event of a type. Raises StoreError for a row that cannot be read."""
+    row = connection.execute(
+        "SELECT seq, body, blobs, hash FROM events WHERE session = (SELECT key FROM sessions WHERE id = ?) "
+        "AND type = ? ORDER BY seq DESC LIMIT 1",
+        (session_id, kind),
+    ).fetchone()
+    return None if row is None else _record(session_id, blobs, *row)
+
+
+def find_event(connection: sqlite3.Connection, session_id: str, name: str) -> int:
+    """Return the number of an event that is named by its number (``12`` or ``#12``) or its id. Raises NotFoundError."""
+    digits = name.removeprefix("#")
+    number = int(digits) if digits.isascii() and digits.isdigit() and len(digits) < 16 else None
+    row = connection.execute(
+        "SELECT seq FROM events WHERE session = (SELECT key FROM sessions WHERE id = ?) AND (seq = ? OR id = ?)",
+        (session_id, number, name),
+    ).fetchone()
+    if row is None:
+        last = connection.execute("SELECT head_seq FROM sessions WHERE id = ?", (session_id,)).fetchone()
+        raise NotFoundError(
+            f"there is no event {name} in session {session_id}",
+            hint=f"its events are #1 to #{last[0]}; see: agentctl events {session_id}" if last else None,
+        )
+    return int(row[0])
+
+
+def has_type(connection: sqlite3.Connection, session_id: str, pattern: str) -> bool:
+    """Say whether a session has an event of a type; ``agent.*`` stands for every type that begins so."""
+    row = connection.execute(
+        "SELECT 1 FROM events WHERE session = (SELECT key FROM sessions WHERE id = ?) AND type GLOB ? LIMIT 1",
+        (session_id, pattern),
+    ).fetchone()
+    return row is not None
+
+
+def taken_up_at(connection: sqlite3.Connection, session_id: str, record: Record) -> str | None:
+    """Return when an event that a person sent was taken up, None while it waits."""
     rows = connection.execute(
-        "SELECT seq, body, blobs, hash FROM events WHERE seq > ? "
-        "AND session = (SELECT key FROM sessions WHERE id = ?) ORDER BY seq",
-        (after, session_id),
+        "SELECT body FROM events WHERE session = (SELECT key FROM sessions WHERE id = ?) AND seq > ? "
+        "AND type = 'local.input_processed' ORDER BY seq",
+        (session_id, record.seq),
     )
-    for seq, body, taken, row_hash in rows:
-        try:
-            value = json.loads(body)
-            for pointer, digest in json.loads(taken or "{}").items():
-                _put_back(value, pointer, blobs.read(digest).decode("utf-8"))
-            yield Record(seq, decode(value), row_hash)
-        except (ValueError, KeyError, IndexError, TypeError) as error:
-            raise StoreError(f"event #{seq} of {session_id} is damaged: {error}") from error
+    for (body,) in rows:
+        value = json.loads(body)
+        if record.event.id in value.get("event_ids", ()):
+            return str(value["processed_at"])
+    return None
+
+
+def _page(connection: sqlite3.Connection, session_id: str, after: int, last: int) -> list[tuple[int, str, str, str]]:
+    return connection.execute(
+        "SELECT seq, body, blobs, hash FROM events WHERE seq > ? AND seq <= ? "
+        "AND session = (SELECT key FROM sessions WHERE id = ?) ORDER BY seq LIMIT ?",
+        (after, last, session_id, _PAGE_ROWS),
+    ).fetchall()
+
+
+def _record(session_id: str, blobs: Blobs, seq: int, body: str, taken: str, row_hash: str) -> Record:
+    try:
+        value = json.loads(body)
+        for pointer, digest in json.loads(taken or "{}").items():
+            _put_back(value, pointer, blobs.read(digest).decode("utf-8"))
+        return Record(seq, decode(value), row_hash)
+    except (ValueError, KeyError, IndexError, TypeError) as error:
+        raise StoreError(f"event #{seq} of {session_id} is damaged: {error}") from error
 
 
 def _insert(

@@ -25,7 +25,9 @@ _COLUMNS = (
     "id, created_at, updated_at, title, agent, environment, model, sandbox, first_message, "
     "status, stop_reason, usage, error, head_seq"
 )
-_NAME = re.compile(r"@(?:~(?P<back>[0-9]{1,9}))?|[a-z0-9_]{1,64}")
+_PREFIX = "sesn_"
+_SHORTEST = 8
+_NAME = re.compile(r"@(?:~(?P<back>[0-9]{1,9}))?|[a-z0-9][a-z0-9_-]{0,63}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +58,11 @@ def list_sessions(connection: sqlite3.Connection, *, limit: int | None = None) -
     return [_row(values) for values in rows]
 
 
+def count_sessions(connection: sqlite3.Connection) -> int:
+    """Return how many sessions there are."""
+    return int(connection.execute("SELECT count(*) FROM sessions").fetchone()[0])
+
+
 def find_session(connection: sqlite3.Connection, name: str) -> SessionRow:
     """Find a session by its id, a unique beginning of it, ``@`` (the newest) or ``@~N`` (the Nth before it).
 
@@ -69,12 +76,22 @@ def find_session(connection: sqlite3.Connection, name: str) -> SessionRow:
     exact = connection.execute(f"SELECT {_COLUMNS} FROM sessions WHERE id = ?", (name,)).fetchone()
     if exact:
         return _row(exact)
-    found = [_row(values) for prefix in (name, "sesn_" + name) for values in _beginning(connection, prefix)]
+    found = [_row(values) for prefix in (name, _PREFIX + name) for values in _beginning(connection, prefix)]
     if not found:
         raise NotFoundError(f"there is no session {name}", hint="see: agentctl ls")
     if len(found) > 1:
         raise UsageError(f"{name} is the beginning of more than one session", hint="write more of the id")
     return found[0]
+
+
+def short_name(connection: sqlite3.Connection, session_id: str) -> str:
+    """Return the shortest name that finds this session and no other, without ``sesn_``, of eight characters or more."""
+    name = session_id.removeprefix(_PREFIX)
+    for length in range(_SHORTEST, len(name)):
+        found = [*_beginning(connection, name[:length]), *_beginning(connection, _PREFIX + name[:length])]
+        if [values[0] for values in found] == [session_id]:
+            return name[:length]
+    return name
 
 
 def create_row(connection: sqlite3.Connection, event: LocalSessionCreated) -> int:
@@ -101,7 +118,7 @@ def update_row(connection: sqlite3.Connection, key: int, events: Sequence[Event]
     """Bring the row up to date with events that have just been stored."""
     changes: dict[str, str | int | None] = {"head_seq": seq, "head_hash": head}
     for event in events:
-        changes |= _changes(event)
+        changes |= {name: value for name, value in _changes(event).items() if name != "first_message" or name not in changes}
         if event.processed_at:
             changes["updated_at"] = event.processed_at
     first = changes.pop("first_message", None)

@@ -51,6 +51,11 @@ class Toolset:
         """The definitions as the Messages API takes them, always in the same order."""
         return [tool.definition for tool in self.offered.values()]
 
+    @property
+    def uses_sandbox(self) -> bool:
+        """Whether any of the tools runs in the sandbox."""
+        return any(not tool.custom for tool in self.offered.values())
+
     def judge(self, name: str, arguments: JsonObject) -> Verdict:
         """Say what becomes of a call; nothing is run."""
         tool = self.offered.get(name)

@@ -1,0 +1,123 @@
+"""What the commands that look have in common: finding a session, choosing events, and how a terminal is written to."""
+
+import re
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Annotated, TypeAlias
+
+import typer
+
+from agentctl.cli.output import standard_output
+from agentctl.errors import NotFoundError, UsageError
+from agentctl.events.base import Event
+from agentctl.events.codec import known_types, type_of
+from agentctl.paths import Home, home
+from agentctl.render.look import Look, look_of
+from agentctl.session.log import Record
+from agentctl.store.blobs import Blobs
+from agentctl.store.database import reading
+from agentctl.store.events import find_event, has_type, last_event, read_events
+from agentctl.store.leases import is_running
+from agentctl.store.sessions import SessionRow, find_session
+
+FromOption: TypeAlias = Annotated[
+    str | None, typer.Option("--from", metavar="EVENT", help="The first event: its number or its id.")
+]
+UntilOption: TypeAlias = Annotated[
+    str | None, typer.Option("--until", metavar="EVENT", help="The last event: its number or its id.")
+]
+
+_PATTERN = re.compile(r"[a-z_]+(\.[a-z_]+)*(\.\*)?")
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A session that is being looked at."""
+
+    connection: sqlite3.Connection
+    home: Home
+    row: SessionRow
+
+    @property
+    def status(self) -> str:
+        """Say what the session does: what its record says, unless the process that ran it is gone."""
+        return status_of(self.home, self.row)
+
+    def records(self, *, after: int = 0, until: int | None = None) -> Iterator[Record]:
+        """Yield its events. Raises StoreError."""
+        return read_events(self.connection, Blobs(self.home.blobs), self.row.id, after=after, until=until)
+
+    def last(self, kind: str) -> Record | None:
+        """Return its last event of a type. Raises StoreError."""
+        return last_event(self.connection, Blobs(self.home.blobs), self.row.id, kind)
+
+
+@contextmanager
+def opened(name: str) -> Iterator[Opened]:
+    """Open the session of that name. Raises NotFoundError, UsageError, StoreError."""
+    standard_output()
+    store = home()
+    with reading(store) as connection:
+        yield Opened(connection, store, find_session(connection, name))
+
+
+def status_of(store: Home, row: SessionRow) -> str:
+    """Say what a session does; one that was running when its process ended is interrupted."""
+    return "interrupted" if row.status == "running" and not is_running(store, row.id) else row.status
+
+
+def stdout_look() -> Look:
+    """Return how to write to standard output."""
+    return look_of(standard_output())
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """Which events of a session are asked for: from one number to another, of certain types."""
+
+    first: int = 1
+    last: int | None = None
+    patterns: tuple[str, ...] = ()
+
+    def wants(self, record: Record) -> bool:
+        """Say whether an event is asked for."""
+        return record.seq >= self.first and self.wants_type(record.event)
+
+    def wants_type(self, event: Event) -> bool:
+        """Say whether the type of an event is asked for."""
+        return not self.patterns or any(_matches(type_of(event), pattern) for pattern in self.patterns)
+
+
+def select(session: Opened, first: str | None, last: str | None, types: str | None) -> Selection:
+    """Read the options that choose events.
+
+    Raises NotFoundError for an event or a type that is not there, UsageError for what makes no sense.
+    """
+    start = find_event(session.connection, session.row.id, first) if first else 1
+    end = find_event(session.connection, session.row.id, last) if last else None
+    if end is not None and end < start:
+        raise UsageError(f"event #{end} comes before event #{start}")
+    patterns = tuple(filter(None, (part.strip() for part in (types or "").split(","))))
+    if types is not None and not patterns:
+        raise UsageError("no type of event is named", hint="for example: agent.message,agent.tool_* or session.*")
+    for pattern in patterns:
+        _check(session, pattern)
+    return Selection(start, end, patterns)
+
+
+def _check(session: Opened, pattern: str) -> None:
+    if not _PATTERN.fullmatch(pattern):
+        raise UsageError(f"{pattern} is no type of event", hint="one is agent.message; agent.* stands for several")
+    if any(_matches(name, pattern) for name in known_types()):
+        return
+    if not has_type(session.connection, session.row.id, pattern):
+        raise NotFoundError(
+            f"there is no event of type {pattern} in session {session.row.id}",
+            hint=f"types are: {', '.join(sorted(known_types()))}",
+        )
+
+
+def _matches(name: str, pattern: str) -> bool:
+    return name.startswith(pattern[:-1]) if pattern.endswith("*") else name == pattern

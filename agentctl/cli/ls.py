@@ -1,0 +1,138 @@
+"""``agentctl ls``: which sessions there are."""
+
+import sqlite3
+from datetime import datetime
+from decimal import Decimal
+from typing import Annotated
+
+import typer
+
+from agentctl.canonical import JsonObject
+from agentctl.cli.looking import status_of, stdout_look
+from agentctl.cli.options import Output, OutputOption
+from agentctl.cli.output import flush_out, print_json, reporting, standard_output, write_out, write_out_later
+from agentctl.errors import NotFoundError
+from agentctl.ids import SystemClock
+from agentctl.paths import Home, home
+from agentctl.render.jsonl import json_line
+from agentctl.render.lines import Span, paint_all, plain, shown
+from agentctl.render.listing import table
+from agentctl.render.look import Look
+from agentctl.render.numbers import age, amount, duration, many, money, time_of
+from agentctl.store.database import no_sessions, reading
+from agentctl.store.sessions import SessionRow, count_sessions, list_sessions, short_name
+
+app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False)
+
+_HEAD = ("SESSION", "AGE", "STATUS", "AGENT", "COST", "TIME", "MESSAGE")
+_NUMBERS = (1, 4, 5)
+_STYLES = {
+    "end_turn": "good",
+    "running": "accent",
+    "requires_action": "warning",
+    "budget_reached": "warning",
+    "interrupted": "warning",
+    "retries_exhausted": "bad",
+    "refusal": "bad",
+    "terminated": "bad",
+}
+
+
+@app.command()
+def ls(
+    number: Annotated[int, typer.Option("-n", min=1, metavar="N", help="How many sessions, the newest first.")] = 20,
+    everything: Annotated[bool, typer.Option("--all", "-a", help="All sessions.")] = False,
+    output: OutputOption = Output.TEXT,
+) -> None:
+    """List the sessions."""
+    with reporting(output):
+        standard_output()
+        store = home()
+        try:
+            with reading(store) as connection:
+                rows = list_sessions(connection, limit=None if everything else number)
+                if not rows:
+                    raise no_sessions()
+                if output is Output.TEXT:
+                    _print_table(store, connection, rows)
+                else:
+                    _print_json(store, rows, output)
+        except NotFoundError as nothing:
+            _say_nothing(nothing, output)
+
+
+def _say_nothing(nothing: NotFoundError, output: Output) -> None:
+    """A store without sessions is no failure."""
+    if output is Output.TEXT:
+        write_out(f"{nothing.message}; {nothing.hint}\n")
+    elif output is Output.JSON:
+        print_json({"type": "sessions", "schema": "agentctl.ls/1", "sessions": []})
+
+
+def _print_json(store: Home, rows: list[SessionRow], output: Output) -> None:
+    objects = [_as_json(store, row) for row in rows]
+    if output is Output.JSON:
+        print_json({"type": "sessions", "schema": "agentctl.ls/1", "sessions": objects})
+        return
+    for item in objects:
+        write_out_later(json_line({"type": "session", "schema": "agentctl.session/1", **item}))
+    flush_out()
+
+
+def _as_json(store: Home, row: SessionRow) -> JsonObject:
+    cost = _cost(row)
+    return {
+        "session_id": row.id,
+        "status": status_of(store, row),
+        "stop_reason": row.stop_reason,
+        "title": row.title,
+        "agent": row.agent,
+        "environment": row.environment,
+        "model": row.model,
+        "sandbox": row.sandbox,
+        "created_at": row.created_at,
+        "updated_at": row.updated_at,
+        "first_message": row.first_message,
+        "events": row.events,
+        "active_seconds": _seconds(row),
+        "cost": None if cost is None else {"amount": format(cost.normalize(), "f"), "currency": "USD"},
+    }
+
+
+def _print_table(store: Home, connection: sqlite3.Connection, rows: list[SessionRow]) -> None:
+    look, now = stdout_look(), SystemClock().now()
+    lines = table(_HEAD, [_cells(store, connection, row, look, now) for row in rows], look, _NUMBERS)
+    older = count_sessions(connection) - len(rows)
+    if older > 0:
+        lines.append(plain(f"{look.symbols.ellipsis} {many(older, 'older session')}: agentctl ls --all", "dim"))
+    write_out(paint_all(lines, look))
+
+
+def _cells(
+    store: Home, connection: sqlite3.Connection, row: SessionRow, look: Look, now: datetime
+) -> list[Span]:
+    status = status_of(store, row)
+    word = str((row.stop_reason or {}).get("type", status)) if status == "idle" else status
+    cost, seconds = _cost(row), _seconds(row)
+    return [
+        Span(short_name(connection, row.id), "bold"),
+        Span(age(time_of(row.created_at), now), "dim"),
+        Span(shown(word, look), _STYLES.get(word, "")),
+        Span(shown(row.agent, look)),
+        Span("" if cost is None else money(cost)),
+        Span("" if seconds is None else duration(seconds), "dim"),
+        Span(shown(_first_words(row), look)),
+    ]
+
+
+def _first_words(row: SessionRow) -> str:
+    return " ".join((row.title or row.first_message or "").split())
+
+
+def _cost(row: SessionRow) -> Decimal | None:
+    return amount(((row.usage or {}).get("local") or {}).get("cost"))
+
+
+def _seconds(row: SessionRow) -> float | None:
+    seconds = (row.usage or {}).get("active_seconds")
+    return float(seconds) if isinstance(seconds, int | float) else None

@@ -1,0 +1,166 @@
+"""``agentctl run``: definitions and a message in, a session driven until it rests."""
+
+import re
+import sys
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from agentctl.cli.approve import approver
+from agentctl.cli.draw import listeners_for
+from agentctl.cli.options import Output, OutputOption, QuietOption
+from agentctl.cli.output import reporting
+from agentctl.definitions.environment import Environment, EnvironmentConfig
+from agentctl.definitions.fields import parse_duration
+from agentctl.definitions.load import load_agent, load_environment
+from agentctl.errors import UsageError
+from agentctl.launch import RunRequest, start
+from agentctl.paths import home
+from agentctl.sandbox.base import Upload
+
+app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False)
+
+_ID = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
+_MOST_MESSAGE_BYTES = 4 << 20
+
+
+class SandboxName(StrEnum):
+    """Kinds of sandbox that can be asked for."""
+
+    DOCKER = "docker"
+    BUBBLEWRAP = "bubblewrap"
+    NONE = "none"
+
+
+class Approval(StrEnum):
+    """What becomes of calls that ask."""
+
+    ASK = "ask"
+    ALLOW = "allow"
+    DENY = "deny"
+
+
+@app.command()
+def run(
+    agent: Annotated[Path, typer.Argument(metavar="AGENT", help="The agent's file.")],
+    message: Annotated[str | None, typer.Argument(help="What to do; - reads it from standard input.")] = None,
+    environment: Annotated[
+        Path | None,
+        typer.Option("--environment", "-e", metavar="ENV", help="The environment's file; Docker unless given."),
+    ] = None,
+    file_of_message: Annotated[
+        str | None, typer.Option("--message-file", "-f", metavar="FILE", help="Read the message from a file, or -.")
+    ] = None,
+    title: Annotated[str | None, typer.Option(help="A title for the session.")] = None,
+    session: Annotated[str | None, typer.Option(metavar="ID", help="Your own id for the session.")] = None,
+    workspace: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Copy this directory into the workspace.")
+    ] = None,
+    file: Annotated[
+        list[str] | None, typer.Option(metavar="SRC[:DST]", help="Copy this file in; may be repeated.")
+    ] = None,
+    model: Annotated[
+        str | None, typer.Option(metavar="ID", help="Another model, or script:FILE for a scripted one.")
+    ] = None,
+    sandbox: Annotated[
+        SandboxName | None, typer.Option(help="Another sandbox than the environment's; none is no isolation.")
+    ] = None,
+    max_turns: Annotated[int | None, typer.Option(min=1, help="Stop after this many model requests.")] = None,
+    timeout: Annotated[
+        str | None, typer.Option(metavar="DURATION", help="Ask the model no more after this long: 90s, 30m, 1h30m.")
+    ] = None,
+    approve: Annotated[Approval, typer.Option(help="What becomes of calls that ask for permission.")] = Approval.ASK,
+    output: OutputOption = Output.TEXT,
+    quiet: QuietOption = False,
+) -> None:
+    """Start a session and drive it until it rests."""
+    with reporting(output):
+        request = RunRequest(
+            agent=load_agent(agent),
+            environment=load_environment(environment) if environment else _default_environment(),
+            message=_message(message, file_of_message),
+            model=model,
+            sandbox=sandbox.value if sandbox else None,
+            session_id=_session_id(session),
+            title=title,
+            workspace=_workspace(workspace),
+            files=tuple(_upload(text) for text in file or ()),
+            max_turns=max_turns,
+            timeout_seconds=_seconds(timeout),
+        )
+        drawn = listeners_for(output, quiet=quiet)
+        start(request, home(), drawn.listeners, drawn.progress, approver(approve.value, drawn))
+        raise typer.Exit(drawn.finish())
+
+
+def _default_environment() -> Environment:
+    return Environment(name="default", config=EnvironmentConfig(type="cloud"))
+
+
+def _message(given: str | None, file: str | None) -> str:
+    if (given is None) == (file is None):
+        raise UsageError("a message is needed, once", hint="agentctl run AGENT 'what to do', or -f FILE, or -")
+    if given is not None and given != "-":
+        text = given
+    elif file in (None, "-"):
+        text = _read_standard_input()
+    else:
+        text = _read(Path(str(file)))
+    if not text.strip():
+        raise UsageError("the message is empty")
+    return text
+
+
+def _read_standard_input() -> str:
+    if sys.stdin is None:
+        raise UsageError("the message was to come from standard input, which is closed")
+    return _text(sys.stdin.buffer.read(_MOST_MESSAGE_BYTES + 1), "standard input")
+
+
+def _read(path: Path) -> str:
+    try:
+        with open(path, "rb") as opened:
+            return _text(opened.read(_MOST_MESSAGE_BYTES + 1), str(path))
+    except OSError as error:
+        raise UsageError(f"cannot read {path}: {error.strerror}") from error
+
+
+def _text(data: bytes, source: str) -> str:
+    if len(data) > _MOST_MESSAGE_BYTES:
+        raise UsageError(f"the message in {source} is larger than {_MOST_MESSAGE_BYTES >> 20} MiB")
+    try:
+        return data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise UsageError(f"the message in {source} is not UTF-8 text") from error
+
+
+def _session_id(text: str | None) -> str | None:
+    if text is not None and not _ID.fullmatch(text):
+        raise UsageError("--session takes 1 to 64 of a-z, 0-9, - and _, the first a letter or a digit")
+    return text
+
+
+def _workspace(path: Path | None) -> Path | None:
+    if path is not None and not path.is_dir():
+        raise UsageError(f"--workspace {path}: {'not a directory' if path.exists() else 'no such directory'}")
+    return path.resolve() if path else None
+
+
+def _upload(text: str) -> Upload:
+    """Read ``SRC[:DST]``; a file whose name holds a colon wins over the reading as two parts."""
+    source, _, target = (text, "", "") if Path(text).exists() else text.rpartition(":")
+    path = Path(source or target)
+    if not path.is_file():
+        raise UsageError(f"--file {text}: no such file")
+    return Upload(path.resolve(), target if source and target else "")
+
+
+def _seconds(text: str | None) -> float | None:
+    if text is None:
+        return None
+    try:
+        return float(parse_duration(text))
+    except ValueError as error:
+        raise UsageError(f"--timeout {text}: {error}") from error

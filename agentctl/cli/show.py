@@ -1,0 +1,29 @@
+"""``agentctl show``: one session on one screen."""
+
+import typer
+
+from agentctl.cli.looking import opened, stdout_look
+from agentctl.cli.options import Output, OutputOption, SessionArgument
+from agentctl.cli.output import print_json, reporting, write_out
+from agentctl.ids import SystemClock
+from agentctl.render.jsonl import result_body
+from agentctl.render.lines import paint_all
+from agentctl.render.overview import Overview, summary_body
+from agentctl.session.summary import Summary
+
+app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False)
+
+
+@app.command()
+def show(session: SessionArgument, output: OutputOption = Output.TEXT) -> None:
+    """Show one session at a glance."""
+    with reporting(output):
+        summary = Summary()
+        with opened(session) as found:
+            status = found.status
+            for record in found.records():
+                summary.add(record.event)
+        if output is Output.TEXT:
+            write_out(paint_all(Overview(summary, status, SystemClock().now(), stdout_look()).lines(), stdout_look()))
+        else:
+            print_json(summary_body(summary, result_body(summary.result, status)))

@@ -1,0 +1,194 @@
+"""An environment: where an agent's tools run, as the Managed Agents API says it, and more."""
+
+from typing import Annotated, Literal, Self, TypeAlias
+
+from pydantic import AfterValidator, Field, model_validator
+
+from agentctl.definitions.fields import (
+    Definition,
+    Items,
+    Metadata,
+    Name,
+    NullMeans,
+    OnlySuchKeys,
+    Shape,
+    Size,
+    definition_hash,
+    snapshot,
+    wrong,
+)
+
+__all__ = [
+    "DEFAULT_IMAGE",
+    "Environment",
+    "EnvironmentConfig",
+    "Networking",
+    "Packages",
+    "Resources",
+    "definition_hash",
+    "snapshot",
+]
+
+DEFAULT_IMAGE = "debian:bookworm-slim"
+"""What a sandbox of type docker or cloud starts from where no image is written."""
+
+Package: TypeAlias = Annotated[
+    str,
+    Field(min_length=1, max_length=512),
+    Shape(
+        r"[^-\s\x00-\x1f\x7f-\x9f][^\x00-\x1f\x7f-\x9f\u2028\u2029]*",
+        "must be a package: no hyphen or space before it, no control characters in it",
+    ),
+]
+
+_LABEL = "[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
+_HOST = rf"(?:\*\.)?(?:{_LABEL}\.)*(?!(?:[0-9]+|0[xX][0-9A-Fa-f]*)$){_LABEL}"
+
+Host: TypeAlias = Annotated[
+    str,
+    Field(min_length=1, max_length=253),
+    Shape(
+        _HOST,
+        "must be a host name such as data.example.com, or a pattern such as *.example.com: no scheme, port, path or address",
+    ),
+    AfterValidator(str.lower),
+]
+
+_WORD = "[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*"
+_REGISTRY = rf"{_LABEL}(?:\.{_LABEL})*(?::[0-9]{{1,5}})?"
+_IMAGE = rf"(?:{_REGISTRY}/)?{_WORD}(?:/{_WORD})*(?::[A-Za-z0-9_][A-Za-z0-9_.-]{{0,127}})?(?:@sha256:[0-9a-f]{{64}})?"
+
+Image: TypeAlias = Annotated[
+    str,
+    Field(max_length=512),
+    Shape(_IMAGE, "must be the name of an image, such as debian:bookworm-slim"),
+]
+
+
+_NO_NUL = Shape(r"[^\x00]*", "must not hold the character U+0000")
+
+
+class Packages(Definition):
+    """What is installed when the image is built, in each manager's own syntax."""
+
+    type: Annotated[Literal["packages"], NullMeans("packages")] = Field(
+        "packages", description="Always packages; may be left out"
+    )
+    apt: Items[Package] = Field((), description="Debian packages")
+    cargo: Items[Package] = Field((), description="Rust packages")
+    gem: Items[Package] = Field((), description="Ruby packages")
+    go: Items[Package] = Field((), description="Go packages")
+    npm: Items[Package] = Field((), description="Node.js packages")
+    pip: Items[Package] = Field((), description="Python packages")
+
+
+class Networking(Definition):
+    """What the sandbox can reach."""
+
+    type: Literal["none", "limited", "unrestricted"] = Field(
+        description="none: nothing; limited: some hosts; unrestricted: everything"
+    )
+    allowed_hosts: Items[Host] = Field(
+        (), description="limited: these hosts, as names or as *.patterns; an empty list is no host"
+    )
+    allow_mcp_servers: Annotated[bool, NullMeans(False)] = Field(
+        False, description="limited: also the agent's MCP servers"
+    )
+    allow_package_managers: Annotated[bool, NullMeans(False)] = Field(
+        False, description="limited: also the public package indexes, while the agent works"
+    )
+
+    @model_validator(mode="after")
+    def _limits_only_where_limited(self) -> Self:
+        if self.type != "limited":
+            for field in ("allowed_hosts", "allow_mcp_servers", "allow_package_managers"):
+                if getattr(self, field):
+                    raise wrong(f"has no place beside type {self.type}: it is for type limited", field)
+        return self
+
+
+class Resources(Definition):
+    """What the sandbox may use of the machine; agentctl's own limits hold for what is not written."""
+
+    memory: Size | None = Field(None, description="Bytes, or a size such as 2g")
+    cpus: float | None = Field(None, ge=0.01, le=4096, description="Processors, also parts of one")
+    pids: int | None = Field(None, ge=1, le=4_194_304, description="Processes and threads at one time")
+    disk: Size | None = Field(None, description="Bytes, or a size such as 10g")
+
+
+class EnvironmentConfig(Definition):
+    """What the sandbox is made of."""
+
+    type: Literal["docker", "bubblewrap", "cloud", "self_hosted"] = Field(
+        description="docker; bubblewrap, without images; cloud, as docker with the default image; "
+        "self_hosted, which loads but does not run"
+    )
+    image: Image | None = Field(None, description=f"docker: what to start from; {DEFAULT_IMAGE} unless written")
+    packages: Annotated[Packages, NullMeans({})] = Field(
+        {}, validate_default=True, description="docker, cloud: what is installed when the image is built"
+    )
+    networking: Annotated[Networking, NullMeans({"type": "none"})] = Field(
+        {"type": "none"}, validate_default=True, description="What the sandbox can reach; nothing unless written"
+    )
+    setup: Annotated[str, Field(min_length=1, max_length=65_536), _NO_NUL] | None = Field(
+        None, description="docker, cloud: a shell script, run once when the image is built"
+    )
+    env: Annotated[
+        dict[
+            Annotated[
+                str,
+                Field(max_length=256),
+                Shape("[A-Za-z_][A-Za-z0-9_]*", "is not a name that a variable can have"),
+            ],
+            Annotated[str, Field(max_length=32_768), _NO_NUL],
+        ],
+        Field(max_length=256),
+        OnlySuchKeys(),
+        NullMeans({}),
+    ] = Field({}, description="Environment variables; no secrets: the agent can read them")
+    resources: Annotated[Resources, NullMeans({})] = Field(
+        {}, validate_default=True, description="What the sandbox may use of the machine"
+    )
+    ca_bundle: Literal["host"] | None = Field(
+        None, description="host: trust the certificate authorities that this machine trusts"
+    )
+
+    @property
+    def base_image(self) -> str:
+        """The image to start from: the one written, or the default."""
+        return self.image or DEFAULT_IMAGE
+
+    @model_validator(mode="after")
+    def _is_of_one_piece(self) -> Self:
+        if self.image is not None and self.type != "docker":
+            raise wrong(f"has no place beside type {self.type}: it is for type docker", "image")
+        if self.type == "bubblewrap":
+            self._refuse("packages", "setup", why="bubblewrap runs what this machine has and installs nothing")
+        if self.type == "self_hosted":
+            self._refuse(
+                "packages", "setup", "env", "resources", "ca_bundle", "networking", why="that machine is not ours"
+            )
+        return self
+
+    def _refuse(self, *fields: str, why: str) -> None:
+        for field in fields:
+            value = getattr(self, field)
+            if value not in (None, {}, Packages(), Resources(), Networking(type="none")):
+                raise wrong(f"has no place beside type {self.type}: {why}", field)
+
+
+class Environment(Definition):
+    """An environment as its file defines it."""
+
+    type: Annotated[Literal["environment"], Field(exclude=True)] = Field(
+        "environment", description="Always environment; may be left out"
+    )
+    name: Name = Field(description="What the environment is called")
+    description: str | None = Field(None, description="What the environment is for")
+    metadata: Metadata = Field({}, description="Up to 16 pairs of text, for you")
+    scope: Literal["organization", "account"] | None = Field(
+        None, description="Who sees it in the hosted service; without meaning here"
+    )
+    config: Annotated[EnvironmentConfig, NullMeans({"type": "cloud"})] = Field(
+        {"type": "cloud"}, validate_default=True, description="What the sandbox is made of"
+    )

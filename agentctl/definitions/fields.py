@@ -1,0 +1,185 @@
+"""Kinds of value that more than one definition uses, and the class that all of them extend."""
+
+import re
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Annotated, Any, TypeAlias, TypeVar
+
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    GetCoreSchemaHandler,
+    GetJsonSchemaHandler,
+    WithJsonSchema,
+)
+from pydantic_core import CoreSchema, PydanticCustomError, core_schema
+
+from agentctl.canonical import JsonObject, hash_of
+
+Item = TypeVar("Item")
+
+
+class Definition(BaseModel):
+    """A part of a definition: never changed, no unknown keys, no value of one type taken for another."""
+
+    # Built together with the model that holds it, or when it is first used: importing costs half.
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, defer_build=True, allow_inf_nan=False)
+
+
+def wrong(what: str, *at: str | int) -> PydanticCustomError:
+    """Make the error of a validator: ``what`` is wrong with the value, or with the part ``at`` of it."""
+    return PydanticCustomError("definition", "{what}", {"what": what, "at": at})
+
+
+def snapshot(definition: Definition) -> JsonObject:
+    """Write a definition as plain JSON: validated, normalised, defaults filled in, nulls left out.
+
+    Loading it gives the same definition again.
+    """
+    return definition.model_dump(mode="json", exclude_none=True)
+
+
+def definition_hash(definition: Definition) -> str:
+    """Name a definition by what it says, not by how it was written: ``sha256:…``."""
+    return hash_of(snapshot(definition))
+
+
+@dataclass(frozen=True, slots=True)
+class NullMeans:
+    """Marks a field in which null stands for ``value``, as it does in the hosted API."""
+
+    value: Any
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.no_info_before_validator_function(self._filled, handler(source))
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonObject:
+        return {"anyOf": [handler(schema), {"type": "null"}]}
+
+    def _filled(self, value: object) -> object:
+        return self.value if value is None else value
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """Marks a text that has to match ``pattern`` from end to end; ``must`` says so in words."""
+
+    pattern: str
+    must: str
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.no_info_after_validator_function(self._checked, handler(source))
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonObject:
+        return {**handler(schema), "pattern": f"^(?:{self.pattern})$"}
+
+    def _checked(self, text: str) -> str:
+        if re.fullmatch(self.pattern, text) is None:
+            raise PydanticCustomError("shape", "{must}", {"must": self.must})
+        return text
+
+
+@dataclass(frozen=True, slots=True)
+class OnlySuchKeys:
+    """Marks a mapping whose keys have a shape: pydantic forgets to tell JSON Schema that others are refused."""
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonObject:
+        return {**handler(schema), "additionalProperties": False}
+
+
+# A list is not a tuple to a strict model, so this one step is lax; what is in it stays strict.
+Items: TypeAlias = Annotated[tuple[Item, ...], Field(strict=False), NullMeans(())]
+
+Name: TypeAlias = Annotated[str, Field(min_length=1, max_length=256)]
+
+Metadata: TypeAlias = Annotated[
+    dict[
+        Annotated[str, Field(min_length=1, max_length=64)],
+        Annotated[str, Field(max_length=512)],
+    ],
+    Field(max_length=16),
+    NullMeans({}),
+]
+
+
+# --- sizes and durations ---
+
+SMALLEST_SIZE = 6 * 1024**2
+LARGEST_SIZE = 2**63 - 1
+LONGEST_SECONDS = 366 * 24 * 3600
+
+_SIZE = r"([0-9]{1,19}(?:\.[0-9]{1,6})?) ?([kmgtKMGT]?)(?:[iI]?[bB])?"
+_DURATION = r"(?=.)(?:([0-9]{1,9})d)?(?:([0-9]{1,9})h)?(?:([0-9]{1,9})m)?(?:([0-9]{1,9}(?:\.[0-9]{1,6})?)s)?"
+
+
+def parse_size(text: str) -> int:
+    """Read a size such as ``2g``, ``512m`` or ``1073741824`` in bytes; 1k is 1,024. Raises ValueError."""
+    match = re.fullmatch(_SIZE, text)
+    if match is None:
+        raise ValueError("must be a size such as 512m or 2g")
+    return int(Decimal(match[1]) * 1024 ** " kmgt".index(match[2].lower() or " "))
+
+
+def parse_duration(text: str) -> float:
+    """Read a duration such as ``90s``, ``30m``, ``1h30m`` or ``2d`` in seconds. Raises ValueError."""
+    match = re.fullmatch(_DURATION, text)
+    if match is None:
+        raise ValueError("must be a duration such as 90s, 30m or 1h30m")
+    days, hours, minutes, seconds = (float(part or 0) for part in match.groups())
+    return ((days * 24 + hours) * 60 + minutes) * 60 + seconds
+
+
+def _size(value: object) -> object:
+    size = parse_size(value) if isinstance(value, str) else value
+    if isinstance(size, int) and not SMALLEST_SIZE <= size <= LARGEST_SIZE:
+        raise ValueError("must be at least 6m" if size < SMALLEST_SIZE else "is larger than any machine")
+    return size
+
+
+def _duration(value: object) -> object:
+    seconds = parse_duration(value) if isinstance(value, str) else value
+    if isinstance(seconds, int | float) and not 0 < seconds <= LONGEST_SECONDS:
+        raise ValueError("must be longer than nothing" if seconds <= 0 else "must be at most 366 days")
+    return seconds
+
+
+Size: TypeAlias = Annotated[
+    int,
+    BeforeValidator(_size),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "integer", "minimum": SMALLEST_SIZE, "maximum": LARGEST_SIZE},
+                {"type": "string", "pattern": f"^(?:{_SIZE})$"},
+            ]
+        }
+    ),
+]
+"""Bytes; written as a number of them or as a size."""
+
+Duration: TypeAlias = Annotated[
+    float,
+    BeforeValidator(_duration),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "number", "exclusiveMinimum": 0, "maximum": LONGEST_SECONDS},
+                {"type": "string", "pattern": f"^(?:{_DURATION})$"},
+            ]
+        }
+    ),
+]
+"""Seconds; written as a number of them or as a duration."""
+
+
+# --- short forms ---
+
+
+def spelled_out(value: object, **form: object) -> object:
+    """Turn the short form of an object, a string, into the object: the string is the value of the key
+    that has None in ``form``."""
+    if not isinstance(value, str):
+        return value
+    return {key: value if given is None else given for key, given in form.items()}

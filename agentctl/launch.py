@@ -1,0 +1,288 @@
+"""The composition root: names in definitions and on the command line become a model, a sandbox and a run.
+
+The only module that knows every implementation, and the only one of the library that imports
+inside functions: a session with bubblewrap never loads ``docker``, a scripted one never loads
+``anthropic``.
+"""
+
+import contextlib
+import gc
+import sqlite3
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, TypeAlias
+
+from agentctl import __version__
+from agentctl.canonical import JsonObject
+from agentctl.definitions.agent import Agent, McpToolset, definition_hash, snapshot
+from agentctl.definitions.environment import Environment
+from agentctl.errors import AgentctlError, UsageError
+from agentctl.events.content import text_block
+from agentctl.events.local import LocalInterrupted, LocalSessionCreated
+from agentctl.events.make import Maker
+from agentctl.events.user import UserMessage, UserToolConfirmation
+from agentctl.harness.hands import Hands
+from agentctl.harness.loop import run
+from agentctl.harness.perform import Performer
+from agentctl.harness.prompt import system_prompt
+from agentctl.ids import Clock, SystemClock, new_id
+from agentctl.model.base import Model
+from agentctl.model.request import RequestHeader, header_for
+from agentctl.paths import Home
+from agentctl.sandbox.base import Layout, Progress, Sandbox, Upload
+from agentctl.session.log import Listener, Session
+from agentctl.session.state import OpenCall
+from agentctl.signals import Interrupted, interruptible
+from agentctl.store.blobs import Blobs
+from agentctl.store.database import Database
+from agentctl.store.events import SqliteEventLog
+from agentctl.store.leases import lease
+from agentctl.tools.toolset import Toolset, toolset_of
+
+SandboxKind: TypeAlias = Literal["docker", "bubblewrap", "none"]
+Answer: TypeAlias = tuple[Literal["allow", "deny"], str | None]
+Approver: TypeAlias = Callable[[OpenCall], Answer | None]
+"""Asked for each call that waits for a person: the answer and a reason, or None to leave it waiting."""
+
+SCRIPT = "script:"
+
+
+@dataclass(frozen=True, slots=True)
+class RunRequest:
+    """What one run asks for. ``model`` and ``sandbox`` override what the definitions say."""
+
+    agent: Agent
+    environment: Environment
+    message: str
+    model: str | None = None
+    sandbox: SandboxKind | None = None
+    session_id: str | None = None
+    title: str | None = None
+    workspace: Path | None = None
+    files: tuple[Upload, ...] = ()
+    max_turns: int | None = None
+    timeout_seconds: float | None = None
+
+
+def start(
+    request: RunRequest,
+    home: Home,
+    listeners: Sequence[Listener],
+    progress: Progress,
+    approve: Approver | None = None,
+) -> None:
+    """Make a session and drive it until it rests.
+
+    Raises AgentctlError for whatever keeps the session from being made; nothing is left behind
+    then. What goes wrong later is in the session's log, and told to the listeners.
+    """
+    toolset = toolset_of(request.agent)
+    _refuse_what_cannot_run(request, toolset)
+    clock = SystemClock()
+    with contextlib.ExitStack() as held:
+        held.enter_context(interruptible())
+        sandbox = sandbox_for(request.environment, home, request.sandbox)
+        checked = _Checked(sandbox, progress) if toolset.uses_sandbox else None
+        model = model_for(request.model or request.agent.model.id)
+        held.callback(model.close)
+        facts = checked.facts() if checked else {"kind": "none"}
+        database = held.enter_context(_database(home))
+        session_id = request.session_id or new_id("sesn_", clock)
+        held.enter_context(lease(home, session_id))
+        uploads = _uploads(request, sandbox.layout)
+        hands = Hands(sandbox, uploads, progress)
+        held.callback(hands.close)
+        make = Maker(clock)
+        created = _created(request, session_id, toolset, sandbox, uploads, facts, make)
+        session = Session(session_id, SqliteEventLog(home, database), listeners)
+        message = make(UserMessage, content=[text_block(request.message)], processed_at=None)
+        session.append(created, message)
+        header = RequestHeader.from_json(created.request)
+        perform = Performer(model, header, toolset, hands, make, Blobs(home.blobs).put)
+        _drive(session, perform, make, clock, approve)
+
+
+def _drive(session: Session, perform: Performer, make: Maker, clock: Clock, approve: Approver | None) -> None:
+    try:
+        run(session, perform, clock)
+        while approve is not None and (answers := _answers(session, approve, make)):
+            session.append(*answers)
+            run(session, perform, clock)
+    except Interrupted as stop:
+        session.append(make(LocalInterrupted, signal=stop.name))
+
+
+def _answers(session: Session, approve: Approver, make: Maker) -> list[UserToolConfirmation]:
+    asked = [(call, approve(call)) for call in session.state.calls if call.waits and not call.custom]
+    return [
+        make(UserToolConfirmation, tool_use_id=call.id, result=answer[0], deny_message=answer[1])
+        for call, answer in asked
+        if answer is not None
+    ]
+
+
+class _Checked:
+    """A sandbox that is being prepared beside the import of the model's SDK."""
+
+    def __init__(self, sandbox: Sandbox, progress: Progress) -> None:
+        self._outcome: JsonObject | AgentctlError | None = None
+        self._thread = threading.Thread(target=self._prepare, args=(sandbox, progress), daemon=True)
+        self._thread.start()
+
+    def facts(self) -> JsonObject:
+        """Wait for the preparation. Raises what it raised."""
+        self._thread.join()
+        if isinstance(self._outcome, AgentctlError):
+            raise self._outcome
+        return self._outcome or {}
+
+    def _prepare(self, sandbox: Sandbox, progress: Progress) -> None:
+        try:
+            self._outcome = sandbox.prepare(progress)
+        except AgentctlError as error:
+            self._outcome = error
+
+
+def _refuse_what_cannot_run(request: RunRequest, toolset: Toolset) -> None:
+    agent, config = request.agent, request.environment.config
+    wants: list[tuple[str, bool]] = [
+        ("mcp_servers", any(isinstance(tool, McpToolset) for tool in agent.tools)),
+        ("skills", bool(getattr(agent, "skills", ()))),
+        ("multiagent", getattr(agent, "multiagent", None) is not None),
+    ]
+    for name, wanted in wants:
+        if wanted:
+            raise UsageError(
+                f"agent {agent.name} uses {name}, which this version of agentctl cannot run",
+                hint=f"take {name} out of the definition, or run the agent on the hosted service",
+            )
+    if config.networking.type != "none":
+        raise UsageError(
+            f"environment {request.environment.name} asks for networking: {config.networking.type}, "
+            "which this version of agentctl cannot give",
+            hint="use networking: {type: none}, or leave it out",
+        )
+    if config.type == "self_hosted" and request.sandbox is None and toolset.uses_sandbox:
+        raise UsageError(
+            f"environment {request.environment.name} is of type self_hosted, which has no sandbox of its own",
+            hint="choose one with --sandbox docker or --sandbox bubblewrap",
+        )
+
+
+def _created(
+    request: RunRequest,
+    session_id: str,
+    toolset: Toolset,
+    sandbox: Sandbox,
+    uploads: Sequence[Upload],
+    facts: JsonObject,
+    make: Maker,
+) -> LocalSessionCreated:
+    agent = request.agent
+    system = system_prompt(
+        agent.system, sandbox.layout, [upload.target for upload in uploads], uses_sandbox=toolset.uses_sandbox
+    )
+    limits = agent.local.limits
+    chosen = {
+        "max_turns": request.max_turns or limits.max_turns,
+        "timeout_seconds": request.timeout_seconds or limits.timeout,
+    }
+    return make(
+        LocalSessionCreated,
+        session_id=session_id,
+        agentctl_version=__version__,
+        agent=snapshot(agent),
+        agent_hash=definition_hash(agent),
+        environment=snapshot(request.environment),
+        environment_hash=definition_hash(request.environment),
+        model=request.model or agent.model.id,
+        request=_header(request, system, toolset).as_json(),
+        sandbox=facts,
+        uploads=[{"source": str(upload.source), "target": upload.target} for upload in uploads],
+        limits={name: value for name, value in chosen.items() if value is not None},
+        title=request.title,
+    )
+
+
+def _header(request: RunRequest, system: str | None, toolset: Toolset) -> RequestHeader:
+    config, other = request.agent.model, request.model
+    if other is None or other.startswith(SCRIPT):
+        return header_for(
+            config.id,
+            system=system,
+            tools=toolset.definitions,
+            effort=config.effort,
+            speed=config.speed,
+            inference_geo=config.inference_geo,
+        )
+    # Another model has other levels of effort and speed, so it gets its own defaults.
+    return header_for(other, system=system, tools=toolset.definitions)
+
+
+def _uploads(request: RunRequest, layout: Layout) -> tuple[Upload, ...]:
+    workspace = (Upload(request.workspace, layout.workspace),) if request.workspace else ()
+    files = (
+        Upload(file.source, file.target or f"{layout.uploads}/{file.source.name}") for file in request.files
+    )
+    return (*workspace, *files)
+
+
+def model_for(name: str) -> Model:
+    """Make the model of that name: ``script:FILE``, or an id of the Claude API.
+
+    Raises CredentialsError where there is no key, UsageError for a script that is not there or wrong.
+    """
+    with _quick_import():
+        if name.startswith(SCRIPT):
+            from agentctl.model.scripted import ScriptedModel
+
+            return ScriptedModel.open(Path(name.removeprefix(SCRIPT)))
+        from agentctl.model.anthropic import AnthropicModel
+
+        return AnthropicModel()
+
+
+def sandbox_for(environment: Environment, home: Home, kind: SandboxKind | None = None) -> Sandbox:
+    """Make the sandbox of an environment, or of another ``kind``; nothing is started."""
+    chosen = kind or environment.config.type
+    if chosen == "bubblewrap":
+        from agentctl.sandbox.bubblewrap import BubblewrapSandbox
+
+        return BubblewrapSandbox(environment, home.sandboxes)
+    if chosen == "none":
+        from agentctl.sandbox.process import ProcessSandbox
+
+        return ProcessSandbox(environment, home.sandboxes)
+    from agentctl.sandbox.docker import DockerSandbox
+
+    return DockerSandbox(environment, home.builds)
+
+
+@contextlib.contextmanager
+def _database(home: Home) -> Iterator[Database]:
+    database = Database(home, _migrate)
+    try:
+        yield database
+    finally:
+        database.close()
+
+
+def _migrate(connection: sqlite3.Connection) -> None:
+    # sqlite-utils takes longer to import than a whole session takes to write, and only a database
+    # that is new or old needs it.
+    from agentctl.store.migrations import migrate
+
+    migrate(connection)
+
+
+@contextlib.contextmanager
+def _quick_import() -> Iterator[None]:
+    """Import without garbage collection: the SDK's 3,000 modules make much that lives and nothing that dies."""
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.freeze()
+        gc.enable()

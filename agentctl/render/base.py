@@ -1,0 +1,33 @@
+"""What every renderer can do."""
+
+from typing import Protocol
+
+from agentctl.session.log import Listener, Record
+
+
+class Renderer(Listener, Protocol):
+    """A listener that shows what it hears."""
+
+    def learn(self, record: Record) -> None:
+        """Take an event into account without showing it: a past that is known, a type nobody asked for."""
+        ...
+
+    def progress(self, line: str) -> None:
+        """Show what a long preparation is doing. May be called from another thread."""
+        ...
+
+    def pause(self) -> None:
+        """Take everything that moves off the screen, until there is more to show."""
+        ...
+
+    def finish(self, status: str | None = None) -> None:
+        """Show what the session came to; nothing more will be heard.
+
+        ``status`` is for those who know better than the record: ``interrupted`` where the process
+        that ran the session is gone.
+        """
+        ...
+
+    def close(self) -> None:
+        """Leave the screen as it should be; may be called twice, and without ``finish`` after a failure."""
+        ...

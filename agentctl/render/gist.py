@@ -1,0 +1,92 @@
+"""An event in one line."""
+
+import json
+
+from agentctl.canonical import JsonObject
+from agentctl.events.agent import AgentCustomToolUse, AgentMessage, AgentToolResult, AgentToolUse
+from agentctl.events.base import Event, UnknownEvent
+from agentctl.events.content import describe
+from agentctl.events.local import (
+    LocalInputProcessed,
+    LocalInterrupted,
+    LocalLimitReached,
+    LocalModelResponse,
+    LocalOutputs,
+    LocalSandboxStarted,
+    LocalSessionCreated,
+    LocalToolFacts,
+    LocalToolStarted,
+)
+from agentctl.events.session import SessionError, SessionStatusIdle, SessionUsage
+from agentctl.events.span import SpanModelRequestEnd
+from agentctl.events.user import UserCustomToolResult, UserMessage, UserToolConfirmation
+from agentctl.render.calls import asked, outcome
+from agentctl.render.numbers import count, many, size
+
+
+def gist(event: Event) -> str:
+    """Say in a line what an event says; the text is as untrusted as the event."""
+    match event:
+        case UserMessage() | AgentMessage():
+            return _first_line(describe(event.content))
+        case AgentToolUse() | AgentCustomToolUse():
+            return " ".join(filter(None, [f"{event.name}:", *asked(event.name, event.input)[:2], _permission(event)]))
+        case AgentToolResult() | UserCustomToolResult():
+            mark = "error: " if event.is_error else ""
+            return mark + _first_line(describe(event.content or ()))
+        case UserToolConfirmation():
+            return f"{event.result} {event.tool_use_id} {event.deny_message or ''}".rstrip()
+        case SessionStatusIdle():
+            return str(event.stop_reason.get("type"))
+        case SessionError():
+            return f"{event.error.get('type')}: {event.error.get('message')}"
+        case SessionUsage():
+            return _tokens(event.usage)
+        case SpanModelRequestEnd():
+            return f"failed, {_tokens(event.model_usage)}" if event.is_error else _tokens(event.model_usage)
+        case UnknownEvent():
+            return json.dumps(event.body, ensure_ascii=False)
+        case _:
+            return _local(event)
+
+
+def _local(event: Event) -> str:
+    match event:
+        case LocalSessionCreated():
+            return ", ".join(map(str, (event.agent.get("name"), event.model, event.sandbox.get("kind"))))
+        case LocalInputProcessed():
+            return " ".join(event.event_ids)
+        case LocalSandboxStarted():
+            return ", ".join(f"{name} {value}" for name, value in event.facts.items())
+        case LocalModelResponse():
+            return f"{event.model}, {size(len(event.raw))}"
+        case LocalToolStarted():
+            return " ".join(event.tool_use_ids)
+        case LocalToolFacts():
+            return ", ".join(outcome(event.facts))
+        case LocalOutputs():
+            return f"{many(len(event.files), 'file')}: {', '.join(str(file.get('path')) for file in event.files)}"
+        case LocalLimitReached():
+            return f"{event.limit}: {event.used:g} of {event.allowed:g}"
+        case LocalInterrupted():
+            return event.signal
+        case _:
+            return ""
+
+
+def _permission(event: AgentToolUse | AgentCustomToolUse) -> str:
+    permission = event.evaluated_permission if isinstance(event, AgentToolUse) else None
+    return f"({permission})" if permission in ("ask", "deny") else ""
+
+
+def _tokens(usage: JsonObject) -> str:
+    read = sum(int(usage.get(name) or 0) for name in ("input_tokens", "cache_read_input_tokens"))
+    creation = usage.get("cache_creation")
+    written = creation.values() if isinstance(creation, dict) else [usage.get("cache_creation_input_tokens")]
+    read += sum(int(number or 0) for number in written)
+    return f"{count(read)} in, {count(int(usage.get('output_tokens') or 0))} out"
+
+
+def _first_line(text: str) -> str:
+    first, *others = text.strip().split("\n")
+    return f"{first} (+{many(len(others), 'line')})" if others else first

@@ -1,0 +1,267 @@
+"""What there is to tell, put into lines.
+
+Marks in the first columns (``›``, ``●``, ``─``) are ours alone: text of people, models and tools is
+set further in, behind a bar where it is a tool's, so that none of it can pass for something else.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from agentctl.canonical import JsonObject
+from agentctl.events.local import LocalSessionCreated
+from agentctl.render.calls import asked, change, failed, outcome
+from agentctl.render.lines import Line, Span, cells, clip, fit, fit_tail, plain, shown, shown_lines, wrap
+from agentctl.render.look import Look
+from agentctl.render.numbers import count, duration, many, money, size
+from agentctl.render.story import (
+    CallAnswered,
+    CallBegan,
+    CallEnded,
+    Cut,
+    Item,
+    Opened,
+    Remark,
+    Rested,
+    Said,
+    Thought,
+)
+from agentctl.session.result import Result
+from agentctl.session.state import OpenCall
+
+MARGIN = 2
+
+_SCRIPT = "script:"
+_HEAD_LINES = 4
+_TAIL_LINES = 3
+_MESSAGE_LINES = 12
+_CHANGE_LINES = 3
+_MOST_FILES = 6
+
+STOPPED = {
+    "end_turn": ("done", "good"),
+    "requires_action": ("waits for a decision", "warning"),
+    "budget_reached": ("stopped at a limit", "warning"),
+    "retries_exhausted": ("failed", "bad"),
+    "refusal": ("the model refused", "bad"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """Puts items into lines for one look; ``full`` leaves no line of messages and results out."""
+
+    look: Look
+    full: bool = False
+
+    @property
+    def columns(self) -> int:
+        """The cells of a line; one is left free, because some terminals break a line that is full."""
+        return self.look.columns - 1
+
+    def lines(self, item: Item) -> list[Line]:
+        """Return the lines of one item."""
+        match item:
+            case Opened():
+                return self.header(item.created)
+            case Said(speaker="user"):
+                return self._message(item.text)
+            case Said() | Thought():
+                return self.prose(item.text, "italic" if isinstance(item, Thought) else "")
+            case CallBegan():
+                return [self.call(item.call)]
+            case CallEnded():
+                return self.ended(item)
+            case CallAnswered():
+                return self._answer(item)
+            case Cut():
+                return [plain(" " * MARGIN + "(cut off here; the answer was not received whole)", "dim")]
+            case Remark():
+                return self._remark(item)
+            case Rested():
+                return self._rest(item)
+
+    def header(self, created: LocalSessionCreated) -> list[Line]:
+        """Say which agent works with which model in which sandbox."""
+        script = created.model.removeprefix(_SCRIPT)
+        kind = str(created.sandbox.get("kind", ""))
+        parts = [
+            Span(shown(created.agent.get("name", ""), self.look), "bold"),
+            Span(f"scripted model {shown(script, self.look)}", "warning")
+            if script != created.model
+            else Span(shown(created.model, self.look)),
+            Span("no isolation", "bad") if kind == "none" else Span(shown(kind, self.look)),
+            Span(shown(created.session_id, self.look), "dim"),
+        ]
+        title = [plain(fit(shown(created.title, self.look), self.columns, self._more))] if created.title else []
+        return [*self._flow(parts), *title]
+
+    def call(self, call: OpenCall, tone: str = "accent", right: str = "", mark: str | None = None) -> Line:
+        """Put a call on one line: its name, its most telling argument, and at the right how it went."""
+        name = fit(shown(call.name, self.look), max(8, self.columns // 3), self._more)
+        start = [Span((mark or self.look.symbols.bullet) + " ", tone), Span(name, "bold"), Span("  ")]
+        room = self.columns - sum(cells(span.text) for span in start) - (cells(right) + 2 if right else 0)
+        told = self._asked(call, room)
+        gap = " " * (room - sum(cells(span.text) for span in told) + 2) if right else ""
+        end = Span(right, "bad" if tone == "bad" else "dim")
+        return clip([*start, *told, Span(gap), end], self.columns, self._more)
+
+    def ended(self, item: CallEnded, *, with_call: bool = True) -> list[Line]:
+        """Put a call and its result into lines; without the call's own line how it went comes last."""
+        is_failed = failed(item.facts, is_error=item.is_error)
+        facts = outcome(item.facts) or (["error"] if item.is_error else [])
+        told = f" {self.look.symbols.dot} ".join(facts)
+        body = [*self._change(item.call), *self._result(item.text, is_failed=is_failed)]
+        if with_call:
+            return [self.call(item.call, "bad" if is_failed else "good", told), *body]
+        return [*body, *self._gutter([told] if told else [], "bad" if is_failed else "dim")]
+
+    def waiting(self, call: OpenCall) -> list[Line]:
+        """Show a call that needs somebody's word, with the id by which it is answered."""
+        need = "needs a result" if call.custom else "needs permission"
+        return [self.call(call, "warning", need), *self._gutter([shown(call.id, self.look)], "dim")]
+
+    def prose(self, text: str, style: str) -> list[Line]:
+        """Put text of the agent into lines."""
+        return [
+            plain(" " * MARGIN + row, style) if row.strip() else ()
+            for line in shown_lines(text, self.look)
+            for row in self.rows(line)
+        ]
+
+    def rows(self, line: str) -> list[str]:
+        """Break a line of text where the stream does not do so itself."""
+        return wrap(line, self.columns - MARGIN) if self.look.wraps else [line]
+
+    def _message(self, text: str) -> list[Line]:
+        rows = [row for line in shown_lines(text, self.look) for row in self.rows(line)]
+        kept, left = _head(rows, None if self.full else _MESSAGE_LINES)
+        start = Span(self.look.symbols.prompt + " ", "accent")
+        first, *others = [Span(row, "bold") for row in kept]
+        return [(start, first), *((Span(" " * MARGIN), span) for span in others), *self._left_out(left, "")]
+
+    def _result(self, text: str, *, is_failed: bool) -> list[Line]:
+        if not text.strip():
+            return []
+        lines = shown_lines(text, self.look)
+        if self.full:
+            return self._gutter([row for line in lines for row in self.rows(line)], "dim")
+        if not is_failed:
+            head, left = _head(lines, _HEAD_LINES)
+            return [*self._gutter(head, "dim"), *self._left_out(left, self.look.symbols.bar + " ")]
+        head, tail = (lines, []) if len(lines) <= _TAIL_LINES + 2 else (lines[:1], lines[-_TAIL_LINES:])
+        left = len(lines) - len(head) - len(tail)
+        between = self._left_out(left, self.look.symbols.bar + " ")
+        return [*self._gutter(head, "dim"), *between, *self._gutter(tail, "dim")]
+
+    def _change(self, call: OpenCall) -> list[Line]:
+        edit = change(call.name, call.input)
+        if edit is None:
+            return []
+        lines: list[Line] = []
+        for sign, text, style in (("-", edit.out, "bad"), ("+", edit.into, "good")):
+            kept, left = _head(shown_lines(text, self.look) if text else [], None if self.full else _CHANGE_LINES)
+            lines += [*self._gutter([f"{sign} {row}" for row in kept], style), *self._left_out(left, f"{sign} ")]
+        return lines
+
+    def _gutter(self, rows: Iterable[str], style: str) -> list[Line]:
+        bar = Span(" " * MARGIN + self.look.symbols.bar + " ", "dim")
+        room = self.columns - cells(bar.text)
+        return [(bar, Span(row if self.full else fit(row, room, self._more), style)) for row in rows]
+
+    def _left_out(self, number: int, start: str) -> list[Line]:
+        if not number:
+            return []
+        text = f"{self._more} {many(number, 'more line')}"
+        return [plain(fit(" " * MARGIN + start + text, self.columns, self._more), "dim")]
+
+    def _answer(self, item: CallAnswered) -> list[Line]:
+        reason = f": {shown(item.reason, self.look)}" if item.reason else ""
+        word = Span("allowed" if item.allowed else f"denied{reason}", "good" if item.allowed else "bad")
+        name = shown(item.call.name, self.look)
+        told = self._asked(item.call, max(10, self.columns - cells(word.text) - cells(name) - 6))
+        start = Span(self.look.symbols.prompt + " ", "accent")
+        return [clip([start, word, Span("  "), Span(name, "bold"), Span("  "), *told], self.columns, self._more)]
+
+    def _remark(self, item: Remark) -> list[Line]:
+        mark = self.look.symbols.cross if item.tone == "bad" else self.look.symbols.dot
+        style = "dim" if item.tone == "quiet" else item.tone
+        rows = [row for line in shown_lines(item.text, self.look) for row in wrap(line, self.columns - MARGIN)]
+        hint = [
+            plain(" " * MARGIN + row, "dim")
+            for line in (shown_lines(item.hint, self.look) if item.hint else [])
+            for row in wrap(line, self.columns - MARGIN)
+        ]
+        first, *others = [Span(row, style) for row in rows]
+        return [(Span(f"{mark} ", style), first), *((Span(" " * MARGIN), span) for span in others), *hint]
+
+    def _rest(self, item: Rested) -> list[Line]:
+        kind = str((item.result.stop_reason or {}).get("type"))
+        word, style = STOPPED.get(kind, (shown(kind, self.look), "warning"))
+        why = f": {shown(item.why, self.look)}" if item.why else ""
+        waiting = [line for call in item.waiting for line in self.waiting(call)]
+        return [*waiting, *self.closing(word + why, style, item.result), *self._files(item.outputs)]
+
+    def closing(self, word: str, style: str, result: Result, *, tokens: bool = True) -> list[Line]:
+        """Say in a line how it ended and what it took."""
+        usage = result.usage
+        parts = [
+            Span(word, style),
+            Span(money(usage.cost)),
+            Span(many(usage.requests, "turn")),
+            Span(many(usage.tool_calls, "call")),
+            Span(f"{count(tokens_in(result))} in, {count(usage.output_tokens)} out" if tokens else ""),
+            Span(duration(usage.active_seconds)),
+        ]
+        return self._flow(parts, Span(self.look.symbols.rule * MARGIN + " ", "dim"))
+
+    def _files(self, files: Sequence[JsonObject]) -> list[Line]:
+        if not files:
+            return []
+        names = [f"{shown(file.get('path', ''), self.look)} {size(int(file.get('size') or 0))}" for file in files]
+        more = [f"{len(names) - _MOST_FILES} more"] if len(names) > _MOST_FILES else []
+        text = ", ".join([*names[:_MOST_FILES], *more])
+        return [plain(" " * (MARGIN + 1) + row, "dim") for row in wrap(f"files: {text}", self.columns - MARGIN - 1)]
+
+    def _asked(self, call: OpenCall, room: int) -> list[Span]:
+        text, remark, is_path = asked(call.name, call.input)
+        remark = fit(shown(remark, self.look), room // 2, self._more)
+        space = room - (cells(remark) + 2 if remark and text else cells(remark))
+        cut = fit_tail if is_path else fit
+        told = cut(shown(text, self.look), space, self._more)
+        return [Span(told), Span("  " if told and remark else ""), Span(remark, "dim")]
+
+    def _flow(self, parts: Iterable[Span], start: Span | None = None) -> list[Line]:
+        """Set parts side by side, with dots between, on as many lines as they need."""
+        dot = Span(f" {self.look.symbols.dot} ", "dim")
+        first = start or Span("")
+        lines: list[list[Span]] = [[first]]
+        used = cells(first.text)
+        for part in filter(lambda span: span.text, parts):
+            size_needed = cells(part.text) + cells(dot.text)
+            if len(lines[-1]) > 1 and used + size_needed > self.columns:
+                lines.append([Span(" " * cells(first.text))])
+                used = cells(first.text)
+            if len(lines[-1]) > 1:
+                lines[-1].append(dot)
+                used += cells(dot.text)
+            kept = Span(fit(part.text, self.columns - used, self._more), part.style)
+            lines[-1].append(kept)
+            used += cells(kept.text)
+        return list(lines)
+
+    @property
+    def _more(self) -> str:
+        return self.look.symbols.ellipsis
+
+
+def tokens_in(result: Result) -> int:
+    """Return how many tokens the model read, from the cache or not."""
+    usage = result.usage
+    return usage.input_tokens + usage.cache_read_input_tokens + usage.cache_creation_input_tokens
+
+
+def _head(rows: list[str], most: int | None) -> tuple[list[str], int]:
+    """Return the first rows and how many are left out; a single row is never left out."""
+    if most is None or len(rows) <= most + 1:
+        return rows, 0
+    return rows[:most], len(rows) - most

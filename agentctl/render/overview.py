@@ -1,0 +1,186 @@
+"""One session on one screen."""
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+
+from agentctl.canonical import JsonObject
+from agentctl.render.layout import STOPPED, Layout, tokens_in
+from agentctl.render.lines import EMPTY, Line, Span, clip, fit, plain, shown, shown_lines
+from agentctl.render.listing import table
+from agentctl.render.look import Look
+from agentctl.render.numbers import age, count, duration, many, size, time_of
+from agentctl.session.summary import Summary, ToolSum
+
+_MESSAGE_LINES = 6
+_ASKED_LINES = 2
+_MOST_FILES = 6
+_HASH_CHARACTERS = 12
+_STYLES = {"running": "accent", "interrupted": "warning", "terminated": "bad"}
+
+
+class Overview:
+    """Puts a summary into lines. ``status`` is what the session does now."""
+
+    def __init__(self, summary: Summary, status: str, now: datetime, look: Look) -> None:
+        self._summary = summary
+        self._status = status
+        self._now = now
+        self._look = look
+        self._layout = Layout(look)
+
+    def lines(self) -> list[Line]:
+        """Return the whole page."""
+        parts = [self._head(), self._facts(), self._tools(), self._waiting(), self._last_message()]
+        page: list[Line] = []
+        for part in filter(None, parts):
+            page += [EMPTY, *part] if page else part
+        return page
+
+    def _head(self) -> list[Line]:
+        created = self._summary.created
+        if created is None:
+            return []
+        names = [shown(name, self._look) for name in (created.session_id, created.title) if name]
+        heads = [plain(fit(name, self._columns, self._more), "bold") for name in names]
+        return [*heads, *self._layout.closing(*self._state(), self._summary.result, tokens=False), *self._error()]
+
+    def _state(self) -> tuple[str, str]:
+        result = self._summary.result
+        if self._status != "idle":
+            return self._status, _STYLES.get(self._status, "")
+        if result.stop_reason is None:
+            return "not begun", "dim"
+        kind = shown(result.stop_reason.get("type"), self._look)
+        word, style = STOPPED.get(kind, (kind, "warning"))
+        return f"{word} ({kind}, exit {result.exit_code})", style
+
+    def _error(self) -> list[Line]:
+        error = self._summary.result.body()["error"]
+        if error is None:
+            return []
+        rows = [
+            (row, style)
+            for text, style in ((error["message"], "bad"), (error["hint"], "dim"))
+            for line in (shown_lines(str(text), self._look) if text else [])
+            for row in self._layout.rows(line)
+        ]
+        return [plain("  " + row, style) for row, style in rows]
+
+    def _facts(self) -> list[Line]:
+        created, summary = self._summary.created, self._summary
+        if created is None:
+            return []
+        sandbox, usage = summary.sandbox, summary.result.usage
+        read = tokens_in(summary.result)
+        cached = f" ({summary.cache_share:.0%} from the cache)" if summary.cache_share is not None else ""
+        facts: list[tuple[str, Iterable[object]]] = [
+            ("agent", (created.agent.get("name"), _short(created.agent_hash))),
+            ("environment", (created.environment.get("name"), _short(created.environment_hash))),
+            ("model", (created.model, _answering(created.model, summary.answered_by))),
+            ("sandbox", (_kind(sandbox), sandbox.get("image"), _short(sandbox.get("image_digest")))),
+            ("created", (_when(created.processed_at, self._now), f"by agentctl {created.agentctl_version}")),
+            ("tokens", (f"{count(read)} in{cached}", f"{count(usage.output_tokens)} out")),
+            ("events", (f"{summary.result.events:,}",)),
+            ("outputs", self._files()),
+        ]
+        rows = [(name, [str(part) for part in parts if part]) for name, parts in facts]
+        return [self._fact(name, parts) for name, parts in rows if parts]
+
+    def _fact(self, name: str, parts: Sequence[str]) -> Line:
+        text = f" {self._look.symbols.dot} ".join(shown(part, self._look) for part in parts)
+        return clip([Span(f"  {name:<12}", "dim"), Span(text)], self._columns, self._more)
+
+    def _files(self) -> list[str]:
+        files = self._summary.outputs
+        names = [f"{file.get('path')} {size(int(file.get('size') or 0))}" for file in files[:_MOST_FILES]]
+        return [*names, f"{len(files) - _MOST_FILES} more"] if len(files) > _MOST_FILES else names
+
+    def _tools(self) -> list[Line]:
+        tools = sorted(self._summary.tools.items(), key=lambda item: -item[1].calls)
+        return table([], [self._tool(name, tool) for name, tool in tools], self._look, (1, 3)) if tools else []
+
+    def _tool(self, name: str, tool: ToolSum) -> list[Span]:
+        return [
+            Span(f"  {fit(shown(name, self._look), 24, self._more)}"),
+            Span(many(tool.calls, "call")),
+            Span(f"{tool.failed:,} failed" if tool.failed else "", "bad"),
+            Span(duration(tool.seconds)),
+            Span(""),
+        ]
+
+    def _waiting(self) -> list[Line]:
+        return [line for call in self._summary.waiting for line in self._layout.waiting(call)]
+
+    def _last_message(self) -> list[Line]:
+        text = self._summary.result.text
+        if not text.strip():
+            return []
+        rows = [row for line in shown_lines(text, self._look) for row in self._layout.rows(line)]
+        left = len(rows) - _MESSAGE_LINES
+        if left <= 1:
+            return self._layout.prose(text, "")
+        more = plain(f"  {self._more} {many(left, 'more line')}", "dim")
+        return [*(plain("  " + row) for row in rows[:_MESSAGE_LINES]), more]
+
+    @property
+    def _columns(self) -> int:
+        return self._layout.columns
+
+    @property
+    def _more(self) -> str:
+        return self._look.symbols.ellipsis
+
+
+def summary_body(summary: Summary, result: JsonObject) -> JsonObject:
+    """Write the object ``agentctl.show/1``."""
+    created = summary.created
+    usage = summary.result.usage
+    return {
+        "type": "session",
+        "schema": "agentctl.show/1",
+        "session_id": summary.result.session_id,
+        "status": result["status"],
+        "title": created and created.title,
+        "agent": created and {"name": created.agent.get("name"), "hash": created.agent_hash},
+        "environment": created and {"name": created.environment.get("name"), "hash": created.environment_hash},
+        "model": {"asked": created and created.model, "answering": summary.answered_by},
+        "sandbox": summary.sandbox,
+        "limits": created and created.limits,
+        "agentctl_version": created and created.agentctl_version,
+        "created_at": created and created.processed_at,
+        "updated_at": summary.last_event_at,
+        "events": summary.result.events,
+        "requests": usage.requests,
+        "tool_calls": usage.tool_calls,
+        "failed_tool_calls": summary.failed_calls,
+        "tools": [
+            {"name": name, "calls": tool.calls, "failed": tool.failed, "seconds": round(tool.seconds, 3)}
+            for name, tool in summary.tools.items()
+        ],
+        "cache_share": None if summary.cache_share is None else round(summary.cache_share, 4),
+        "waiting": [{"tool_use_id": call.id, "name": call.name, "input": call.input} for call in summary.waiting],
+        "outputs": summary.outputs,
+        "result": result,
+    }
+
+
+def _short(name: object) -> str:
+    """Shorten ``sha256:<64 digits>``, wherever in a name it stands."""
+    text = str(name or "")
+    start, mark, digits = text.rpartition("sha256:")
+    return f"{start}{mark}{digits[:_HASH_CHARACTERS]}" if mark else text
+
+
+def _answering(asked: str, models: Sequence[str]) -> str:
+    others = [model for model in models if model != asked]
+    return f"answered as {', '.join(others)}" if others else ""
+
+
+def _kind(sandbox: JsonObject) -> str:
+    kind = str(sandbox.get("kind", ""))
+    return "none: NO ISOLATION" if kind == "none" else kind
+
+
+def _when(text: str | None, now: datetime) -> str:
+    time = time_of(text)
+    return "" if time is None else f"{time:%Y-%m-%d %H:%M:%S} UTC, {age(time, now)} ago".replace("now ago", "now")

@@ -1,0 +1,133 @@
+"""The shell that lives as long as the session, or until somebody ends it."""
+
+from __future__ import annotations
+
+import os
+
+from agentctl.sandbox.inside.outcome import ToolError
+from agentctl.sandbox.inside.processes import exit_code, spawn
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from socket import socket as Socket  # noqa: N812
+
+    from agentctl.sandbox.inside.bash import BashCall
+    from agentctl.sandbox.inside.supervisor import Supervisor
+
+
+class Shell:
+    """A bash that reads its orders from a socket and reports each one's exit status on it.
+
+    A command is a file that the shell sources, so an unclosed quote is an error like any other.
+    The socket is the shell's standard input, in whose place the command has /dev/null: nothing that
+    a command starts inherits the socket. Where a shell ends by itself it leaves its folder and its
+    exported variables for the next one.
+    """
+
+    def __init__(self, supervisor: Supervisor, number: int, folder: str, exports: str | None) -> None:
+        from socket import socketpair  # noqa: PLC0415
+
+        self.supervisor = supervisor
+        self.call: BashCall | None = None
+        private = supervisor.private_folder()
+        self.taken_over = exports
+        self.exports = os.path.join(private, f"exports-{number}")
+        self.folder = os.path.join(private, f"folder-{number}")
+        self.socket: Socket
+        self.socket, theirs = socketpair()
+        self.socket.setblocking(False)
+        with theirs:
+            self.pid = self.spawn(theirs.fileno(), folder)
+        supervisor.loop.watch(self.socket.fileno(), self.on_report)
+        self.order(self.first_order())
+
+    def spawn(self, stdin: int, folder: str) -> int:
+        """Start bash, in the workspace if ``folder`` is gone."""
+        config = self.supervisor.config
+        self.started_in = next(filter(os.path.isdir, (folder, config["layout"]["workspace"], "/")))
+        null = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
+        try:
+            return spawn(
+                ["/bin/bash", "--noprofile", "--norc"],
+                self.supervisor.environment(),
+                (stdin, null, null),
+                self.started_in,
+                config["limits"],
+            )
+        except OSError as error:
+            raise ToolError(f"bash cannot be started: {error}") from error
+        finally:
+            os.close(null)
+
+    def first_order(self) -> str:
+        """Take over exported variables; at the end leave them, and where the shell was."""
+        take = f". {quote(self.taken_over)} </dev/null >/dev/null 2>&1; " if self.taken_over else ""
+        leave = f"{{ builtin pwd -P >{quote(self.folder)}; builtin export -p >{quote(self.exports)}; }} 2>/dev/null"
+        return f"{take}builtin trap {quote(leave)} EXIT\n"
+
+    def source(self, script: str, output: str) -> None:
+        """Run a command with its output to a named pipe; ``call`` hears of its exit status."""
+        self.order(
+            f"builtin . {quote(script)} </dev/null >{quote(output)} 2>&1; builtin printf '%d\\n' \"$?\" >&0\n"
+        )
+
+    def order(self, text: str) -> None:
+        """Send an order to the shell."""
+        try:
+            self.socket.send(text.encode("utf-8", "surrogateescape"))
+        except OSError:
+            pass  # it has just ended, which on_exit tells
+
+    def on_report(self) -> None:
+        """Read the exit status of the command."""
+        try:
+            report = self.socket.recv(4096)
+        except BlockingIOError:
+            return
+        except OSError:
+            report = b""
+        if not report:
+            self.supervisor.loop.forget(self.socket.fileno())
+        elif self.call is not None and report.strip().isdigit():
+            self.call.on_status(int(report))
+
+    def on_exit(self, status: int) -> None:
+        """Let the call know that its shell is gone."""
+        self.supervisor.loop.forget(self.socket.fileno())
+        self.socket.close()
+        if self.taken_over:
+            remove(self.taken_over)
+        self.supervisor.on_shell_exit(self)
+        if self.call is not None:
+            self.call.on_shell_exit(exit_code(status), killed=os.WIFSIGNALED(status))
+
+    def current_folder(self) -> str | None:
+        """Find out where the shell is."""
+        try:
+            return os.readlink(f"/proc/{self.pid}/cwd")
+        except OSError:
+            return None
+
+    def last_folder(self) -> str | None:
+        """Find out where the shell was when it ended, if it could say."""
+        try:
+            with open(self.folder, "rb") as file:
+                folder = os.fsdecode(file.read(8192)).rstrip("\n")
+        except OSError:
+            return None
+        remove(self.folder)
+        return folder or None
+
+
+def quote(text: str) -> str:
+    """Quote a text for the shell."""
+    return "'" + text.replace("'", "'\\''") + "'"
+
+
+def remove(*paths: str) -> None:
+    """Remove files that may not be there."""
+    for path in paths:
+        try:
+            os.unlink(path)
+        except OSError:
+            pass

@@ -1,0 +1,309 @@
+"""The supervisor: takes messages, starts calls, and sends what they come to."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import sys
+import time
+from collections import deque
+
+from agentctl.sandbox.inside import outputs
+from agentctl.sandbox.inside.bash import BashCall
+from agentctl.sandbox.inside.child import FileCall
+from agentctl.sandbox.inside.frames import END, VERSION
+from agentctl.sandbox.inside.loop import Loop
+from agentctl.sandbox.inside.outcome import ToolError, encode, failure, reason_of, result_message
+from agentctl.sandbox.inside.pipe import Pipe
+from agentctl.sandbox.inside.processes import Killer, become_subreaper
+from agentctl.sandbox.inside.put import Put
+from agentctl.sandbox.inside.shell import Shell
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+    from agentctl.sandbox.inside.outcome import Message
+
+HELLO_SECONDS = 60.0
+"""How long somebody may take to say hello."""
+
+_MOST_TROUBLES = 20
+
+
+class Supervisor:
+    """What is known of the session, its calls and its processes."""
+
+    def __init__(self, arriving: int, leaving: int) -> None:
+        self.loop = Loop(self.reap, self.trouble)
+        self.pipe = Pipe(self.loop, arriving, leaving, self.take, self.end_of_input)
+        self.config: Message = {}
+        self.generation = 0
+        self.heard = time.monotonic()
+        self.silence_seconds = HELLO_SECONDS
+        self.shell: Shell | None = None
+        self.shells = 0
+        self.shell_was_lost = False
+        self.exports: str | None = None
+        self.states: dict[str, str] = {}
+        self.results: dict[str, bytes] = {}
+        self.waiting: deque[Message] = deque()
+        self.running: BashCall | FileCall | None = None
+        self.children: dict[int, Callable[[int], None]] = {}
+        self.puts: dict[int, Put] = {}
+        self.troubles = 0
+
+    def run(self) -> None:
+        """Work until there is nobody to work for."""
+        self.loop.watch_children()
+        while True:
+            self.loop.turn(self.wake_after())
+            self.loop.guard(self.tick)
+
+    def wake_after(self) -> float:
+        """Say for how many seconds nothing needs doing unless something happens."""
+        wait = self.heard + self.silence_seconds
+        if self.running is not None:
+            wait = min(wait, self.running.wake_at)
+        return max(wait - time.monotonic(), 0.0)
+
+    def tick(self) -> None:
+        """Do what is due by now."""
+        now = time.monotonic()
+        if self.running is not None:
+            self.running.tick(now)
+        if now - self.heard > self.silence_seconds:
+            self.quit()
+
+    # Messages.
+
+    def take(self, channel: int, flags: int, payload: bytes) -> None:
+        """Take one message, or one piece of a stream."""
+        self.heard = time.monotonic()
+        if channel:
+            put = self.puts.get(channel)
+            if put is not None:
+                put.take(payload, ended=bool(flags & END))
+            return
+        message = json.loads(payload)
+        if message["type"] == "hello":
+            self.take_hello(message)
+        elif self.generation:
+            getattr(self, "take_" + message["type"])(message)
+
+    def take_hello(self, message: Message) -> None:
+        """Begin, or begin anew with a harness that took over; one older than the last is refused."""
+        if message["version"] != VERSION or message["generation"] < self.generation:
+            reason = f"this is version {VERSION}, generation {self.generation}"
+            self.pipe.say({"type": "refused", "reason": reason})
+            return
+        mark = bytes.fromhex(message["mark"])
+        if self.generation:
+            self.pipe.begin_anew(mark)
+        else:
+            self.begin(message["config"])
+        self.generation = message["generation"]
+        self.pipe.decoder.mark = mark
+        calls = {call_id: state for call_id, state in self.states.items() if state != "acknowledged"}
+        python = ".".join(map(str, sys.version_info[:3]))
+        self.pipe.say({"type": "ready", "version": VERSION, "python": python, "calls": calls})
+        self.loop.soon(self.warm_up)
+
+    def take_call(self, message: Message) -> None:
+        """Queue a call, or send again what it came to; its id is never run a second time."""
+        call_id: str = message["id"]
+        state = self.states.get(call_id)
+        if state is None:
+            self.states[call_id] = "waiting"
+            self.waiting.append(message)
+            self.next_call()
+        elif state == "done":
+            self.pipe.send(self.results[call_id])
+        elif state == "acknowledged":
+            text = "this call was run before and its result was taken; it is not run again"
+            self.pipe.send(result_message(call_id, encode(failure(text))))
+
+    def take_acknowledge(self, message: Message) -> None:
+        """Forget results that are safe with the harness."""
+        for call_id in message["ids"]:
+            if self.results.pop(call_id, None) is not None:
+                self.states[call_id] = "acknowledged"
+
+    def take_status(self, message: Message) -> None:
+        """Tell how far a call is."""
+        self.reply(message, state=self.states.get(message["id"], "unknown"))
+
+    def take_cancel(self, message: Message) -> None:
+        """End a call that waits or runs."""
+        if self.running is not None and self.running.id == message["id"]:
+            self.running.stop("cancelled")
+            return
+        for waiting in [waiting for waiting in self.waiting if waiting["id"] == message["id"]]:
+            self.waiting.remove(waiting)
+            self.finished(waiting["id"], encode(failure("cancelled before it began", {"cancelled": True})))
+
+    def take_put(self, message: Message) -> None:
+        """Receive files: a tar stream follows on its channel."""
+        try:
+            self.puts[message["channel"]] = Put(self, message)
+        except (ToolError, OSError) as error:
+            self.reply(message, error=reason_of(error))
+
+    def take_list_outputs(self, message: Message) -> None:
+        """Tell which regular files are under the outputs folder."""
+        files, complete = outputs.list_files(self.config["layout"]["outputs"])
+        self.reply(message, files=files, complete=complete)
+
+    def take_read_output(self, message: Message) -> None:
+        """Send the bytes of one file under the outputs folder on the channel asked for."""
+        try:
+            fd = outputs.open_beneath(self.config["layout"]["outputs"], message["path"])
+        except (ToolError, OSError, ValueError) as error:
+            self.reply(message, error=reason_of(error))
+            return
+        size = os.fstat(fd).st_size
+        self.reply(message, size=size)
+        self.pipe.stream(message["channel"], fd, size)
+
+    def take_ping(self, message: Message) -> None:
+        """Answer, where an answer is wanted; that it came has kept everything here alive."""
+        if message.get("request") is not None:
+            self.reply(message)
+
+    def take_bye(self, _message: Message) -> None:
+        """End everything now."""
+        self.quit()
+
+    def reply(self, message: Message, **answer: Any) -> None:
+        """Answer a request."""
+        self.pipe.say({"type": "reply", "request": message["request"], **answer})
+
+    # Calls.
+
+    def next_call(self) -> None:
+        """Start the call that has waited longest, unless one runs."""
+        while self.waiting and self.running is None:
+            message = self.waiting.popleft()
+            call_id, name = message["id"], message["name"]
+            self.states[call_id] = "running"
+            self.running = BashCall(self, message) if name == "bash" else FileCall(self, message)
+            try:
+                self.running.begin()
+            except (ToolError, OSError) as error:
+                self.finished(call_id, encode(failure(f"{name}: {reason_of(error)}")))
+
+    def finished(self, call_id: str, outcome: bytes) -> None:
+        """Keep what a call came to, send it, and go on with the next one."""
+        if self.running is not None and self.running.id == call_id:
+            self.running = None
+        self.states[call_id] = "done"
+        self.results[call_id] = result_message(call_id, outcome)
+        self.pipe.send(self.results[call_id])
+        self.loop.soon(self.next_call)
+
+    def trouble(self, error: Exception) -> None:
+        """Go on after a fault of our own: the call that ran has failed. Too many of them are the end."""
+        self.troubles += 1
+        print(f"agentctl supervisor: {type(error).__name__}: {error}", file=sys.stderr, flush=True)  # noqa: T201
+        if self.troubles > _MOST_TROUBLES:
+            self.quit()
+        if self.running is not None:
+            text = f"the sandbox failed: {type(error).__name__}: {error}"
+            self.finished(self.running.id, encode(failure(text)))
+
+    # Processes and folders.
+
+    def begin(self, config: Message) -> None:
+        """Take the configuration of the sandbox and make its folders."""
+        self.config = config
+        self.silence_seconds = config["silence_seconds"]
+        for folder in (*config["layout"].values(), config["home"]):
+            os.makedirs(folder, exist_ok=True)
+
+    def warm_up(self) -> None:
+        """Do what the first call would otherwise wait for, now that the harness knows of us."""
+        try:
+            self.ready_shell()
+        except (ToolError, OSError):
+            pass  # the first call tells, if it still holds then
+
+    def environment(self) -> dict[str, str]:
+        """Make the environment of tools: the sandbox's own, and the definition's over it."""
+        fixed = {"HOME": self.config["home"], "TERM": "dumb", "LANG": os.environ.get("LANG", "C.UTF-8")}
+        return {**os.environ, **fixed, **self.config["env"]}
+
+    def private_folder(self) -> str:
+        """Return the folder for what goes between the shell and us; made again if it was removed."""
+        folder = os.path.join(str(self.config["layout"]["temporary"]), ".agentctl")
+        if not os.path.isdir(folder):
+            os.makedirs(folder, 0o700, exist_ok=True)
+        return folder
+
+    def spill_path(self, call_id: str) -> str:
+        """Name the file that takes a call's output when it is too long."""
+        name = re.sub(r"[^A-Za-z0-9_-]", "_", call_id)[:100]
+        return os.path.join(self.config["layout"]["temporary"], "agentctl-output", name + ".txt")
+
+    def ready_shell(self, folder: str | None = None) -> Shell:
+        """Return the shell, starting one if there is none, in ``folder`` or else the workspace."""
+        if self.shell is None:
+            become_subreaper()
+            self.shells += 1
+            self.shell = Shell(self, self.shells, folder or self.config["layout"]["workspace"], self.exports)
+            self.children[self.shell.pid] = self.shell.on_exit
+        return self.shell
+
+    def on_shell_exit(self, shell: Shell) -> None:
+        """Know that a shell is gone, and what it left."""
+        if self.shell is shell:
+            self.shell = None
+            self.shell_was_lost = shell.call is None
+            self.exports = shell.exports if os.path.exists(shell.exports) else None
+
+    def reap(self) -> None:
+        """Collect every child that has ended, ours or an orphan that came to us."""
+        while True:
+            try:
+                pid, status = os.waitpid(-1, os.WNOHANG)
+            except ChildProcessError:
+                return
+            if not pid:
+                return
+            on_exit = self.children.pop(pid, None)
+            if on_exit is not None:
+                on_exit(status)
+
+    def own_processes(self) -> set[int]:
+        """List the children that are part of the supervisor and belong to no call."""
+        return {put.pid for put in self.puts.values()}
+
+    def close_pipe(self) -> None:
+        """Leave the pipe to the supervisor; a child does this."""
+        os.close(self.pipe.arriving)
+        os.close(self.pipe.leaving)
+
+    def end_of_input(self) -> None:
+        """Nothing will come any more on this pipe: quit, unless somebody may attach again."""
+        if not self.generation or self.config["quit_at_end"]:
+            self.quit()
+
+    def quit(self) -> None:
+        """End everything and exit."""
+        killer = Killer(set(), set(), grace_seconds=0.0)
+        while not killer.step(time.monotonic()):
+            time.sleep(0.005)
+        os._exit(0)
+
+
+def main() -> None:
+    """Take over the standard descriptors and work."""
+    signal.alarm(0)
+    arriving, leaving = os.dup(0), os.dup(1)
+    null = os.open(os.devnull, os.O_RDWR)
+    os.dup2(null, 0)
+    os.dup2(null, 1)
+    os.close(null)
+    Supervisor(arriving, leaving).run()

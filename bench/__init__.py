@@ -1,0 +1,1 @@
+"""The benchmark of agentctl: what is measured and how is in README.md beside this file."""

@@ -1,0 +1,36 @@
+"""What holds for every test: no test touches the person's own store, key or Docker by accident."""
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+SKIPPABLE = set(filter(None, os.environ.get("AGENTCTL_TEST_SKIP", "").split(",")))
+
+
+@pytest.fixture(autouse=True)
+def own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Give each test a store of its own, and take every key out of its environment."""
+    for name in [name for name in os.environ if name.startswith(("ANTHROPIC_", "AGENTCTL_"))]:
+        monkeypatch.delenv(name)
+    home = tmp_path / "agentctl-home"
+    monkeypatch.setenv("AGENTCTL_HOME", str(home))
+    monkeypatch.setenv("HOME", str(tmp_path))
+    return home
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Skip what was asked to be skipped, by name; everything else must be able to run."""
+    for item in items:
+        for name in SKIPPABLE:
+            if item.get_closest_marker(name):
+                item.add_marker(pytest.mark.skip(reason=f"AGENTCTL_TEST_SKIP names {name}"))
+
+
+@pytest.fixture(scope="session")
+def docker_answers() -> None:
+    """Fail early, in words, where a Docker test cannot run."""
+    if shutil.which("docker") is None or subprocess.run(["docker", "info"], capture_output=True).returncode:
+        pytest.fail("no Docker daemon answers; start one, or set AGENTCTL_TEST_SKIP=docker")

@@ -1,0 +1,163 @@
+"""Choosing the next step: from events to a word, with nothing in between."""
+
+from datetime import UTC, datetime, timedelta
+
+from agentctl.events.agent import AgentCustomToolUse, AgentToolResult, AgentToolUse
+from agentctl.events.base import Event
+from agentctl.events.content import text_block
+from agentctl.events.local import (
+    LocalInputProcessed,
+    LocalLimitReached,
+    LocalModelResponse,
+    LocalSessionCreated,
+    LocalToolStarted,
+)
+from agentctl.events.session import SessionError, SessionStatusIdle, SessionStatusRunning
+from agentctl.events.span import SpanModelRequestStart
+from agentctl.events.user import UserMessage, UserToolConfirmation
+from agentctl.harness.steps import (
+    LOST,
+    AnswerCalls,
+    AskModel,
+    ComeToRest,
+    Resting,
+    RunTools,
+    Step,
+    StopAtLimit,
+    TakeInput,
+    has_work,
+    next_step,
+)
+from agentctl.session.state import SessionState
+
+BEGAN = datetime(2026, 11, 20, 5, tzinfo=UTC)
+NOW = "2026-11-20T05:00:00.000000Z"
+
+
+def state(*events: Event) -> SessionState:
+    folded = SessionState()
+    for event in events:
+        folded = folded.after(event)
+    return folded
+
+
+def step(*events: Event, after_seconds: float = 0) -> Step:
+    return next_step(state(*events), BEGAN + timedelta(seconds=after_seconds))
+
+
+def created(**limits: float) -> LocalSessionCreated:
+    return LocalSessionCreated(
+        id="sevt_0", processed_at=NOW, session_id="sesn_1", agentctl_version="0", agent={}, agent_hash="",
+        environment={}, environment_hash="", model="m", request={}, sandbox={}, uploads=[], limits=limits,
+    )
+
+
+message = UserMessage(id="sevt_m", content=[text_block("go")])
+running = SessionStatusRunning(id="sevt_run", processed_at=NOW)
+taken = LocalInputProcessed(id="sevt_t", processed_at=NOW, event_ids=["sevt_m"])
+asked = SpanModelRequestStart(id="sevt_s", processed_at=NOW)
+begun = (message, running, taken)
+
+
+def answered(stop_reason: str) -> LocalModelResponse:
+    return LocalModelResponse(
+        id="sevt_a", processed_at=NOW, model_request_start_id="sevt_s", model="m",
+        raw=f'{{"stop_reason": "{stop_reason}", "stop_details": {{"category": "bio"}}}}', tool_uses=[],
+    )
+
+
+def call(name: str = "c", permission: str = "allow") -> AgentToolUse:
+    return AgentToolUse(
+        id=name, processed_at=NOW, name="bash", input={}, evaluated_permission=permission  # type: ignore[arg-type]
+    )
+
+
+def result(name: str = "c") -> AgentToolResult:
+    return AgentToolResult(id="r" + name, processed_at=NOW, tool_use_id=name, content=[])
+
+
+def test_a_message_is_taken_up_then_the_model_is_asked_then_the_session_rests() -> None:
+    assert step(message, running) == TakeInput(("sevt_m",))
+    assert step(*begun) == AskModel()
+    assert step(*begun, asked, answered("end_turn")) == ComeToRest({"type": "end_turn"})
+
+
+def test_a_session_at_rest_stays_at_rest_and_knows_whether_it_could_go_on() -> None:
+    idle = SessionStatusIdle(id="sevt_i", processed_at=NOW, stop_reason={"type": "end_turn"})
+    assert step(message) == Resting()
+    assert has_work(state(message))
+    assert not has_work(state(*begun, asked, answered("end_turn"), idle))
+
+
+def test_calls_that_are_allowed_run_together_and_the_model_is_asked_when_all_have_results() -> None:
+    events = (*begun, asked, answered("tool_use"), call("a"), call("b"))
+    chosen = step(*events)
+    assert isinstance(chosen, RunTools)
+    assert [c.id for c in chosen.calls] == ["a", "b"]
+    assert step(*events, result("a"), result("b")) == AskModel()
+
+
+def test_a_call_that_was_begun_and_has_no_result_is_answered_never_run_again() -> None:
+    chosen = step(*begun, answered("tool_use"), call("a"),
+                  LocalToolStarted(id="x", processed_at=NOW, tool_use_ids=["a"]))
+    assert isinstance(chosen, AnswerCalls)
+    assert [(c.id, text) for c, text in chosen.answers] == [("a", LOST)]
+
+
+def test_a_call_that_asks_waits_while_the_others_run() -> None:
+    events = (*begun, answered("tool_use"), call("a", "ask"), call("b"))
+    chosen = step(*events)
+    assert isinstance(chosen, RunTools)
+    assert [c.id for c in chosen.calls] == ["b"]
+    assert step(*events, result("b")) == ComeToRest({"type": "requires_action", "event_ids": ["a"]})
+
+
+def test_an_answer_of_a_person_runs_the_call_or_refuses_it_with_the_reason() -> None:
+    events = (*begun, answered("tool_use"), call("a", "ask"))
+    yes = UserToolConfirmation(id="y", processed_at=NOW, tool_use_id="a", result="allow")
+    no = UserToolConfirmation(id="n", processed_at=NOW, tool_use_id="a", result="deny", deny_message="not on Friday")
+    assert isinstance(step(*events, yes), RunTools)
+    chosen = step(*events, no)
+    assert isinstance(chosen, AnswerCalls)
+    assert "not on Friday" in chosen.answers[0][1]
+
+
+def test_the_first_answer_to_a_call_stands() -> None:
+    yes = UserToolConfirmation(id="y", processed_at=NOW, tool_use_id="a", result="allow")
+    no = UserToolConfirmation(id="n", processed_at=NOW, tool_use_id="a", result="deny")
+    assert isinstance(step(*begun, answered("tool_use"), call("a", "ask"), no, yes), AnswerCalls)
+
+
+def test_a_custom_call_waits_for_whoever_runs_the_session() -> None:
+    custom = AgentCustomToolUse(id="a", processed_at=NOW, name="lookup", input={})
+    assert step(*begun, answered("tool_use"), custom) == ComeToRest({"type": "requires_action", "event_ids": ["a"]})
+
+
+def test_a_paused_turn_is_sent_again_and_a_refusal_rests_with_its_details() -> None:
+    assert step(*begun, asked, answered("pause_turn")) == AskModel()
+    assert step(*begun, asked, answered("refusal")) == ComeToRest({"type": "refusal"}, {"category": "bio"})
+
+
+def test_a_failure_rests_and_is_forgotten_when_the_session_is_taken_up_again() -> None:
+    failed = SessionError(id="e", processed_at=NOW, error={"type": "x", "retry_status": {"type": "exhausted"}})
+    idle = SessionStatusIdle(id="i", processed_at=NOW, stop_reason={"type": "retries_exhausted"})
+    assert step(*begun, asked, failed) == ComeToRest({"type": "retries_exhausted"})
+    assert step(*begun, asked, failed, idle) == Resting()
+    assert has_work(state(*begun, asked, failed, idle))
+    assert step(*begun, asked, failed, idle, running) == AskModel()
+
+
+def test_an_error_that_is_being_retried_does_not_end_the_turn() -> None:
+    retrying = SessionError(id="e", processed_at=NOW, error={"type": "x", "retry_status": {"type": "retrying"}})
+    assert step(*begun, retrying) == AskModel()
+
+
+def test_limits_are_checked_before_each_request() -> None:
+    assert step(created(max_turns=1), *begun) == AskModel()
+    assert step(created(max_turns=1), *begun, asked, answered("tool_use"), call("a"), result("a")) == StopAtLimit(
+        "max_turns", 1, 1
+    )
+    assert step(created(timeout_seconds=60), *begun, after_seconds=59) == AskModel()
+    assert step(created(timeout_seconds=60), *begun, after_seconds=61) == StopAtLimit("timeout", 60, 61)
+    met = LocalLimitReached(id="l", processed_at=NOW, limit="timeout", allowed=60, used=61)
+    assert step(created(timeout_seconds=60), *begun, met) == ComeToRest({"type": "budget_reached"})

@@ -1,0 +1,126 @@
+"""Who may import whom. A module sees only what stands above it, and nothing is imported inside functions."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import agentctl
+
+ROOT = Path(agentctl.__file__).parent
+
+RANKS = [
+    {"agentctl", "errors", "canonical", "ids", "paths", "visible", "catalog", "signals"},
+    {"definitions", "events"},
+    {"session"},
+    {"store", "replay", "render"},
+    {"model", "sandbox"},
+    {"tools"},
+    {"harness"},
+    {"launch"},
+    {"cli"},
+]
+
+APART = [("model", "sandbox"), ("store", "replay"), ("store", "render"), ("definitions", "events")]
+"""Rooms of one rank that do not see each other."""
+
+ONLY_BASE = {"tools", "harness"}
+"""Rooms that see of the model and the sandbox what the protocols say, and no implementation."""
+
+LAZY = {"launch.py", "cli/main.py"}
+"""Files that import inside functions: the composition root, and the door that finds a command."""
+
+HEAVY = {
+    "anthropic": {"model/anthropic.py"},
+    "docker": {"sandbox/docker.py", "sandbox/image.py"},
+    "httpx2": {"model/anthropic.py", "model/failure.py"},
+    "sqlite_utils": {"store/migrations.py"},
+}
+"""Packages that take long to import, and the files that may name them."""
+
+FILES = sorted(ROOT.rglob("*.py"))
+
+
+def room(module: str) -> str:
+    parts = module.split(".")
+    return parts[1] if len(parts) > 1 else "agentctl"
+
+
+def rank(name: str) -> int:
+    for number, names in enumerate(RANKS):
+        if name in names:
+            return number
+    raise AssertionError(f"agentctl/{name} has no rank: give it one in RANKS")
+
+
+def imports(path: Path) -> list[str]:
+    found: list[str] = []
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            found += [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: imports are written in full"
+            found.append(node.module or "")
+    return found
+
+
+def name_of(path: Path) -> str:
+    parts = path.relative_to(ROOT.parent).with_suffix("").parts
+    return ".".join(part for part in parts if part != "__init__")
+
+
+@pytest.mark.parametrize("path", FILES, ids=name_of)
+def test_a_module_imports_only_what_stands_above_it(path: Path) -> None:
+    own = room(name_of(path))
+    if name_of(path) == "agentctl.__main__":
+        return
+    for module in imports(path):
+        if not module.startswith("agentctl"):
+            continue
+        other = room(module)
+        assert rank(other) <= rank(own), f"{name_of(path)} imports {module}"
+        assert (own, other) not in APART, f"{name_of(path)} imports {module}"
+        assert (other, own) not in APART, f"{name_of(path)} imports {module}"
+        if own in ONLY_BASE and other in ("model", "sandbox"):
+            assert module in ("agentctl.model.base", "agentctl.model.request", "agentctl.sandbox.base")
+
+
+@pytest.mark.parametrize("path", FILES, ids=name_of)
+def test_nothing_is_imported_inside_a_function(path: Path) -> None:
+    where = path.relative_to(ROOT).as_posix()
+    if where in LAZY or where == "sandbox/supervisor.py":  # the supervisor is a program of its own
+        return
+    tree = ast.parse(path.read_text())
+    for function in ast.walk(tree):
+        if isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef):
+            inner = [node for node in ast.walk(function) if isinstance(node, ast.Import | ast.ImportFrom)]
+            assert not inner, f"{where}:{inner[0].lineno} imports inside {function.name}"
+
+
+@pytest.mark.parametrize("path", FILES, ids=name_of)
+def test_slow_packages_are_named_only_where_they_are_used(path: Path) -> None:
+    where = path.relative_to(ROOT).as_posix()
+    for module in imports(path):
+        allowed = HEAVY.get(module.partition(".")[0])
+        assert allowed is None or where in allowed, f"{where} imports {module}"
+
+
+@pytest.mark.parametrize(
+    ("module", "absent"),
+    [
+        ("agentctl.cli.main", {"rich", "yaml", "pydantic", "sqlite3", "docker", "anthropic", "asyncio"}),
+        ("agentctl.cli.ls", {"yaml", "pydantic", "docker", "anthropic", "sqlite_utils"}),
+        ("agentctl.cli.show", {"yaml", "pydantic", "docker", "anthropic", "sqlite_utils"}),
+        ("agentctl.cli.events", {"yaml", "pydantic", "docker", "anthropic", "sqlite_utils"}),
+        ("agentctl.cli.replay", {"yaml", "pydantic", "docker", "anthropic", "sqlite_utils"}),
+        ("agentctl.cli.outputs", {"yaml", "pydantic", "docker", "anthropic", "sqlite_utils"}),
+        ("agentctl.launch", {"docker", "anthropic", "sqlite_utils", "rich"}),
+    ],
+)
+def test_importing_a_module_loads_nothing_slow_that_it_does_not_need(module: str, absent: set[str]) -> None:
+    code = f"import sys, {module}; print(*sorted(sys.modules))"
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT.parent)
+    loaded = {name.partition(".")[0] for name in run.stdout.split()}
+    assert not loaded & absent
