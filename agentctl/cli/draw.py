@@ -1,72 +1,105 @@
 """Who is told what while a session runs: a terminal, a pipe, or a script that reads JSON."""
 
+import contextlib
+import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable
+from typing import TextIO
 
-from agentctl.cli.complain import write_error
 from agentctl.cli.options import Output
-from agentctl.cli.output import print_json
-from agentctl.events.codec import encode
 from agentctl.events.preview import Preview
-from agentctl.session.log import Listener, Record
+from agentctl.render.base import Renderer
+from agentctl.render.jsonl import JsonlRenderer
+from agentctl.render.look import look_of, size_of
+from agentctl.render.plain import PlainRenderer
+from agentctl.render.terminal import TerminalRenderer
+from agentctl.session.log import Record
 from agentctl.session.result import Result
 from agentctl.visible import visible
 
 
-class ResultListener:
-    """Folds what happens into the result."""
-
-    def __init__(self) -> None:
-        self.result = Result()
-
-    def record(self, record: Record) -> None:
-        """Take an event into account."""
-        self.result = self.result.after(record.event)
-
-    def preview(self, preview: Preview) -> None:
-        """Half-written text is no result."""
-
-
-class JsonLines:
-    """Writes each event as a line while it happens."""
-
-    def record(self, record: Record) -> None:
-        """Write the event."""
-        print_json(encode(record.event))
-
-    def preview(self, preview: Preview) -> None:
-        """Half-written text is not an event."""
-
-
 class Drawn:
-    """The listeners of one run, and how it is brought to its end."""
+    """A listener that draws a run where its output goes, and knows what it came to.
+
+    On a terminal everything is drawn on standard output. Where standard output is no terminal it
+    gets the agent's last message and nothing else, and what happens goes to standard error.
+    """
 
     def __init__(self, output: Output, *, quiet: bool) -> None:
+        self.result = Result()
         self._output = output
-        self._quiet = quiet
-        self._result = ResultListener()
-        self.listeners: Sequence[Listener] = (
-            (self._result, JsonLines()) if output is Output.JSONL else (self._result,)
-        )
+        self._write = forgiving(sys.stdout)
+        self._on_terminal = output is Output.TEXT and not quiet and _is_terminal(sys.stdout)
+        self._renderer = _renderer(output, self._write, quiet=quiet, on_terminal=self._on_terminal)
+
+    def record(self, record: Record) -> None:
+        """Take an event into account, and show it."""
+        self.result = self.result.after(record.event)
+        if self._renderer:
+            self._renderer.record(record)
+
+    def preview(self, preview: Preview) -> None:
+        """Show what is being typed."""
+        if self._renderer:
+            self._renderer.preview(preview)
 
     def progress(self, line: str) -> None:
-        """Say what a long preparation is doing."""
-        if not self._quiet:
-            write_error(visible(line))
+        """Show what a long preparation is doing."""
+        if self._renderer:
+            self._renderer.progress(line)
 
     def pause(self) -> None:
         """Take everything that moves off the screen."""
+        if self._renderer:
+            self._renderer.pause()
+
+    def close(self) -> None:
+        """Leave the screen as it should be; may be called twice."""
+        if self._renderer:
+            self._renderer.close()
 
     def finish(self) -> int:
-        """Write the result; return the exit code."""
-        result = self._result.result
-        if self._output is Output.TEXT:
-            sys.stdout.write(visible(result.text) + "\n" if result.text else "")
-        else:
-            print_json(result.body())
-        return result.exit_code
+        """Show what the session came to; return the exit code."""
+        if self._renderer:
+            self._renderer.finish()
+        if self._output is Output.TEXT and not self._on_terminal and self.result.text:
+            self._write(visible(self.result.text) + "\n")
+        return self.result.exit_code
 
 
-def listeners_for(output: Output, *, quiet: bool) -> Drawn:
-    """Choose the listeners for where the output goes."""
-    return Drawn(output, quiet=quiet)
+def forgiving(stream: TextIO | None) -> Callable[[str], None]:
+    """Return what writes to a stream until nobody reads it any more.
+
+    A session goes on to its end when its reader has left: what it does is recorded all the same.
+    """
+    broken = stream is None
+
+    def write(text: str) -> None:
+        nonlocal broken
+        if broken or stream is None:
+            return
+        try:
+            stream.write(text)
+            stream.flush()
+        except OSError:
+            broken = True
+            with contextlib.suppress(OSError):
+                os.dup2(os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC), stream.fileno())
+
+    return write
+
+
+def _renderer(output: Output, write: Callable[[str], None], *, quiet: bool, on_terminal: bool) -> Renderer | None:
+    if output is not Output.TEXT:
+        return JsonlRenderer(write, events=output is Output.JSONL)
+    stream = sys.stdout if on_terminal else sys.stderr
+    if quiet or stream is None:
+        return None
+    look, to_stream = look_of(stream), forgiving(stream)
+    if look.moves:
+        return TerminalRenderer(to_stream, look, lambda: size_of(stream))
+    return PlainRenderer(to_stream, look, live=True)
+
+
+def _is_terminal(stream: TextIO | None) -> bool:
+    return stream is not None and stream.isatty()

@@ -12,6 +12,7 @@ from agentctl.canonical import JsonObject
 from agentctl.cli.looking import FromOption, Opened, Selection, UntilOption, opened, select, stdout_look
 from agentctl.cli.options import Output, OutputOption, SessionArgument
 from agentctl.cli.output import flush_out, reporting, write_out, write_out_later
+from agentctl.cli.quick import QuickCommand
 from agentctl.events.codec import encode, type_of
 from agentctl.render.gist import gist
 from agentctl.render.jsonl import json_line
@@ -32,7 +33,7 @@ _MOST_COLUMNS = 200
 _STYLES = {"user": "accent", "agent": "bold", "local": "dim", "span": "dim"}
 
 
-@app.command()
+@app.command(cls=QuickCommand)
 def events(
     session: SessionArgument,
     types: Annotated[

@@ -11,6 +11,7 @@ from agentctl.canonical import JsonObject
 from agentctl.cli.looking import status_of, stdout_look
 from agentctl.cli.options import Output, OutputOption
 from agentctl.cli.output import flush_out, print_json, reporting, standard_output, write_out, write_out_later
+from agentctl.cli.quick import QuickCommand
 from agentctl.errors import NotFoundError
 from agentctl.ids import SystemClock
 from agentctl.paths import Home, home
@@ -38,7 +39,7 @@ _STYLES = {
 }
 
 
-@app.command()
+@app.command(cls=QuickCommand)
 def ls(
     number: Annotated[int, typer.Option("-n", min=1, metavar="N", help="How many sessions, the newest first.")] = 20,
     everything: Annotated[bool, typer.Option("--all", "-a", help="All sessions.")] = False,

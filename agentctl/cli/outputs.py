@@ -10,6 +10,7 @@ from agentctl.cli.complain import write_error
 from agentctl.cli.looking import Opened, opened, stdout_look
 from agentctl.cli.options import Output, OutputOption, SessionArgument
 from agentctl.cli.output import print_json, reporting, write_out
+from agentctl.cli.quick import QuickCommand
 from agentctl.errors import UsageError
 from agentctl.events.local import LocalOutputs
 from agentctl.render.lines import Line, Span, paint_all, plain, shown
@@ -23,7 +24,7 @@ from agentctl.visible import visible_line
 app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False)
 
 
-@app.command()
+@app.command(cls=QuickCommand)
 def outputs(
     session: SessionArgument,
     paths: Annotated[list[str] | None, typer.Argument(metavar="[PATH]...", help="Only these files.")] = None,

@@ -11,6 +11,7 @@ import typer
 from agentctl.cli.looking import FromOption, Opened, Selection, UntilOption, opened, select, stdout_look
 from agentctl.cli.options import Output, OutputOption, SessionArgument
 from agentctl.cli.output import flush_out, reporting, write_out, write_out_later
+from agentctl.cli.quick import QuickCommand
 from agentctl.errors import UsageError
 from agentctl.render.base import Renderer
 from agentctl.render.jsonl import JsonlRenderer
@@ -35,7 +36,7 @@ class _Stopwatch:
         time.sleep(seconds)
 
 
-@app.command()
+@app.command(cls=QuickCommand)
 def replay(
     session: SessionArgument,
     speed: Annotated[

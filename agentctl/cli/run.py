@@ -1,5 +1,6 @@
 """``agentctl run``: definitions and a message in, a session driven until it rests."""
 
+import contextlib
 import re
 import sys
 from enum import StrEnum
@@ -9,7 +10,7 @@ from typing import Annotated
 import typer
 
 from agentctl.cli.approve import approver
-from agentctl.cli.draw import listeners_for
+from agentctl.cli.draw import Drawn
 from agentctl.cli.options import Output, OutputOption, QuietOption
 from agentctl.cli.output import reporting
 from agentctl.definitions.environment import Environment, EnvironmentConfig
@@ -90,9 +91,11 @@ def run(
             max_turns=max_turns,
             timeout_seconds=_seconds(timeout),
         )
-        drawn = listeners_for(output, quiet=quiet)
-        start(request, home(), drawn.listeners, drawn.progress, approver(approve.value, drawn))
-        raise typer.Exit(drawn.finish())
+        drawn = Drawn(output, quiet=quiet)
+        with contextlib.closing(drawn):
+            start(request, home(), [drawn], drawn.progress, approver(approve.value, drawn))
+            code = drawn.finish()
+        raise typer.Exit(code)
 
 
 def _default_environment() -> Environment:

@@ -5,6 +5,7 @@ import typer
 from agentctl.cli.looking import opened, stdout_look
 from agentctl.cli.options import Output, OutputOption, SessionArgument
 from agentctl.cli.output import print_json, reporting, write_out
+from agentctl.cli.quick import QuickCommand
 from agentctl.ids import SystemClock
 from agentctl.render.jsonl import result_body
 from agentctl.render.lines import paint_all
@@ -14,7 +15,7 @@ from agentctl.session.summary import Summary
 app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False)
 
 
-@app.command()
+@app.command(cls=QuickCommand)
 def show(session: SessionArgument, output: OutputOption = Output.TEXT) -> None:
     """Show one session at a glance."""
     with reporting(output):

@@ -9,6 +9,7 @@ from agentctl.definitions.fields import (
     Duration,
     Items,
     Metadata,
+    ModelId,
     Name,
     NullMeans,
     Shape,
@@ -66,9 +67,7 @@ def _level(value: object) -> object:
 class ModelConfig(Definition):
     """Which model answers, and how."""
 
-    id: Annotated[str, Shape("[!-~]{1,256}", "must be a model's id, such as claude-opus-5-5")] = Field(
-        description="The model's id, such as claude-opus-5-5"
-    )
+    id: ModelId = Field(description="The model's id, such as claude-opus-5-5")
     effort: Annotated[Effort, BeforeValidator(_level, json_schema_input_type=Effort | EffortLevel)] | None = Field(
         None, description="How hard the model works; its own default unless written"
     )
@@ -139,7 +138,7 @@ class Agent(Definition):
         ModelConfig,
         BeforeValidator(
             lambda value: spelled_out(value, id=None),
-            json_schema_input_type=Annotated[str, Field(min_length=1, max_length=256)] | ModelConfig,
+            json_schema_input_type=ModelId | ModelConfig,
         ),
     ] = Field(description="A model's id, or an object that says more about it")
     system: str | None = Field(None, max_length=100_000, description="The system prompt")

@@ -94,6 +94,8 @@ Items: TypeAlias = Annotated[tuple[Item, ...], Field(strict=False), NullMeans(()
 
 Name: TypeAlias = Annotated[str, Field(min_length=1, max_length=256)]
 
+ModelId: TypeAlias = Annotated[str, Shape("[!-~]{1,256}", "must be a model's id, such as claude-opus-5-5")]
+
 Metadata: TypeAlias = Annotated[
     dict[
         Annotated[str, Field(min_length=1, max_length=64)],

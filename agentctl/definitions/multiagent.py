@@ -4,9 +4,7 @@ from typing import Annotated, Literal, Self, TypeAlias
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from agentctl.definitions.fields import Definition, Items, spelled_out, wrong
-
-ModelId: TypeAlias = Annotated[str, Field(min_length=1, max_length=256)]
+from agentctl.definitions.fields import Definition, Items, ModelId, spelled_out, wrong
 
 
 class RosterEntry(Definition):

@@ -245,7 +245,7 @@ class DockerEnd:
             "user": f"{USER}:{USER}",
             "hostname": "sandbox",
             "working_dir": "/",
-            "environment": {"HOME": HOME},
+            "environment": {"HOME": HOME, "LANG": "C.UTF-8"},
             "labels": labels,
             "stdin_open": True,
             "tty": False,

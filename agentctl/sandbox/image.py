@@ -12,7 +12,7 @@ import os
 import re
 import ssl
 import tarfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -68,10 +68,15 @@ _MANAGERS = {
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """How an image is made: the lines of its Dockerfile, and the files that they copy."""
+    """How an image is made: the steps of its Dockerfile, each with words for a person, and the files they copy."""
 
-    dockerfile: str
+    steps: tuple[tuple[str, str], ...]
     files: dict[str, bytes]
+
+    @property
+    def dockerfile(self) -> str:
+        """Write the Dockerfile."""
+        return "".join(f"{instruction}\n" for instruction, _ in self.steps)
 
     @property
     def hash(self) -> str:
@@ -105,14 +110,17 @@ def make_recipe(config: EnvironmentConfig, base_id: str, layout: Layout, ca_bund
         f"echo 'agent:x:{USER}:' >>/etc/group; }}; mkdir -p {folders} && chown {USER}:{USER} {folders}"
     )
     files = {"setup": config.setup.encode()} if config.setup else {}
-    lines = [f"FROM {base_id}", "USER 0:0", "WORKDIR /"]
+    steps = [(f"FROM {base_id}", f"start from {config.base_image}"), ("USER 0:0", "as root")]
     if ca_bundle is not None:
         files["ca-bundle.crt"] = ca_bundle
-        lines += [f"COPY ca-bundle.crt {_CA_BUNDLE}", "ENV " + " ".join(f"{v}={_CA_BUNDLE}" for v in _CA_VARIABLES)]
-    lines += [_run(command) for command in (_PYTHON, user, *_installations(config))]
+        variables = " ".join(f"{variable}={_CA_BUNDLE}" for variable in _CA_VARIABLES)
+        steps += [(f"COPY ca-bundle.crt {_CA_BUNDLE}", "copy certificates"), (f"ENV {variables}", "trust them")]
+    steps.append(_run(f"{_PYTHON}; {user}", "make the user and the folders"))
+    steps += [_run(command, what) for command, what in _installations(config)]
     if config.setup:
-        lines += ["COPY setup /tmp/agentctl-setup", _run("/bin/bash -e /tmp/agentctl-setup && rm /tmp/agentctl-setup")]
-    return Recipe("\n".join(lines) + "\n", files)
+        steps.append(("COPY setup /tmp/agentctl-setup", "copy setup"))
+        steps.append(_run("/bin/bash -e /tmp/agentctl-setup && rm /tmp/agentctl-setup", "run setup"))
+    return Recipe(tuple(steps), files)
 
 
 def find_ca_bundle() -> bytes:
@@ -177,23 +185,29 @@ def find_or_build(client: APIClient, recipe: Recipe, builds: Path, progress: Pro
         return found if found is not None else _build(client, recipe, builds / f"{recipe.hash}.log", progress)
 
 
-def _run(command: str) -> str:
-    return "RUN " + json.dumps(["/bin/sh", "-ec", command])
+def _run(command: str, what: str) -> tuple[str, str]:
+    return "RUN " + json.dumps(["/bin/sh", "-ec", command]), what
 
 
-def _installations(config: EnvironmentConfig) -> Iterator[str]:
+def _installations(config: EnvironmentConfig) -> Iterator[tuple[str, str]]:
     """Yield what installs the packages, in the order of the hosted API: that of the managers' names."""
     packages = config.packages
     if packages.apt:
-        yield f"{_APT} {_quoted(packages.apt)} && {_CLEAN}"
+        yield f"{_APT} {_quoted(packages.apt)} && {_CLEAN}", _what("apt", packages.apt)
     for name, (program, debian, command) in _MANAGERS.items():
         wanted: tuple[str, ...] = getattr(packages, name)
         if wanted:
-            yield f"command -v {program} >/dev/null || {{ {_APT} {debian} && {_CLEAN}; }}"
-            yield "; ".join(command.format(_quoted([package])) for package in wanted)
+            yield f"command -v {program} >/dev/null || {{ {_APT} {debian} && {_CLEAN}; }}", f"install {name} itself"
+            yield "; ".join(command.format(_quoted([package])) for package in wanted), _what(name, wanted)
     if packages.pip:
-        yield f"python3 -m pip --version >/dev/null 2>&1 || {{ {_APT} python3-pip python3-venv && {_CLEAN}; }}"
-        yield f"PIP_BREAK_SYSTEM_PACKAGES=1 python3 -m pip install --no-cache-dir {_quoted(packages.pip)}"
+        pip = "python3 -m pip --version >/dev/null 2>&1"
+        yield f"{pip} || {{ {_APT} python3-pip python3-venv && {_CLEAN}; }}", "install pip itself"
+        command = f"PIP_BREAK_SYSTEM_PACKAGES=1 python3 -m pip install --no-cache-dir {_quoted(packages.pip)}"
+        yield command, _what("pip", packages.pip)
+
+
+def _what(manager: str, packages: Sequence[str]) -> str:
+    return f"install with {manager}: {', '.join(packages)}"
 
 
 def _quoted(packages: Iterable[str]) -> str:
@@ -246,7 +260,7 @@ def _build(client: APIClient, recipe: Recipe, log_path: Path, progress: Progress
             for line in _build_lines(client, recipe):
                 log.write(line + "\n")
                 last_lines = [*last_lines, visible_line(line)][-_LAST_LINES:]
-                progress(visible_line(line)[:200])
+                _tell(line, recipe, progress)
         except (docker.errors.APIError, docker.errors.BuildError, _BuildFailed) as error:
             log.write(f"{error}\n")
             raise SandboxError(
@@ -257,6 +271,18 @@ def _build(client: APIClient, recipe: Recipe, log_path: Path, progress: Progress
     if found is None:
         raise SandboxError("building the image failed: it is not there", hint=f"the whole log: {log_path}")
     return found
+
+
+_STEP = re.compile(r"Step (\d+)/\d+ : ")
+_BOOKKEEPING = (" --->", "Removing intermediate", "Successfully ")
+
+
+def _tell(line: str, recipe: Recipe, progress: Progress) -> None:
+    step = _STEP.match(line)
+    if step and int(step[1]) <= len(recipe.steps):
+        progress(visible_line(f"step {step[1]} of {len(recipe.steps)}: {recipe.steps[int(step[1]) - 1][1]}")[:200])
+    elif not step and not line.startswith(_BOOKKEEPING):
+        progress("  " + visible_line(line)[:200])
 
 
 class _BuildFailed(Exception):  # noqa: N818

@@ -8,7 +8,6 @@ from agentctl.definitions.load import load_any
 from agentctl.errors import DefinitionError
 
 
-
 def written(folder: Path, name: str, text: str | bytes) -> Path:
     path = folder / name
     path.write_bytes(text.encode() if isinstance(text, str) else text)

@@ -11,6 +11,7 @@ from pydantic import ValidationError
 from agentctl.canonical import JsonObject
 from agentctl.definitions.agent import Agent, AgentToolset, ToolConfig, ToolName
 from agentctl.definitions.load import load_agent
+from agentctl.errors import DefinitionError
 from tests.definitions.bodies import AGENTS, COORDINATOR, FULL_AGENT, SMALL_AGENT
 from tests.definitions.kit import problems, written
 
@@ -61,7 +62,10 @@ def test_a_model_is_a_string_or_an_object() -> None:
         ("x" * 257, "model: must be a model's id"),
         (None, "model: must be keys and values, not null"),
         ({"effort": "low"}, "model.id: is missing"),
-        ({"id": "m", "effort": "hihg"}, 'model.effort: must be one of low, medium, high, xhigh, max, not "hihg"; did you'),
+        (
+            {"id": "m", "effort": "hihg"},
+            'model.effort: must be one of low, medium, high, xhigh, max, not "hihg"; did you',
+        ),
         ({"id": "m", "effort": {"type": "top"}}, "model.effort: must be one of low, medium"),
         ({"id": "m", "effort": {"level": "high"}}, "model.effort: must be one of low, medium"),
         ({"id": "m", "speed": "slow"}, 'model.speed: must be one of standard, fast, not "slow"'),
@@ -75,9 +79,7 @@ def test_a_model_that_is_not_one_is_refused(model: object, said: str, tmp_path: 
 # --- limits of length ---
 
 
-@pytest.mark.parametrize(
-    ("field", "longest"), [("name", 256), ("system", 100_000), ("description", 2_048)]
-)
+@pytest.mark.parametrize(("field", "longest"), [("name", 256), ("system", 100_000), ("description", 2_048)])
 def test_texts_have_a_longest_length(field: str, longest: int, tmp_path: Path) -> None:
     assert getattr(agent(**{field: "x" * longest}), field) == "x" * longest
     said = f"{field}: is longer than {longest:,} characters"
@@ -157,7 +159,10 @@ def test_an_agent_without_the_toolset_has_none() -> None:
 @pytest.mark.parametrize(
     ("entry", "said"),
     [
-        ({"name": "bsah"}, 'name: must be one of bash, read, write, edit, glob, grep, web_fetch, web_search, not "bsah"'),
+        (
+            {"name": "bsah"},
+            'name: must be one of bash, read, write, edit, glob, grep, web_fetch, web_search, not "bsah"',
+        ),
         ({"enabled": True}, "configs[0].name: is missing"),
         ({"name": "bash", "type": "read"}, "configs[0].type: must be bash, like the name"),
         ({"name": "bash", "enabled": "yes"}, 'configs[0].enabled: must be true or false, not "yes"'),
@@ -186,8 +191,10 @@ def test_an_agent_without_the_toolset_has_none() -> None:
             "country: must be two capital letters",
         ),
         (
-            {"name": "web_fetch", "url_sources": dict.fromkeys(
-                ("user_input", "client_tool_results", "server_tool_results"), "none")},
+            {
+                "name": "web_fetch",
+                "url_sources": dict.fromkeys(("user_input", "client_tool_results", "server_tool_results"), "none"),
+            },
             "url_sources: leaves no source at all",
         ),
         ({"name": "web_fetch", "url_sources": {"user_input": "some"}}, "must be one of all, none, only, except"),
@@ -196,23 +203,37 @@ def test_an_agent_without_the_toolset_has_none() -> None:
             "user_input.tools: must have at least one entry with type only",
         ),
         (
-            {"name": "web_fetch", "url_sources": {"user_input": {"type": "only", "tools": [
-                {"type": "tool_reference", "name": "x"}]}}},
+            {
+                "name": "web_fetch",
+                "url_sources": {"user_input": {"type": "only", "tools": [{"type": "tool_reference", "name": "x"}]}},
+            },
             "user_input: must be all or none",
         ),
         (
-            {"name": "web_fetch", "url_sources": {"server_tool_results": {"type": "only", "tools": [
-                {"type": "tool_reference", "name": "bash"}]}}},
+            {
+                "name": "web_fetch",
+                "url_sources": {
+                    "server_tool_results": {"type": "only", "tools": [{"type": "tool_reference", "name": "bash"}]}
+                },
+            },
             "server_tool_results.tools[0].name: must be web_search or web_fetch",
         ),
         (
-            {"name": "web_fetch", "url_sources": {"client_tool_results": {"type": "except", "tools": [
-                {"type": "tool_reference", "name": "x"}]}}},
+            {
+                "name": "web_fetch",
+                "url_sources": {
+                    "client_tool_results": {"type": "except", "tools": [{"type": "tool_reference", "name": "x"}]}
+                },
+            },
             "client_tool_results.tools[0].name: is not a custom tool of this agent",
         ),
         (
-            {"name": "web_fetch", "url_sources": {"client_tool_results": {"type": "all", "tools": [
-                {"type": "tool_reference", "name": "x"}]}}},
+            {
+                "name": "web_fetch",
+                "url_sources": {
+                    "client_tool_results": {"type": "all", "tools": [{"type": "tool_reference", "name": "x"}]}
+                },
+            },
             "client_tool_results.tools: has no place beside type all",
         ),
     ],
@@ -223,9 +244,11 @@ def test_an_entry_that_is_not_right_is_refused(entry: JsonObject, said: str, tmp
 
 @pytest.mark.parametrize(
     "domain",
-    ["", "https://a.com", "a.com:80", "*.a.com", "1.2.3.4", "a.0x7f", "[::1]", "com", "localhost", "a.localhost"]
-    + ["a.local", "a.internal", "a.localdomain", "a.invalid", "bücher.de", "a b.com", "-a.com", "a..com", "a.com."]
-    + ["a.com/\n", "x" * 64 + ".com", ".".join(["abcdefg"] * 32) + ".com"],
+    [
+        *("", "https://a.com", "a.com:80", "*.a.com", "1.2.3.4", "a.0x7f", "[::1]", "com", "localhost", "a.localhost"),
+        *("a.local", "a.internal", "a.localdomain", "a.invalid", "bücher.de", "a b.com", "-a.com", "a..com", "a.com."),
+        *("a.com/\n", "x" * 64 + ".com", ".".join(["abcdefg"] * 32) + ".com"),
+    ],
 )
 def test_domains_are_public_host_names(domain: str, tmp_path: Path) -> None:
     entry = {"name": "web_search", "blocked_domains": [domain]}
@@ -422,7 +445,7 @@ def test_a_multiagent_that_is_not_right_is_refused(multiagent: JsonObject, said:
 )
 def test_other_fields_are_checked_too(fields: JsonObject, said: str, tmp_path: Path) -> None:
     path = written(tmp_path, "agent.json", json.dumps({**SMALL_AGENT, **fields}))
-    with pytest.raises(Exception) as caught:
+    with pytest.raises(DefinitionError) as caught:
         load_agent(path)
     assert said in str(caught.value)
 

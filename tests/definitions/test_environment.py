@@ -67,13 +67,20 @@ def test_hosts_are_names_and_patterns(host: str) -> None:
 
 @pytest.mark.parametrize(
     "host",
-    ["", "*", ".", "*.", "*.*.com", "a.*", "a*.com", "https://x", "x/", "x:80", "x.", ".x", "a..b", "-a", "a-", "a_b"]
-    + ["1.2.3.4", "127.1", "2130706433", "0x7f000001", "a.0x1", "::1", "[::1]", "bücher.de", "a b", "a\n", "a,b"]
-    + ["x" * 64, "a." * 127 + "com", "user@x.org"],
+    [
+        *("", "*", ".", "*.", "*.*.com", "a.*", "a*.com", "https://x", "x/", "x:80", "x.", ".x", "a..b", "-a", "a-"),
+        *("1.2.3.4", "127.1", "2130706433", "0x7f000001", "a.0x1", "::1", "[::1]", "bücher.de", "a b", "a\n", "a,b"),
+        *("a_b", "x" * 64, "user@x.org"),
+    ],
 )
 def test_what_is_not_a_host_is_refused(host: str, tmp_path: Path) -> None:
     networking = {"type": "limited", "allowed_hosts": [host]}
-    assert "networking.allowed_hosts[0]: must " in problem(tmp_path, networking=networking) or len(host) > 253
+    assert "networking.allowed_hosts[0]: must " in problem(tmp_path, networking=networking)
+
+
+def test_a_host_has_253_characters_at_most(tmp_path: Path) -> None:
+    networking = {"type": "limited", "allowed_hosts": ["a." * 126 + "bc"]}
+    assert "is longer than 253 characters" in problem(tmp_path, networking=networking)
 
 
 @pytest.mark.parametrize(
@@ -98,8 +105,10 @@ def test_networking_that_is_not_right_is_refused(networking: object, said: str, 
 
 @pytest.mark.parametrize(
     "image",
-    ["debian", "debian:bookworm-slim", "a/b/c:1", "registry.example.com:5000/a_b/c__d:V1.0-x", "localhost/x"]
-    + ["x@sha256:" + "0" * 64, "REGISTRY.example.com/x:y@sha256:" + "f" * 64, "sha256:" + "a" * 64],
+    [
+        *("debian", "debian:bookworm-slim", "a/b/c:1", "registry.example.com:5000/a_b/c__d:V1.0-x", "localhost/x"),
+        *("x@sha256:" + "0" * 64, "REGISTRY.example.com/x:y@sha256:" + "f" * 64, "sha256:" + "a" * 64),
+    ],
 )
 def test_an_image_is_named_as_docker_names_them(image: str) -> None:
     assert config(image=image).base_image == image
@@ -107,8 +116,10 @@ def test_an_image_is_named_as_docker_names_them(image: str) -> None:
 
 @pytest.mark.parametrize(
     "image",
-    ["", "--privileged", "-v", "x;y", "x y", "x --privileged", "Debian", "a//b", "/a", "a/", "a:", "a:b:c", "a@b", "x\n"]
-    + ["../x", "a:" + "t" * 129, "x@sha256:00", "x$(id)", "é", "https://x/y", "a/b\0"[:3] + "\x01"],
+    [
+        *("", "--privileged", "-v", "x;y", "x y", "x --privileged", "Debian", "a//b", "/a", "a/", "a:", "a:b:c", "a@b"),
+        *("x\n", "../x", "a:" + "t" * 129, "x@sha256:00", "x$(id)", "é", "https://x/y", "a\x01"),
+    ],
 )
 def test_what_is_not_an_image_is_refused(image: str, tmp_path: Path) -> None:
     assert problem(tmp_path, image=image) == "config.image: must be the name of an image, such as debian:bookworm-slim"
@@ -140,7 +151,7 @@ def test_a_package_is_never_an_option(package: str, manager: str, tmp_path: Path
         ({"privileged": True}, "config.privileged: is not a known key"),
         ({"volumes": ["/:/host"]}, "config.volumes: is not a known key"),
         ({"netwrok": {}}, "config.netwrok: is not a known key; did you mean networking?"),
-        ({"type": "dokcer"}, "self_hosted, not \"dokcer\"; did you mean docker?"),
+        ({"type": "dokcer"}, 'self_hosted, not "dokcer"; did you mean docker?'),
     ],
 )
 def test_only_what_is_known_is_accepted(fields: JsonObject, said: str, tmp_path: Path) -> None:

@@ -72,7 +72,7 @@ def test_settings_belong_to_the_tools_that_the_api_gives_them_to() -> None:
 
 def test_effort_and_speed_have_the_levels_of_the_api() -> None:
     hints = get_type_hints(beta.BetaManagedAgentsModelConfigParams)
-    assert {word for word in literals(hints["effort"])} == set(get_args(agent.Effort))
+    assert literals(hints["effort"]) == set(get_args(agent.Effort))
     assert literals(hints["speed"]) == {"standard", "fast"}
 
 

@@ -98,7 +98,9 @@ def test_the_wrong_key_of_a_mapping_is_pointed_to_itself(tmp_path: Path) -> None
 
 
 def test_hostile_keys_and_values_stay_on_one_visible_line(tmp_path: Path) -> None:
-    text = '{"name": "x", "model": "m", "a\\n\\u001b[31m\\u202e": 1, "metadata": {"\\u0007k": 1}, "system": ["\\u001b"]}'
+    text = (
+        '{"name": "x", "model": "m", "a\\n\\u001b[31m\\u202e": 1, "metadata": {"\\u0007k": 1}, "system": ["\\u001b"]}'
+    )
     found = problems(written(tmp_path, "agent.json", text))
     assert len(found) == 3
     for line in found:

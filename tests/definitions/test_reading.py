@@ -48,10 +48,10 @@ def test_a_named_pipe_is_refused_without_waiting_for_a_writer(tmp_path: Path) ->
 
 def test_refusing_a_file_leaves_nothing_open(tmp_path: Path) -> None:
     (tmp_path / "folder.yaml").mkdir()
-    before = len(os.listdir("/proc/self/fd"))
+    before = len(list(Path("/proc/self/fd").iterdir()))
     for _ in range(5):
         problems(tmp_path / "folder.yaml")
-    assert len(os.listdir("/proc/self/fd")) == before
+    assert len(list(Path("/proc/self/fd").iterdir())) == before
 
 
 def test_a_name_that_no_file_can_have_is_a_problem_and_no_crash() -> None:

@@ -54,9 +54,7 @@ def test_the_schema_is_one_and_has_a_name_and_a_title(
 
 
 @pytest.mark.parametrize(("model", "schema", "bodies"), KINDS)
-def test_every_field_has_a_description(
-    model: type[Definition], schema: JsonObject, bodies: list[JsonObject]
-) -> None:
+def test_every_field_has_a_description(model: type[Definition], schema: JsonObject, bodies: list[JsonObject]) -> None:
     for part in (schema, *schema["$defs"].values()):
         for name, field in part.get("properties", {}).items():
             assert field.get("description"), f"{part['title']}.{name}"
@@ -80,8 +78,10 @@ def test_the_schema_accepts_every_example(path: Path) -> None:
 
 
 SCALARS = st.sampled_from(
-    [None, True, False, 0, 1, -1, 2.5, 10**12, "", "x", "bash", "none", "limited", "docker", "cloud", "custom"]
-    + ["agent", "self", "enabled", "disabled", "only", "2g", "30m", "two gigs", "-x", "a.b", "*", "A_1", "x" * 300]
+    [
+        *(None, True, False, 0, 1, -1, 2.5, 10**12, "", "x", "bash", "none", "limited", "docker", "cloud", "custom"),
+        *("agent", "self", "enabled", "disabled", "only", "2g", "30m", "two gigs", "-x", "a.b", "*", "A_1", "x" * 300),
+    ]
 )
 VALUES = st.one_of(
     SCALARS,
@@ -123,7 +123,9 @@ def test_schema_and_models_agree_on_changed_bodies(
     validator = Draft202012Validator(schema)
     seen: set[tuple[bool, bool]] = set()
 
-    @settings(max_examples=600, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+    @settings(
+        max_examples=1000, deadline=None, database=None, derandomize=True, suppress_health_check=list(HealthCheck)
+    )
     @given(st.data())
     def agree(data: st.DataObject) -> None:
         body = changed(data.draw, bodies)

@@ -73,7 +73,11 @@ def backwards(value: Any) -> Any:
         (Agent, FULL_AGENT, changed(FULL_AGENT, "local", "limits", "timeout", to="90m")),
         (Agent, FULL_AGENT, changed(FULL_AGENT, "skills", 2, to={"type": "custom", "skill_id": "../skills/summary"})),
         (Agent, FULL_AGENT, changed(FULL_AGENT, "tools", 0, "configs", 1, to={"name": "read", "type": "read"})),
-        (Agent, COORDINATOR, changed(COORDINATOR, "multiagent", "agents", 0, to={"type": "agent", "id": "./reviewer.md"})),
+        (
+            Agent,
+            COORDINATOR,
+            changed(COORDINATOR, "multiagent", "agents", 0, to={"type": "agent", "id": "./reviewer.md"}),
+        ),
         (Environment, FULL_ENVIRONMENT, backwards(FULL_ENVIRONMENT)),
         (Environment, FULL_ENVIRONMENT, changed(FULL_ENVIRONMENT, "config", "resources", "memory", to=2147483648)),
         (Environment, FULL_ENVIRONMENT, changed(FULL_ENVIRONMENT, "config", "resources", "disk", to="10 GiB")),
@@ -96,7 +100,5 @@ def test_definitions_that_say_the_same_have_one_hash(
         (Environment, {"name": "x"}, {"name": "x", "config": {"type": "cloud", "networking": {"type": "limited"}}}),
     ],
 )
-def test_definitions_that_differ_have_two(
-    model: type[Agent | Environment], one: JsonObject, other: JsonObject
-) -> None:
+def test_definitions_that_differ_have_two(model: type[Agent | Environment], one: JsonObject, other: JsonObject) -> None:
     assert definition_hash(model.model_validate(one)) != definition_hash(model.model_validate(other))
