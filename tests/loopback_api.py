@@ -62,11 +62,12 @@ class Break:
 
     ``eof``: the body ends cleanly; ``fin``: the connection does; ``rst``: it is reset; ``stall``:
     nothing more for ``seconds``; ``pings``: nothing but pings for so long; ``drip``: the rest comes
-    byte by byte, ``seconds`` apart; ``insert``: ``payload`` comes in between; ``instead``:
-    ``payload`` comes in place of the rest. With ``after=-1`` it happens before the HTTP headers.
+    byte by byte, ``seconds`` apart; ``pause``: it comes after so long; ``insert``: ``payload`` comes
+    before it; ``instead``: ``payload`` comes in its place. With ``after=-1`` it happens before the
+    HTTP headers.
     """
 
-    how: Literal["eof", "fin", "rst", "stall", "pings", "drip", "insert", "instead"]
+    how: Literal["eof", "fin", "rst", "stall", "pings", "drip", "pause", "insert", "instead"]
     after: int = 3
     seconds: float = 30.0
     payload: bytes = b""
@@ -246,7 +247,7 @@ class LoopbackApi:
                 return reply, {}
             message = self._message(reply, body, reading, size)
             self.billed.append(message["usage"])
-            if all(each.how in ("insert", "drip") or each.after >= AT_END for each in reply.breaks):
+            if all(each.how in ("insert", "drip", "pause") or each.after >= AT_END for each in reply.breaks):
                 self._history.add(reading, body, message["stop_reason"], size)
         return reply, message
 
@@ -501,8 +502,12 @@ class _Server(ThreadingHTTPServer):
             super().handle_error(request, client_address)
 
 
-class _HangUpError(Exception):
-    """The connection ends here."""
+class _EndError(Exception):
+    """The answer ends here, and the connection with it if ``hang_up``."""
+
+    def __init__(self, *, hang_up: bool) -> None:
+        super().__init__()
+        self.hang_up = hang_up
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -555,8 +560,8 @@ class _Handler(BaseHTTPRequestHandler):
                 self._stream(message, reply)
             else:
                 self._send_json({**message, "content": list(map(plain_block, message["content"]))})
-        except _HangUpError:
-            self.close_connection = True
+        except _EndError as end:
+            self.close_connection = self.close_connection or end.hang_up
 
     def _stream(self, message: Json, reply: Reply) -> None:
         frames = list(events_of(message, reply.piece))
@@ -579,20 +584,22 @@ class _Handler(BaseHTTPRequestHandler):
             self.wfile.write(b"%x\r\n%s\r\n" % (len(data), data))
 
     def _break(self, each: Break, rest: Sequence[bytes]) -> None:
-        """Do what goes wrong; raises _HangUpError unless the answer goes on after it."""
+        """Do what goes wrong; raises _EndError where the answer ends with it."""
         self.wfile.flush()
         match each.how:
             case "insert":
                 self._chunks([each.payload])
                 return
+            case "pause":
+                self._wait(each.seconds)
+                return
             case "drip":
                 self._drip(b"".join(rest), each)
                 return
-            case "eof":
-                self.wfile.write(b"0\r\n\r\n")
-            case "instead":
+            case "instead" | "eof":
                 self._chunks([each.payload])
                 self.wfile.write(b"0\r\n\r\n")
+                raise _EndError(hang_up=False)
             case "stall":
                 self._wait(each.seconds)
             case "pings":
@@ -600,7 +607,7 @@ class _Handler(BaseHTTPRequestHandler):
             case "rst":
                 self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
                 os.close(self.connection.detach())
-        raise _HangUpError
+        raise _EndError(hang_up=True)
 
     def _ping(self, seconds: float) -> None:
         until = time.monotonic() + seconds
@@ -620,7 +627,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _wait(self, seconds: float) -> None:
         if seconds and self.server.api.is_closing.wait(seconds):
-            raise _HangUpError
+            raise _EndError(hang_up=True)
 
     def _begin(self, headers: Json, status: int = 200) -> None:
         self.send_response(status)

@@ -24,7 +24,7 @@ from agentctl.store.events import taken_up_at
 from agentctl.store.leases import is_running
 from agentctl.store.sessions import SessionRow, find_session
 
-app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False)
+app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False, add_completion=False)
 
 _POLL_SECONDS = 0.1
 _POLLS_BETWEEN_LOOKS = 10

@@ -23,7 +23,7 @@ from agentctl.render.numbers import age, amount, duration, many, money, time_of
 from agentctl.store.database import no_sessions, reading
 from agentctl.store.sessions import SessionRow, count_sessions, list_sessions, short_name
 
-app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False)
+app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False, add_completion=False)
 
 _HEAD = ("SESSION", "AGE", "STATUS", "AGENT", "COST", "TIME", "MESSAGE")
 _NUMBERS = (1, 4, 5)

@@ -16,6 +16,7 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from agentctl import __version__
+from agentctl.cli.quick import read_quickly
 from agentctl.errors import AgentctlError
 
 
@@ -42,6 +43,10 @@ COMMANDS = {
 
 class Commands(TyperGroup):
     """The commands, each imported when it is asked for."""
+
+    def get_params(self, ctx: Any) -> Any:
+        """Return the parameters of the program itself."""
+        return read_quickly(super().get_params(ctx))
 
     def list_commands(self, ctx: Any) -> list[str]:  # noqa: ARG002
         """Return the names in the order of ``--help``."""

@@ -21,13 +21,13 @@ from agentctl.store.blobs import Blobs
 from agentctl.store.outputs import KeptFile, choose, kept_files, write_files
 from agentctl.visible import visible_line
 
-app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False)
+app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False, add_completion=False)
 
 
 @app.command(cls=QuickCommand)
 def outputs(
     session: SessionArgument,
-    paths: Annotated[list[str] | None, typer.Argument(metavar="[PATH]...", help="Only these files.")] = None,
+    paths: Annotated[list[str] | None, typer.Argument(metavar="PATH", help="Only these files.")] = None,
     directory: Annotated[
         Path | None, typer.Option("--directory", "-d", metavar="DIR", help="Write the files into this folder.")
     ] = None,

@@ -6,6 +6,7 @@ few kinds of value that the looking commands take are read by hand; everything e
 
 from collections.abc import Callable
 from enum import Enum
+from functools import partial
 from pathlib import Path
 from typing import Any, get_args, get_origin
 
@@ -16,11 +17,16 @@ from typer.core import TyperCommand
 class QuickCommand(TyperCommand):
     """A command whose parameters are strings, numbers, paths, enumerations, flags, or lists of these."""
 
-    def __init__(self, *args: Any, **members: Any) -> None:
-        super().__init__(*args, **members)
-        for parameter in self.params:
-            reader = _Reader(parameter.type_descriptor)  # type: ignore[attr-defined]
-            parameter.get_runtime_param = lambda reader=reader: reader  # type: ignore[attr-defined]
+    def get_params(self, ctx: Any) -> Any:
+        """Return the parameters, ``--help`` among them."""
+        return read_quickly(super().get_params(ctx))
+
+
+def read_quickly(parameters: list[Any]) -> list[Any]:
+    """Have the values of these parameters read without pydantic. Raises TypeError for a kind that cannot be."""
+    for parameter in parameters:
+        parameter.get_runtime_param = partial(_Reader, parameter.type_descriptor)
+    return parameters
 
 
 class _Reader:

@@ -22,7 +22,7 @@ from agentctl.replay import Pace, Player, frames
 from agentctl.session.log import Record
 from agentctl.signals import Interrupted, interruptible
 
-app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False)
+app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False, add_completion=False)
 
 _SLOWEST, _FASTEST = 0.01, 1000.0
 

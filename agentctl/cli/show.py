@@ -12,7 +12,7 @@ from agentctl.render.lines import paint_all
 from agentctl.render.overview import Overview, summary_body
 from agentctl.session.summary import Summary
 
-app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False)
+app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False, add_completion=False)
 
 
 @app.command(cls=QuickCommand)

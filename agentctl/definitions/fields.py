@@ -180,8 +180,13 @@ Duration: TypeAlias = Annotated[
 
 
 def spelled_out(value: object, **form: object) -> object:
-    """Turn the short form of an object, a string, into the object: the string is the value of the key
-    that has None in ``form``."""
-    if not isinstance(value, str):
+    """Turn the short form of an object, a text, into the object.
+
+    ``form`` is the object; the text becomes the value of the key that has None there. An object
+    stays what it is. Raises PydanticCustomError for what is neither.
+    """
+    if isinstance(value, str):
+        return {key: value if given is None else given for key, given in form.items()}
+    if isinstance(value, dict | Definition):
         return value
-    return {key: value if given is None else given for key, given in form.items()}
+    raise PydanticCustomError("shape", "must be text, or keys and values")

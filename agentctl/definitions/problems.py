@@ -197,7 +197,7 @@ def _shown(node: Node) -> str:
         case None:
             return "null" if node.written else "nothing"
         case bool() | int() | float():
-            return node.written or str(node.content)
+            return (node.written or str(node.content))[:60]
         case str():
             return quoted(node.content)
         case list():

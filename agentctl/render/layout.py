@@ -36,6 +36,7 @@ _TAIL_LINES = 3
 _MESSAGE_LINES = 12
 _CHANGE_LINES = 3
 _MOST_FILES = 6
+_NARROW = 44
 
 STOPPED = {
     "end_turn": ("done", "good"),
@@ -57,6 +58,11 @@ class Layout:
     def columns(self) -> int:
         """The cells of a line; one is left free, because some terminals break a line that is full."""
         return self.look.columns - 1
+
+    @property
+    def is_narrow(self) -> bool:
+        """Whether a line holds too little to tell two things on it."""
+        return self.columns < _NARROW
 
     def lines(self, item: Item) -> list[Line]:
         """Return the lines of one item."""
@@ -111,14 +117,19 @@ class Layout:
         facts = outcome(item.facts) or (["error"] if item.is_error else [])
         told = f" {self.look.symbols.dot} ".join(facts)
         body = [*self._change(item.call), *self._result(item.text, is_failed=is_failed)]
-        if with_call:
-            return [self.call(item.call, "bad" if is_failed else "good", told), *body]
-        return [*body, *self._gutter([told] if told else [], "bad" if is_failed else "dim")]
+        tone = "bad" if is_failed else "good"
+        if with_call and not self.is_narrow:
+            return [self.call(item.call, tone, told), *body]
+        head = [self.call(item.call, tone)] if with_call else []
+        return [*head, *body, *self._gutter([told] if told else [], "bad" if is_failed else "dim")]
 
     def waiting(self, call: OpenCall) -> list[Line]:
         """Show a call that needs somebody's word, with the id by which it is answered."""
         need = "needs a result" if call.custom else "needs permission"
-        return [self.call(call, "warning", need), *self._gutter([shown(call.id, self.look)], "dim")]
+        name = shown(call.id, self.look)
+        if self.is_narrow:
+            return [self.call(call, "warning"), *self._gutter([need, name], "dim")]
+        return [self.call(call, "warning", need), *self._gutter([name], "dim")]
 
     def prose(self, text: str, style: str) -> list[Line]:
         """Put text of the agent into lines."""
@@ -203,7 +214,7 @@ class Layout:
 
     def closing(self, word: str, style: str, result: Result, *, tokens: bool = True) -> list[Line]:
         """Say in a line how it ended and what it took."""
-        usage = result.usage
+        usage = result.used
         parts = [
             Span(word, style),
             Span(money(usage.cost)),
@@ -256,7 +267,7 @@ class Layout:
 
 def tokens_in(result: Result) -> int:
     """Return how many tokens the model read, from the cache or not."""
-    usage = result.usage
+    usage = result.used
     return usage.input_tokens + usage.cache_read_input_tokens + usage.cache_creation_input_tokens
 
 

@@ -70,7 +70,7 @@ class Overview:
         created, summary = self._summary.created, self._summary
         if created is None:
             return []
-        sandbox, usage = summary.sandbox, summary.result.usage
+        sandbox, usage = summary.sandbox, summary.result.used
         read = tokens_in(summary.result)
         cached = f" ({summary.cache_share:.0%} from the cache)" if summary.cache_share is not None else ""
         facts: list[tuple[str, Iterable[object]]] = [
@@ -104,7 +104,7 @@ class Overview:
             Span(f"  {fit(shown(name, self._look), 24, self._more)}"),
             Span(many(tool.calls, "call")),
             Span(f"{tool.failed:,} failed" if tool.failed else "", "bad"),
-            Span(duration(tool.seconds)),
+            Span(duration(tool.seconds) if tool.seconds else ""),
             Span(""),
         ]
 
@@ -134,7 +134,7 @@ class Overview:
 def summary_body(summary: Summary, result: JsonObject) -> JsonObject:
     """Write the object ``agentctl.show/1``."""
     created = summary.created
-    usage = summary.result.usage
+    usage = summary.result.used
     return {
         "type": "session",
         "schema": "agentctl.show/1",
@@ -148,7 +148,7 @@ def summary_body(summary: Summary, result: JsonObject) -> JsonObject:
         "limits": created and created.limits,
         "agentctl_version": created and created.agentctl_version,
         "created_at": created and created.processed_at,
-        "updated_at": summary.last_event_at,
+        "updated_at": summary.result.updated_at,
         "events": summary.result.events,
         "requests": usage.requests,
         "tool_calls": usage.tool_calls,

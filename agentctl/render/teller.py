@@ -50,8 +50,8 @@ class Teller:
         with self.lock:
             self.pause()
             self.settle(self._untold)
-            if status == "interrupted" and self.story.result.signal is None:
-                self.tell(_INTERRUPTED)
+            if status == "interrupted":
+                self._tell_interruption()
             elif status == "running":
                 self.tell(_RUNNING)
 
@@ -98,6 +98,12 @@ class Teller:
     def untold(self) -> Sequence[OpenCall]:
         """The calls that are kept until they have a result, as they are now."""
         return [call for call in self.story.open_calls if call.id in self._untold]
+
+    def _tell_interruption(self) -> None:
+        result = self.story.result
+        if result.signal is None:
+            self.tell(_INTERRUPTED)
+        self.say(Rested(result), self.layout.closing("interrupted", "warning", result))
 
     def _take(self, record: Record, *, wanted: bool) -> None:
         with self.lock:

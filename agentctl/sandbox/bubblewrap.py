@@ -4,10 +4,11 @@ The system's directories are there read-only, and nothing else of this machine i
 directory, no network, no other process. The workspace and the outputs are folders of the host that
 only this user sees, and that go with the session.
 
-Run by root, bubblewrap is started as an ordinary user: root in a sandbox whose root is the host's
-could still change what belongs to the host's root.
+Run by root, bubblewrap is started as an ordinary user, and the folders are where that user can reach
+them: whoever is root outside of a user namespace still owns, inside of it, what the host's root owns.
 """
 
+import functools
 import os
 import re
 import subprocess
@@ -41,8 +42,10 @@ DEFAULT_PIDS = 256
 TEMPORARY_BYTES = 1 << 30
 """What fits in /tmp, which is memory."""
 
+_FOR_ROOT = Path("/var/tmp/agentctl")  # noqa: S108 - what is made in it is private
 _PROBE_SECONDS = 10.0
 _SYSTEM_PYTHON = "/usr/bin/python3"
+_LEAST_MINOR = 8
 
 _PASSWD = f"root:x:0:0:root:/root:/bin/sh\nagent:x:{USER}:{USER}:agent:{HOME}:/bin/bash\n"
 _GROUP = f"root:x:0:\nagent:x:{USER}:\n"
@@ -86,11 +89,14 @@ _FORBIDDEN = (
 
 
 class BubblewrapSandbox(SupervisedSandbox):
-    """A sandbox of namespaces for one session; ``folder`` is where its own folder is made, and removed."""
+    """A sandbox of namespaces for one session.
+
+    ``folder`` is where its own folder is made, and removed; for root it is /var/tmp instead.
+    """
 
     def __init__(self, environment: Environment, folder: Path, *, silence_seconds: float = SILENCE_SECONDS) -> None:
         refuse_image(environment, "bubblewrap")
-        end = BubblewrapEnd(environment.config, new_folder(folder))
+        end = BubblewrapEnd(environment.config, new_folder(folder if outer_user() is None else _FOR_ROOT))
         super().__init__(end, environment.config.env, silence_seconds=silence_seconds)
 
 
@@ -115,7 +121,7 @@ class BubblewrapEnd:
     def check(self) -> JsonObject:
         """Run an empty sandbox. Raises SandboxError with what keeps it from working."""
         version = bubblewrap_version()
-        with tempfile.TemporaryDirectory(prefix="agentctl-") as folder:
+        with tempfile.TemporaryDirectory(prefix="agentctl-", dir="/var/tmp") as folder:
             probe(Path(folder), version)
         return {"kind": self.kind, "version": ".".join(map(str, version))}
 
@@ -129,7 +135,7 @@ class BubblewrapEnd:
 
     def open(self, session_id: str) -> ByteStream:  # noqa: ARG002
         """Make the folders and start the process. Raises SandboxError."""
-        make_private_folder(self._folder)
+        make_private_folder(self._folder, outer_user())
         binds = [(self._made("workspace"), self.layout.workspace), (self._made("outputs"), self.layout.outputs)]
         binds.append((self._made("uploads"), self.layout.uploads))
         python = find_python()
@@ -173,7 +179,7 @@ class BubblewrapEnd:
 
 
 class _Arguments:
-    """Descriptors that hand texts and folders to bubblewrap."""
+    """Descriptors that hand texts to bubblewrap."""
 
     def __init__(self) -> None:
         self.descriptors: list[int] = []
@@ -190,15 +196,8 @@ class _Arguments:
         reading, writing = os.pipe()
         os.write(writing, text.encode())
         os.close(writing)
-        return self._kept(reading)
-
-    def folder(self, path: Path) -> str:
-        """Give a folder that the user of the sandbox could not reach by its path."""
-        return self._kept(os.open(path, os.O_PATH | os.O_DIRECTORY))
-
-    def _kept(self, fd: int) -> str:
-        self.descriptors.append(fd)
-        return str(fd)
+        self.descriptors.append(reading)
+        return str(reading)
 
 
 def sandbox_options(
@@ -224,10 +223,7 @@ def sandbox_options(
         yield from ("--size", str(TEMPORARY_BYTES)) if version >= (0, 7) else ()
         yield from ("--tmpfs", folder)
     for source, target in binds:
-        if version >= (0, 8):
-            yield from ("--bind-fd", arguments.folder(source), target)
-        else:
-            yield from ("--bind", str(source), target)
+        yield from ("--bind", str(source), target)
     yield from ("--remount-ro", "/", "--chdir", "/")
     yield from ("--setenv", "PATH", SYSTEM_PATH, "--setenv", "LANG", "C.UTF-8", "--setenv", "HOME", HOME)
 
@@ -275,6 +271,7 @@ def _refused(said: str) -> SandboxError:
     )
 
 
+@functools.cache
 def bubblewrap_version() -> tuple[int, ...]:
     """Ask bubblewrap for its version. Raises SandboxError where it is not installed."""
     try:
@@ -293,20 +290,12 @@ def bubblewrap_version() -> tuple[int, ...]:
     return tuple(int(number) for number in re.findall(r"\d+", said)[:3])
 
 
+@functools.cache
 def find_python() -> str:
     """Find a Python for the sandbox: the system's if it is recent enough, else the one that runs this."""
-    try:
-        said = subprocess.run(
-            [_SYSTEM_PYTHON, "-I", "-S", "-c", "import sys; print(*sys.version_info[:2])"],
-            capture_output=True,
-            text=True,
-            timeout=_PROBE_SECONDS,
-            check=True,
-        ).stdout
-        if tuple(map(int, said.split())) >= (3, 8):
-            return _SYSTEM_PYTHON
-    except (OSError, ValueError, subprocess.SubprocessError):
-        pass
+    system = re.fullmatch(r"python3\.(\d+)", Path(_SYSTEM_PYTHON).resolve().name)
+    if system and int(system[1]) >= _LEAST_MINOR:
+        return _SYSTEM_PYTHON
     return str(Path(sys.base_prefix) / "bin" / f"python{sys.version_info[0]}.{sys.version_info[1]}")
 
 

@@ -192,11 +192,13 @@ def new_folder(parent: Path) -> Path:
     return parent.absolute() / secrets.token_hex(8)
 
 
-def make_private_folder(folder: Path) -> None:
-    """Make a folder that only this user sees. Raises SandboxError."""
+def make_private_folder(folder: Path, user: int | None = None) -> None:
+    """Make a folder that only this user sees, or the other ``user``. Raises SandboxError."""
     try:
-        folder.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        folder.parent.mkdir(parents=True, exist_ok=True, mode=0o711)
         folder.mkdir(mode=0o700)
+        if user is not None:
+            os.chown(folder, user, user)
     except OSError as error:
         raise SandboxError(f"cannot make {visible_line(str(folder))}: {error.strerror}") from error
 

@@ -36,10 +36,21 @@ class Result:
     outputs: tuple[str, ...] = ()
     error: JsonObject | None = None
     signal: str | None = None
+    updated_at: str | None = None
 
     def after(self, event: Event) -> "Result":
         """Return the result after one more event."""
-        return replace(self._after(event), usage=self.usage.after(event), events=self.events + 1)
+        return replace(
+            self._after(event),
+            usage=self.usage.after(event),
+            events=self.events + 1,
+            updated_at=event.processed_at or self.updated_at,
+        )
+
+    @property
+    def used(self) -> Usage:
+        """What was used up to the last event, also where nothing says that the session came to rest."""
+        return self.usage.until(self.updated_at)
 
     @property
     def exit_code(self) -> int:
@@ -55,7 +66,7 @@ class Result:
 
     def body(self) -> JsonObject:
         """Write the result object; it has the same members however the session ended."""
-        usage = self.usage
+        usage = self.used
         return {
             "type": "result",
             "schema": SCHEMA,

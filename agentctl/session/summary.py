@@ -37,7 +37,6 @@ class Summary:
         self.answered_by: list[str] = []
         self.tools: dict[str, ToolSum] = {}
         self.outputs: list[JsonObject] = []
-        self.last_event_at: str | None = None
         self._names: dict[str, str] = {}
         self._ended_badly: set[str] = set()
 
@@ -45,7 +44,6 @@ class Summary:
         """Take one more event into account."""
         self.result = self.result.after(event)
         self.state = self.state.after(event)
-        self.last_event_at = event.processed_at or self.last_event_at
         match event:
             case LocalSessionCreated():
                 self.created = event
@@ -81,7 +79,7 @@ class Summary:
     @property
     def cache_share(self) -> float | None:
         """Which part of what the model read came from the prompt cache; None where it read nothing."""
-        usage = self.result.usage
+        usage = self.result.used
         read = usage.input_tokens + usage.cache_read_input_tokens + usage.cache_creation_input_tokens
         return usage.cache_read_input_tokens / read if read else None
 

@@ -3,10 +3,15 @@
 import contextlib
 import fcntl
 import os
+import time
 from collections.abc import Iterator
 
 from agentctl.errors import BusyError, StoreError
 from agentctl.paths import Home
+
+# Somebody who only asks whether a session runs holds its lock for some microseconds.
+_PATIENCE_SECONDS = 0.05
+_PAUSE_SECONDS = 0.002
 
 
 @contextlib.contextmanager
@@ -41,12 +46,21 @@ def is_running(home: Home, session_id: str) -> bool:
 
 
 def _take(descriptor: int, session_id: str) -> None:
+    deadline = time.monotonic() + _PATIENCE_SECONDS
+    while not _take_now(descriptor):
+        if time.monotonic() > deadline:
+            holder = os.pread(descriptor, 32, 0).decode("ascii", "replace").strip()
+            raise BusyError(
+                f"session {session_id} is being run by process {holder or '(unknown)'}", hint="wait until it rests"
+            )
+        time.sleep(_PAUSE_SECONDS)
+    os.ftruncate(descriptor, 0)
+    os.pwrite(descriptor, f"{os.getpid()}\n".encode("ascii"), 0)
+
+
+def _take_now(descriptor: int) -> bool:
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
-        holder = os.pread(descriptor, 32, 0).decode("ascii", "replace").strip()
-        raise BusyError(
-            f"session {session_id} is being run by process {holder or '(unknown)'}", hint="wait until it rests"
-        ) from None
-    os.ftruncate(descriptor, 0)
-    os.pwrite(descriptor, f"{os.getpid()}\n".encode("ascii"), 0)
+        return False
+    return True

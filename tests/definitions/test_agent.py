@@ -60,7 +60,7 @@ def test_a_model_is_a_string_or_an_object() -> None:
         ("", "model: must be a model's id"),
         ("claude opus", "model: must be a model's id"),
         ("x" * 257, "model: must be a model's id"),
-        (None, "model: must be keys and values, not null"),
+        (None, "model: must be text, or keys and values"),
         ({"effort": "low"}, "model.id: is missing"),
         (
             {"id": "m", "effort": "hihg"},

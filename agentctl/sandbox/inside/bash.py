@@ -40,7 +40,6 @@ class BashCall:
         self.seconds = seconds_of(self.input.get("timeout_ms"))
         self.spared: set[tuple[int, str]] = set()
         self.shell: Shell | None = None
-        self.shell_folder: str | None = None
         self.shell_gone = False
         self.fifo, self.fifo_path = -1, ""
         self.code: int | None = None
@@ -58,7 +57,6 @@ class BashCall:
         private = self.supervisor.private_folder()
         self.shell = self.supervisor.ready_shell()
         self.shell.call = self
-        self.shell_folder = self.shell.current_folder()
         self.spared = running_already(self.shell.pid)
         self.oom_kills = self.count_oom_kills()
         self.collector = Collector(self.supervisor.spill_path(self.id))
@@ -118,6 +116,8 @@ class BashCall:
         """The command is done; what it left behind may still hold the pipe."""
         if self.code is None and not self.stopped:
             self.code = code
+            if self.shell is not None:
+                self.shell.look_where()
             self.drain()
 
     def on_shell_exit(self, code: int, *, killed: bool) -> None:
@@ -154,7 +154,7 @@ class BashCall:
         if self.code is None and not self.stopped:
             self.stopped = why
             if self.shell is not None:
-                self.shell_folder = self.shell.current_folder() or self.shell_folder
+                self.shell.look_where()
             self.begin_to_kill(GRACE_SECONDS)
 
     def begin_to_kill(self, grace_seconds: float) -> None:
@@ -205,13 +205,12 @@ class BashCall:
 
     def renew_shell(self) -> None:
         """Start a shell in place of the one that has ended, where that one was."""
-        folder = self.shell.last_folder() if self.shell is not None else None
         try:
-            shell = self.supervisor.ready_shell(folder or self.shell_folder)
+            shell = self.supervisor.ready_shell(self.shell.last_folder() if self.shell is not None else None)
         except (ToolError, OSError) as error:
             self.notes.append(f"no new shell: {reason_of(error)}")
             return
-        where = printable(shell.started_in)
+        where = printable(shell.known_folder)
         kept = "exported variables are kept" if self.supervisor.exports else "variables are lost"
         what = self.notes.pop() + ": " if self.notes else ""
         self.notes.append(f"{what}a new shell was started in {where}; {kept}")

@@ -44,14 +44,14 @@ class Shell:
     def spawn(self, stdin: int, folder: str) -> int:
         """Start bash, in the workspace if ``folder`` is gone."""
         config = self.supervisor.config
-        self.started_in = next(filter(os.path.isdir, (folder, config["layout"]["workspace"], "/")))
+        self.known_folder = next(filter(os.path.isdir, (folder, config["layout"]["workspace"], "/")))
         null = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
         try:
             return spawn(
                 ["/bin/bash", "--noprofile", "--norc"],
                 self.supervisor.environment(),
                 (stdin, null, null),
-                self.started_in,
+                self.known_folder,
                 config["limits"],
             )
         except OSError as error:
@@ -101,22 +101,23 @@ class Shell:
         if self.call is not None:
             self.call.on_shell_exit(exit_code(status), killed=os.WIFSIGNALED(status))
 
-    def current_folder(self) -> str | None:
-        """Find out where the shell is."""
+    def look_where(self) -> str:
+        """Find out where the shell is, while it is there; else where it was last seen."""
         try:
-            return os.readlink(f"/proc/{self.pid}/cwd")
+            self.known_folder = os.readlink(f"/proc/{self.pid}/cwd")
         except OSError:
-            return None
+            pass
+        return self.known_folder
 
-    def last_folder(self) -> str | None:
-        """Find out where the shell was when it ended, if it could say."""
+    def last_folder(self) -> str:
+        """Find out where the shell was when it ended: what it said, or else where it was last seen."""
         try:
             with open(self.folder, "rb") as file:
                 folder = os.fsdecode(file.read(8192)).rstrip("\n")
         except OSError:
-            return None
+            return self.known_folder
         remove(self.folder)
-        return folder or None
+        return folder or self.known_folder
 
 
 def quote(text: str) -> str:

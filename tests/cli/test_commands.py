@@ -1,0 +1,159 @@
+"""The small commands, ``--help``, and the door through which failures leave."""
+
+import inspect
+import json
+import os
+import re
+import subprocess
+import sys
+import time
+from importlib import import_module
+from pathlib import Path
+
+import pytest
+import typer
+
+from agentctl import __version__
+from agentctl.cli.main import COMMANDS
+from tests.cli.program import ROOT, agentctl
+
+GOOD_AGENT = "name: a\nmodel: claude-opus-5-5\n"
+GOOD_ENVIRONMENT = "name: e\nconfig: {type: bubblewrap}\n"
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> Path:
+    folder = tmp_path / "files"
+    folder.mkdir()
+    (folder / "agent.yaml").write_text(GOOD_AGENT)
+    (folder / "environment.yaml").write_text(GOOD_ENVIRONMENT)
+    (folder / "bad.yaml").write_text("name: e\nconfig: {type: bubblewrap, netwroking: {type: none}}\nmetdata: {}\n")
+    return folder
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_the_line_of_a_command_in_the_help_is_what_the_command_says_of_itself(name: str) -> None:
+    command = typer.main.get_command(import_module(f"agentctl.cli.{name}").app)
+    first = inspect.cleandoc(command.callback.__doc__ or "").splitlines()[0]
+    assert first == COMMANDS[name].help
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_and_every_option_of_it_is_explained(name: str) -> None:
+    done = agentctl(name, "--help", COLUMNS="200")
+    assert done.code == 0
+    command = typer.main.get_command(import_module(f"agentctl.cli.{name}").app)
+    for parameter in command.params:
+        if parameter.name not in ("help", "install_completion", "show_completion"):
+            assert getattr(parameter, "help", None), f"{name}: {parameter.name} is not explained"
+            for option in parameter.opts if parameter.param_type_name == "option" else ():
+                assert option in done.out
+
+
+def test_help_lists_every_command_and_fits_eighty_columns() -> None:
+    done = agentctl("--help", COLUMNS="80")
+    assert done.code == 0
+    assert all(re.search(rf"^  {name} ", done.out, re.MULTILINE) for name in COMMANDS)
+    assert max(map(len, done.out.splitlines())) <= 80
+
+
+def test_the_version_and_a_command_that_is_none() -> None:
+    assert agentctl("--version").out == f"agentctl {__version__}\n"
+    done = agentctl("rnu")
+    assert done.code == 2
+    assert "rnu" in done.err
+
+
+def test_valid_files_are_said_to_be_valid(files: Path) -> None:
+    done = agentctl("validate", files / "agent.yaml", files / "environment.yaml")
+    assert done.code == 0
+    assert [line.partition(": ")[2] for line in done.out.splitlines()] == ["ok, agent a", "ok, environment e"]
+
+
+def test_every_problem_of_a_file_is_named_with_its_place_and_the_nearest_key(files: Path) -> None:
+    done = agentctl("validate", files / "bad.yaml", files / "agent.yaml")
+    assert done.code == 2
+    assert f"{files}/bad.yaml:2:28: " in done.err
+    assert "networking" in done.err
+    assert f"{files}/bad.yaml:3:1: " in done.err
+    assert "metadata" in done.err
+    assert "agent.yaml: ok" in done.out
+
+
+def test_validation_speaks_json(files: Path) -> None:
+    body = agentctl("validate", files / "bad.yaml", files / "agent.yaml", "-o", "json").json
+    assert body["schema"] == "agentctl.validate/1"
+    assert body["valid"] is False
+    assert [one["valid"] for one in body["files"]] == [False, True]
+    assert {(problem["line"], problem["column"]) for problem in body["files"][0]["problems"]} == {(2, 28), (3, 1)}
+    assert body["files"][1]["hash"].startswith("sha256:")
+
+
+@pytest.mark.parametrize("kind", ["agent", "environment"])
+def test_the_schema_is_json_schema(kind: str) -> None:
+    body = json.loads(agentctl("schema", kind).out)
+    assert body["$schema"] == "https://json-schema.org/draft/2020-12/schema"
+    assert "name" in body["properties"]
+
+
+def test_doctor_says_what_is_there_and_how_to_mend_what_is_not(tmp_path: Path) -> None:
+    done = agentctl("doctor", "-o", "json", DOCKER_HOST="unix:///nonexistent.sock")
+    findings = {finding["name"]: finding for finding in done.json["findings"]}
+    assert set(findings) == {"python", "sqlite", "store", "disk", "docker", "bubblewrap", "sandbox", "key"}
+    assert findings["python"]["ok"]
+    assert not findings["docker"]["ok"]
+    assert findings["docker"]["hint"]
+    assert "ANTHROPIC_API_KEY" in findings["key"]["hint"]
+    assert done.code == (0 if findings["sandbox"]["ok"] else 1)
+    text = agentctl("doctor", DOCKER_HOST="unix:///nonexistent.sock").out
+    assert re.search(r"^ok +python", text, re.MULTILINE)
+
+
+def test_doctor_never_shows_the_key() -> None:
+    done = agentctl("doctor", ANTHROPIC_API_KEY="sk-ant-canary-0123456789")
+    assert "from ANTHROPIC_API_KEY" in done.out
+    assert "canary" not in done.out + done.err
+
+
+def test_a_bug_is_one_line_and_a_report_and_exit_70(tmp_path: Path, own_home: Path) -> None:
+    package = tmp_path / "broken"
+    package.mkdir()
+    (package / "sqlite3.py").write_text("raise RuntimeError('deep\\x1b[31m trouble')")
+    done = agentctl("ls", PYTHONPATH=f"{package}:{ROOT}", AGENTCTL_HOME=str(own_home))
+    assert done.code == 70
+    first, second = done.err.splitlines()
+    assert first == "agentctl: a bug: RuntimeError: deep\\x1b[31m trouble"
+    (report,) = (own_home / "reports").iterdir()
+    assert str(report) in second
+    assert "sqlite3.py" in report.read_text()
+    assert report.stat().st_mode & 0o077 == 0
+
+
+def test_hostile_names_are_shown_and_not_obeyed(tmp_path: Path) -> None:
+    done = agentctl("validate", tmp_path / "a\x1b]0;owned\x07.yaml")
+    assert done.code == 2
+    assert "\x1b" not in done.err
+    assert "\\x1b" in done.err
+
+
+@pytest.mark.parametrize("words", [["--help"], ["ls"], ["validate", "--help"]])
+def test_nothing_waits_for_standard_input(words: list[str]) -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-m", "agentctl", *words],
+        stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )  # fmt: skip
+    began = time.monotonic()
+    process.wait(20)
+    assert time.monotonic() - began < 15
+    assert process.stdin is not None
+    process.stdin.close()
+
+
+def test_it_runs_with_an_empty_environment(tmp_path: Path) -> None:
+    done = subprocess.run(
+        ["env", "-i", "PATH=/usr/bin:/bin", f"PYTHONPATH={ROOT}", f"AGENTCTL_HOME={tmp_path}/h", sys.executable, "-m",
+         "agentctl", "ls"],
+        capture_output=True, text=True, stdin=subprocess.DEVNULL, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
