@@ -235,7 +235,7 @@ QUESTION = "Which month was the wettest in Seattle, and by how much? Make a char
 CSV = "\n".join(
     [
         "date,precipitation,temp_max,temp_min,wind,weather",
-        *(f"2012-01-{day:02},{day * 1.3 % 21:.1f},{9 + day % 5}.{day % 9},{day % 6}.0,{day % 4}.7,rain" for day in range(1, 31)),
+        *(f"2012-01-{day:02},{day * 1.3 % 21:.1f},{9 + day % 5}.4,{day % 6}.0,{day % 4}.7,rain" for day in range(1, 31)),
     ]
 )
 

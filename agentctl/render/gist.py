@@ -21,7 +21,7 @@ from agentctl.events.session import SessionError, SessionStatusIdle, SessionUsag
 from agentctl.events.span import SpanModelRequestEnd
 from agentctl.events.user import UserCustomToolResult, UserMessage, UserToolConfirmation
 from agentctl.render.calls import asked, outcome
-from agentctl.render.numbers import count, many, size
+from agentctl.render.numbers import count, many, size, whole
 
 
 def gist(event: Event) -> str:
@@ -80,11 +80,11 @@ def _permission(event: AgentToolUse | AgentCustomToolUse) -> str:
 
 
 def _tokens(usage: JsonObject) -> str:
-    read = sum(int(usage.get(name) or 0) for name in ("input_tokens", "cache_read_input_tokens"))
+    read = sum(whole(usage.get(name)) for name in ("input_tokens", "cache_read_input_tokens"))
     creation = usage.get("cache_creation")
     written = creation.values() if isinstance(creation, dict) else [usage.get("cache_creation_input_tokens")]
-    read += sum(int(number or 0) for number in written)
-    return f"{count(read)} in, {count(int(usage.get('output_tokens') or 0))} out"
+    read += sum(map(whole, written))
+    return f"{count(read)} in, {count(whole(usage.get('output_tokens')))} out"
 
 
 def _first_line(text: str) -> str:

@@ -12,7 +12,7 @@ from agentctl.events.local import LocalSessionCreated
 from agentctl.render.calls import asked, change, failed, outcome
 from agentctl.render.lines import Line, Span, cells, clip, fit, fit_tail, plain, shown, shown_lines, wrap
 from agentctl.render.look import Look
-from agentctl.render.numbers import count, duration, many, money, size
+from agentctl.render.numbers import count, duration, many, money, size, whole
 from agentctl.render.story import (
     CallAnswered,
     CallBegan,
@@ -92,7 +92,7 @@ class Layout:
         kind = str(created.sandbox.get("kind", ""))
         parts = [
             Span(shown(created.agent.get("name", ""), self.look), "bold"),
-            Span(f"scripted model {shown(script, self.look)}", "warning")
+            Span(f"scripted model {shown(script.rpartition('/')[2], self.look)}", "warning")
             if script != created.model
             else Span(shown(created.model, self.look)),
             Span("no isolation", "bad") if kind == "none" else Span(shown(kind, self.look)),
@@ -210,7 +210,7 @@ class Layout:
         word, style = STOPPED.get(kind, (shown(kind, self.look), "warning"))
         why = f": {shown(item.why, self.look)}" if item.why else ""
         waiting = [line for call in item.waiting for line in self.waiting(call)]
-        return [*waiting, *self.closing(word + why, style, item.result), *self._files(item.outputs)]
+        return [*waiting, *self.closing(word + why, style, item.result), *self._files(item.outputs, item.result)]
 
     def closing(self, word: str, style: str, result: Result, *, tokens: bool = True) -> list[Line]:
         """Say in a line how it ended and what it took."""
@@ -225,13 +225,15 @@ class Layout:
         ]
         return self._flow(parts, Span(self.look.symbols.rule * MARGIN + " ", "dim"))
 
-    def _files(self, files: Sequence[JsonObject]) -> list[Line]:
+    def _files(self, files: Sequence[JsonObject], result: Result) -> list[Line]:
         if not files:
             return []
-        names = [f"{shown(file.get('path', ''), self.look)} {size(int(file.get('size') or 0))}" for file in files]
+        names = [f"{shown(file.get('path', ''), self.look)} {size(whole(file.get('size')))}" for file in files]
         more = [f"{len(names) - _MOST_FILES} more"] if len(names) > _MOST_FILES else []
         text = ", ".join([*names[:_MOST_FILES], *more])
-        return [plain(" " * (MARGIN + 1) + row, "dim") for row in wrap(f"files: {text}", self.columns - MARGIN - 1)]
+        told = (f"files: {text}", f"fetch them with: agentctl outputs {shown(result.session_id, self.look)} -d DIR")
+        rows = [row for line in told for row in wrap(line, self.columns - MARGIN - 1)]
+        return [plain(" " * (MARGIN + 1) + row, "dim") for row in rows]
 
     def _asked(self, call: OpenCall, room: int) -> list[Span]:
         text, remark, is_path = asked(call.name, call.input)

@@ -25,6 +25,11 @@ def amount(text: object) -> Decimal | None:
         return None
 
 
+def whole(value: object) -> int:
+    """Read a number of things as the record has it; 0 for what is none."""
+    return value if isinstance(value, int) and value >= 0 else 0
+
+
 def count(number: int) -> str:
     """Write a large number in few characters: ``950``, ``12.3k``, ``1.2M``."""
     if number < 1000:

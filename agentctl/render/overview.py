@@ -8,7 +8,7 @@ from agentctl.render.layout import STOPPED, Layout, tokens_in
 from agentctl.render.lines import EMPTY, Line, Span, clip, fit, plain, shown, shown_lines
 from agentctl.render.listing import table
 from agentctl.render.look import Look
-from agentctl.render.numbers import age, count, duration, many, size, time_of
+from agentctl.render.numbers import age, count, duration, many, size, time_of, whole
 from agentctl.session.summary import Summary, ToolSum
 
 _MESSAGE_LINES = 6
@@ -92,7 +92,7 @@ class Overview:
 
     def _files(self) -> list[str]:
         files = self._summary.outputs
-        names = [f"{file.get('path')} {size(int(file.get('size') or 0))}" for file in files[:_MOST_FILES]]
+        names = [f"{file.get('path')} {size(whole(file.get('size')))}" for file in files[:_MOST_FILES]]
         return [*names, f"{len(files) - _MOST_FILES} more"] if len(files) > _MOST_FILES else names
 
     def _tools(self) -> list[Line]:

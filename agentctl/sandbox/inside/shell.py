@@ -44,7 +44,7 @@ class Shell:
     def spawn(self, stdin: int, folder: str) -> int:
         """Start bash, in the workspace if ``folder`` is gone."""
         config = self.supervisor.config
-        self.known_folder = next(filter(os.path.isdir, (folder, config["layout"]["workspace"], "/")))
+        self.known_folder: str = next(filter(os.path.isdir, (folder, config["layout"]["workspace"], "/")))
         null = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
         try:
             return spawn(
