@@ -79,8 +79,8 @@ def list_cost(
 ) -> Decimal | None:
     """Return what one request cost in US dollars, exactly, or None when there is no price for it.
 
-    A scripted model costs nothing. ``usage`` is the ``usage`` object of the answer. Where it says at which speed and in which
-    region the request ran, that counts, and not what was asked for.
+    ``usage`` is the ``usage`` object of the answer. Where it says at which speed and in which
+    region the request ran, that counts, and not what was asked for. A scripted model costs nothing.
     """
     if model_id.startswith("script:"):
         return Decimal(0)

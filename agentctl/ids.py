@@ -47,6 +47,15 @@ def moment(text: str) -> datetime:
     return datetime.fromisoformat(text)
 
 
+def time_of(text: str | None) -> datetime | None:
+    """Read a time as a record has it. Returns None for one that is missing, cannot be read or has no zone."""
+    try:
+        found = None if text is None else moment(text)
+    except (ValueError, TypeError):
+        return None
+    return found if found is not None and found.tzinfo is not None else None
+
+
 def new_id(prefix: str, clock: Clock) -> str:
     """Make an id such as ``sesn_01jd3v…``."""
     number = int(clock.now().timestamp() * 1000) << 80 | secrets.randbits(80)

@@ -18,7 +18,8 @@ from agentctl import __version__
 from agentctl.canonical import JsonObject
 from agentctl.definitions.agent import Agent, McpToolset, definition_hash, snapshot
 from agentctl.definitions.environment import Environment
-from agentctl.errors import AgentctlError, UsageError
+from agentctl.errors import AgentctlError, NotFoundError, UsageError
+from agentctl.events.base import Event
 from agentctl.events.content import text_block
 from agentctl.events.local import LocalInterrupted, LocalSessionCreated
 from agentctl.events.make import Maker
@@ -27,13 +28,13 @@ from agentctl.harness.hands import Hands
 from agentctl.harness.loop import run
 from agentctl.harness.perform import Performer
 from agentctl.harness.prompt import system_prompt
-from agentctl.ids import Clock, SystemClock, new_id
+from agentctl.ids import SystemClock, new_id
 from agentctl.model.base import Model
 from agentctl.model.request import RequestHeader, header_for
 from agentctl.paths import Home
 from agentctl.sandbox.base import Layout, Progress, Sandbox, Upload
 from agentctl.session.log import Listener, Session
-from agentctl.session.state import OpenCall
+from agentctl.session.state import OpenCall, SessionState
 from agentctl.signals import Interrupted, interruptible
 from agentctl.store.blobs import Blobs
 from agentctl.store.database import Database
@@ -80,36 +81,94 @@ def start(
     """
     toolset = toolset_of(request.agent)
     _refuse_what_cannot_run(request, toolset)
-    clock = SystemClock()
+    make = Maker(SystemClock())
+    session_id = request.session_id or new_id("sesn_", make.clock)
     with contextlib.ExitStack() as held:
         held.enter_context(interruptible())
         sandbox = sandbox_for(request.environment, home, request.sandbox)
-        checked = _Checked(sandbox, progress) if toolset.uses_sandbox else None
-        model = model_for(request.model or request.agent.model.id)
-        held.callback(model.close)
-        facts = checked.facts() if checked else {"kind": "none"}
-        database = held.enter_context(_database(home))
-        session_id = request.session_id or new_id("sesn_", clock)
+        model, facts = _made_ready(request.model or request.agent.model.id, toolset, sandbox, progress, held)
+        log = held.enter_context(_log(home))
         held.enter_context(lease(home, session_id))
         uploads = _uploads(request, sandbox.layout)
         hands = Hands(sandbox, uploads, progress)
         held.callback(hands.close)
-        make = Maker(clock)
         created = _created(request, session_id, toolset, sandbox, uploads, facts, make)
-        session = Session(session_id, SqliteEventLog(home, database), listeners)
-        message = make(UserMessage, content=[text_block(request.message)], processed_at=None)
-        session.append(created, message)
+        session = Session(session_id, log, listeners)
+        session.append(created, make(UserMessage, content=[text_block(request.message)], processed_at=None))
         header = RequestHeader.from_json(created.request)
         perform = Performer(model, header, toolset, hands, make, Blobs(home.blobs).put)
-        _drive(session, perform, make, clock, approve)
+        _drive(session, perform, make, approve)
 
 
-def _drive(session: Session, perform: Performer, make: Maker, clock: Clock, approve: Approver | None) -> None:
+def take_up(
+    session_id: str,
+    home: Home,
+    listeners: Sequence[Listener],
+    progress: Progress,
+    approve: Approver | None = None,
+    message: str | None = None,
+) -> None:
+    """Go on with a session from its log, after ``message`` if there is one, until it rests.
+
+    Raises BusyError where somebody runs it, and AgentctlError for whatever keeps it from being
+    taken up; nothing is changed then.
+    """
+    make = Maker(SystemClock())
+    with contextlib.ExitStack() as held:
+        held.enter_context(interruptible())
+        log = held.enter_context(_log(home))
+        held.enter_context(lease(home, session_id))
+        created = _header_of(log, session_id)
+        toolset = toolset_of(Agent.model_validate(created.agent))
+        environment = Environment.model_validate(created.environment)
+        sandbox = sandbox_for(environment, home, created.sandbox["kind"])
+        model, _ = _made_ready(created.model, toolset, sandbox, progress, held)
+        uploads = [Upload(Path(upload["source"]), upload["target"]) for upload in created.uploads]
+        hands = Hands(sandbox, uploads, progress)
+        held.callback(hands.close)
+        session = Session(session_id, log, listeners)
+        if message is not None:
+            session.append(make(UserMessage, content=[text_block(message)], processed_at=None))
+        header = RequestHeader.from_json(created.request)
+        perform = Performer(model, header, toolset, hands, make, Blobs(home.blobs).put)
+        _drive(session, perform, make, approve)
+
+
+def tell(session_id: str, home: Home, choose: Callable[[SessionState, Maker], Sequence[Event]]) -> Sequence[Event]:
+    """Append what ``choose`` makes of the session's state, whoever runs the session; return it.
+
+    Raises NotFoundError for a session that is not there, and what ``choose`` raises.
+    """
+    with _log(home) as log:
+        session = Session(session_id, log)
+        events = choose(session.state, Maker(SystemClock()))
+        if events:
+            session.append(*events)
+        return events
+
+
+def _made_ready(
+    model_name: str, toolset: Toolset, sandbox: Sandbox, progress: Progress, held: contextlib.ExitStack
+) -> tuple[Model, JsonObject]:
+    checked = _Checked(sandbox, progress) if toolset.uses_sandbox else None
+    model = model_for(model_name)
+    held.callback(model.close)
+    return model, checked.facts() if checked else {"kind": sandbox.kind}
+
+
+def _header_of(log: SqliteEventLog, session_id: str) -> LocalSessionCreated:
+    first = next(log.read(session_id), None)
+    if first is None or not isinstance(first.event, LocalSessionCreated):
+        raise NotFoundError(f"session {session_id} does not begin with its definitions, so it cannot be run here")
+    return first.event
+
+
+def _drive(session: Session, perform: Performer, make: Maker, approve: Approver | None) -> None:
     try:
-        run(session, perform, clock)
+        run(session, perform, make.clock)
         while approve is not None and (answers := _answers(session, approve, make)):
             session.append(*answers)
-            run(session, perform, clock)
+            run(session, perform, make.clock)
     except Interrupted as stop:
         session.append(make(LocalInterrupted, signal=stop.name))
 
@@ -197,13 +256,18 @@ def _created(
         agent_hash=definition_hash(agent),
         environment=snapshot(request.environment),
         environment_hash=definition_hash(request.environment),
-        model=request.model or agent.model.id,
+        model=_durable_name(request.model or agent.model.id),
         request=_header(request, system, toolset).as_json(),
         sandbox=facts,
         uploads=[{"source": str(upload.source), "target": upload.target} for upload in uploads],
         limits={name: value for name, value in chosen.items() if value is not None},
         title=request.title,
     )
+
+
+def _durable_name(model: str) -> str:
+    """A script is found again from wherever the session is taken up."""
+    return SCRIPT + str(Path(model.removeprefix(SCRIPT)).absolute()) if model.startswith(SCRIPT) else model
 
 
 def _header(request: RunRequest, system: str | None, toolset: Toolset) -> RequestHeader:
@@ -261,10 +325,10 @@ def sandbox_for(environment: Environment, home: Home, kind: SandboxKind | None =
 
 
 @contextlib.contextmanager
-def _database(home: Home) -> Iterator[Database]:
+def _log(home: Home) -> Iterator[SqliteEventLog]:
     database = Database(home, _migrate)
     try:
-        yield database
+        yield SqliteEventLog(home, database)
     finally:
         database.close()
 

@@ -12,7 +12,7 @@ from typing import Protocol
 
 from agentctl.events.local import LocalModelResponse
 from agentctl.events.preview import Preview
-from agentctl.ids import moment
+from agentctl.ids import time_of
 from agentctl.session.log import Listener, Record
 
 _PIECES_PER_SECOND = 30
@@ -64,7 +64,7 @@ def frames(records: Iterable[Record], pace: Pace) -> Iterator[Frame]:
     """Say when each event, and each piece of text that was typed, is shown again."""
     former: datetime | None = None
     for record in records:
-        at = _time(record) or former
+        at = time_of(record.event.processed_at) or former
         gap = max(0.0, (at - former).total_seconds()) if at and former else 0.0
         typed = list(_typed(record, gap, former, pace)) if former else []
         yield from typed
@@ -154,11 +154,3 @@ def _pieces(preview: Preview, seconds: float, total: int) -> Iterator[Preview]:
     step = max(1, -(-total // most))
     for place in range(0, len(preview.text), step):
         yield replace(preview, text=preview.text[place : place + step])
-
-
-def _time(record: Record) -> datetime | None:
-    try:
-        found = moment(record.event.processed_at) if record.event.processed_at else None
-    except (ValueError, TypeError):
-        return None
-    return found if found and found.tzinfo else None

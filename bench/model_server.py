@@ -154,9 +154,7 @@ def _message(request: Json, run: Run) -> Json:
     ends = step > run.steps
     if not ends:
         command = SUBMISSION if run.submits and step == run.steps else f"echo step {step} done"
-        content.append(
-            {"type": "tool_use", "id": f"toolu_{step:024}", "name": "bash", "input": {"command": command}}
-        )
+        content.append({"type": "tool_use", "id": f"toolu_{step:024}", "name": "bash", "input": {"command": command}})
     return {
         "id": f"msg_{step:024}",
         "type": "message",

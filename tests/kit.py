@@ -1,9 +1,9 @@
 """Recorded sessions without a run: a clock that stands still, and a recorder that writes what a harness would."""
 
-import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from itertools import groupby
 from typing import Any
 
 from agentctl.canonical import JsonObject, exact_json
@@ -121,9 +121,14 @@ class Recorder:
         usage: JsonObject | None = None,
         asks: Sequence[str] = (),
         custom: Sequence[str] = (),
+        typed: Callable[[], object] = lambda: None,
     ) -> list[Event]:
-        """Record a request that took ``seconds`` and its answer; return the events of its calls, in order."""
+        """Record a request that took ``seconds`` and its answer; return the events of its calls, in order.
+
+        ``typed`` is called while the answer is on its way, for those who want to show pieces of it.
+        """
         start = self.add(SpanModelRequestStart)
+        typed()
         self.clock.pass_by(seconds)
         calls = [self._call(block, asks, custom) for block in blocks if block["type"] == "tool_use"]
         counts = usage or {
@@ -209,13 +214,13 @@ class Recorder:
 
     def _public(self, blocks: Sequence[JsonObject], calls: Sequence[Event]) -> Iterator[Event]:
         waiting = iter(calls)
-        for block in blocks:
-            if block["type"] == "text":
-                yield self.make(AgentMessage, content=[text_block(block["text"])])
-            elif block["type"] in ("thinking", "redacted_thinking"):
-                yield self.make(AgentThinking)
+        for kind, run in groupby(blocks, lambda block: block["type"]):
+            if kind == "text":
+                yield self.make(AgentMessage, content=[text_block(block["text"]) for block in run])
+            elif kind in ("thinking", "redacted_thinking"):
+                yield from (self.make(AgentThinking) for _ in run)
             else:
-                yield next(waiting)
+                yield from (next(waiting) for _ in run)
 
 
 def text(words: str) -> JsonObject:
@@ -235,7 +240,7 @@ QUESTION = "Which month was the wettest in Seattle, and by how much? Make a char
 CSV = "\n".join(
     [
         "date,precipitation,temp_max,temp_min,wind,weather",
-        *(f"2012-01-{day:02},{day * 1.3 % 21:.1f},{9 + day % 5}.4,{day % 6}.0,{day % 4}.7,rain" for day in range(1, 31)),
+        *(f"2012-01-{day:02},{day * 1.3 % 21:.1f},{9 + day % 5}.4,{day % 6}.0,3.7,rain" for day in range(1, 31)),
     ]
 )
 
@@ -312,8 +317,3 @@ def analysis(recorder: Recorder) -> None:
     recorder.outputs(report_md=b"# Wettest month\n" * 60, chart_png=b"\x89PNG" * 9000, analysis_py=b"import pandas\n")
     recorder.rest()
 
-
-def raw_text(record: Record) -> str:
-    """Return the text of a recorded answer."""
-    assert isinstance(record.event, LocalModelResponse)
-    return "".join(block.get("text", "") for block in json.loads(record.event.raw)["content"])

@@ -87,3 +87,14 @@ def test_a_folder_that_the_script_did_not_make_is_never_cleared_for_an_environme
     assert result.returncode == 1
     assert "is left alone" in result.stderr
     assert thesis.read_text() == "ten years of work"
+
+
+def test_the_demo_runs_through_from_any_folder_and_says_how_to_go_on_with_a_model(tmp_path: Path) -> None:
+    result = run(ROOT / "script" / "demo", AGENTCTL_DEMO_DIR=str(tmp_path / "venv"))
+    assert result.returncode == 0, result.stderr
+    assert "This demo asks no model" in result.stdout
+    assert "It did not stop raining: the labels changed." in result.stdout
+    assert "$ agentctl replay @" in result.stdout
+    end = result.stdout.splitlines()[-4:]
+    assert end[1].strip() == "export ANTHROPIC_API_KEY=..."
+    assert end[2].strip().startswith(f"{tmp_path}/venv/bin/agentctl run ")

@@ -6,10 +6,12 @@ import sys
 from collections.abc import Callable
 from typing import TextIO
 
+from agentctl.cli.complain import complain
 from agentctl.cli.options import Output
+from agentctl.errors import AgentctlError
 from agentctl.events.preview import Preview
 from agentctl.render.base import Renderer
-from agentctl.render.jsonl import JsonlRenderer
+from agentctl.render.jsonl import JsonlRenderer, json_line
 from agentctl.render.look import look_of, size_of
 from agentctl.render.plain import PlainRenderer
 from agentctl.render.terminal import TerminalRenderer
@@ -31,6 +33,12 @@ class Drawn:
         self._write = forgiving(sys.stdout)
         self._on_terminal = output is Output.TEXT and not quiet and _is_terminal(sys.stdout)
         self._renderer = _renderer(output, self._write, quiet=quiet, on_terminal=self._on_terminal)
+
+    def learn(self, record: Record) -> None:
+        """Take an event of the past into account."""
+        self.result = self.result.after(record.event)
+        if self._renderer:
+            self._renderer.learn(record)
 
     def record(self, record: Record) -> None:
         """Take an event into account, and show it."""
@@ -58,6 +66,16 @@ class Drawn:
         if self._renderer:
             self._renderer.close()
 
+    def fail(self, error: AgentctlError) -> int:
+        """Show why the session stopped where its record cannot say it; return the exit code."""
+        self.close()
+        complain(error)
+        if self._output is not Output.TEXT:
+            body = self.result.body()
+            said = {"type": error.type, "message": str(error), "hint": error.hint}
+            self._write(json_line(body | {"error": said, "exit_code": error.exit_code}))
+        return error.exit_code
+
     def finish(self) -> int:
         """Show what the session came to; return the exit code."""
         if self._renderer:
@@ -65,6 +83,18 @@ class Drawn:
         if self._output is Output.TEXT and not self._on_terminal and self.result.text:
             self._write(visible(self.result.text) + "\n")
         return self.result.exit_code
+
+
+def drive(drawn: Drawn, go: Callable[[], None]) -> int:
+    """Run a session, drawing it; return the exit code. Raises AgentctlError where no session was made."""
+    with contextlib.closing(drawn):
+        try:
+            go()
+        except AgentctlError as error:
+            if drawn.result.session_id is None:
+                raise
+            return drawn.fail(error)
+        return drawn.finish()
 
 
 def forgiving(stream: TextIO | None) -> Callable[[str], None]:

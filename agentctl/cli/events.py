@@ -14,11 +14,11 @@ from agentctl.cli.options import Output, OutputOption, SessionArgument
 from agentctl.cli.output import flush_out, reporting, write_out, write_out_later
 from agentctl.cli.quick import QuickCommand
 from agentctl.events.codec import encode, type_of
+from agentctl.ids import time_of
 from agentctl.render.gist import gist
 from agentctl.render.jsonl import json_line
 from agentctl.render.lines import Line, Span, clip, paint_all, shown
 from agentctl.render.look import Look
-from agentctl.render.numbers import time_of
 from agentctl.session.log import Record
 from agentctl.store.events import taken_up_at
 from agentctl.store.leases import is_running

@@ -13,13 +13,13 @@ from agentctl.cli.options import Output, OutputOption
 from agentctl.cli.output import flush_out, print_json, reporting, standard_output, write_out, write_out_later
 from agentctl.cli.quick import QuickCommand
 from agentctl.errors import NotFoundError
-from agentctl.ids import SystemClock
+from agentctl.ids import SystemClock, time_of
 from agentctl.paths import Home, home
 from agentctl.render.jsonl import json_line
 from agentctl.render.lines import Span, paint_all, plain, shown
 from agentctl.render.listing import table
 from agentctl.render.look import Look
-from agentctl.render.numbers import age, amount, duration, many, money, time_of
+from agentctl.render.numbers import age, amount, duration, many, money
 from agentctl.store.database import no_sessions, reading
 from agentctl.store.sessions import SessionRow, count_sessions, list_sessions, short_name
 

@@ -18,6 +18,7 @@ from typer.core import TyperCommand, TyperGroup
 from agentctl import __version__
 from agentctl.cli.quick import read_quickly
 from agentctl.errors import AgentctlError
+from agentctl.signals import Interrupted
 
 
 class Entry(NamedTuple):
@@ -112,6 +113,8 @@ def main() -> None:
         code = _explain(error)
     except KeyboardInterrupt:
         code = 130
+    except Interrupted as stop:
+        code = stop.exit_code
     except BrokenPipeError:
         pass  # whoever reads has read enough
     except Exception as error:  # noqa: BLE001 - the one door: whatever comes here is a bug

@@ -23,3 +23,14 @@ OutputOption: TypeAlias = Annotated[
 ]
 
 QuietOption: TypeAlias = Annotated[bool, typer.Option("--quiet", "-q", help="No progress on standard error.")]
+
+
+class Approval(StrEnum):
+    """What becomes of calls that ask."""
+
+    ASK = "ask"
+    ALLOW = "allow"
+    DENY = "deny"
+
+
+ApproveOption: TypeAlias = Annotated[Approval, typer.Option(help="What becomes of calls that ask for permission.")]

@@ -66,6 +66,8 @@ def replay(
             with interruptible():
                 _play(found, selection, pace, player, shown)
         except Interrupted as stop:
+            if output is not Output.TEXT:
+                shown.finish()  # the last line is the result, of what was played
             raise typer.Exit(stop.exit_code) from None
         finally:
             shown.close()

@@ -1,8 +1,6 @@
 """``agentctl run``: definitions and a message in, a session driven until it rests."""
 
-import contextlib
 import re
-import sys
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -10,8 +8,9 @@ from typing import Annotated
 import typer
 
 from agentctl.cli.approve import approver
-from agentctl.cli.draw import Drawn
-from agentctl.cli.options import Output, OutputOption, QuietOption
+from agentctl.cli.draw import Drawn, drive
+from agentctl.cli.message import MessageArgument, MessageFileOption, message_of
+from agentctl.cli.options import Approval, ApproveOption, Output, OutputOption, QuietOption
 from agentctl.cli.output import reporting
 from agentctl.definitions.environment import Environment, EnvironmentConfig
 from agentctl.definitions.fields import parse_duration
@@ -24,7 +23,6 @@ from agentctl.sandbox.base import Upload
 app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False)
 
 _ID = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
-_MOST_MESSAGE_BYTES = 4 << 20
 
 
 class SandboxName(StrEnum):
@@ -35,25 +33,15 @@ class SandboxName(StrEnum):
     NONE = "none"
 
 
-class Approval(StrEnum):
-    """What becomes of calls that ask."""
-
-    ASK = "ask"
-    ALLOW = "allow"
-    DENY = "deny"
-
-
 @app.command()
 def run(
     agent: Annotated[Path, typer.Argument(metavar="AGENT", help="The agent's file.")],
-    message: Annotated[str | None, typer.Argument(help="What to do; - reads it from standard input.")] = None,
+    message: MessageArgument = None,
     environment: Annotated[
         Path | None,
         typer.Option("--environment", "-e", metavar="ENV", help="The environment's file; Docker unless given."),
     ] = None,
-    file_of_message: Annotated[
-        str | None, typer.Option("--message-file", "-f", metavar="FILE", help="Read the message from a file, or -.")
-    ] = None,
+    file_of_message: MessageFileOption = None,
     title: Annotated[str | None, typer.Option(help="A title for the session.")] = None,
     session: Annotated[str | None, typer.Option(metavar="ID", help="Your own id for the session.")] = None,
     workspace: Annotated[
@@ -72,7 +60,7 @@ def run(
     timeout: Annotated[
         str | None, typer.Option(metavar="DURATION", help="Ask the model no more after this long: 90s, 30m, 1h30m.")
     ] = None,
-    approve: Annotated[Approval, typer.Option(help="What becomes of calls that ask for permission.")] = Approval.ASK,
+    approve: ApproveOption = Approval.ASK,
     output: OutputOption = Output.TEXT,
     quiet: QuietOption = False,
 ) -> None:
@@ -81,7 +69,7 @@ def run(
         request = RunRequest(
             agent=load_agent(agent),
             environment=load_environment(environment) if environment else _default_environment(),
-            message=_message(message, file_of_message),
+            message=message_of(message, file_of_message),
             model=model,
             sandbox=sandbox.value if sandbox else None,
             session_id=_session_id(session),
@@ -92,51 +80,12 @@ def run(
             timeout_seconds=_seconds(timeout),
         )
         drawn = Drawn(output, quiet=quiet)
-        with contextlib.closing(drawn):
-            start(request, home(), [drawn], drawn.progress, approver(approve.value, drawn))
-            code = drawn.finish()
-        raise typer.Exit(code)
+        asks = approver(approve.value, drawn)
+        raise typer.Exit(drive(drawn, lambda: start(request, home(), [drawn], drawn.progress, asks)))
 
 
 def _default_environment() -> Environment:
     return Environment(name="default", config=EnvironmentConfig(type="cloud"))
-
-
-def _message(given: str | None, file: str | None) -> str:
-    if (given is None) == (file is None):
-        raise UsageError("a message is needed, once", hint="agentctl run AGENT 'what to do', or -f FILE, or -")
-    if given is not None and given != "-":
-        text = given
-    elif file in (None, "-"):
-        text = _read_standard_input()
-    else:
-        text = _read(Path(str(file)))
-    if not text.strip():
-        raise UsageError("the message is empty")
-    return text
-
-
-def _read_standard_input() -> str:
-    if sys.stdin is None:
-        raise UsageError("the message was to come from standard input, which is closed")
-    return _text(sys.stdin.buffer.read(_MOST_MESSAGE_BYTES + 1), "standard input")
-
-
-def _read(path: Path) -> str:
-    try:
-        with open(path, "rb") as opened:
-            return _text(opened.read(_MOST_MESSAGE_BYTES + 1), str(path))
-    except OSError as error:
-        raise UsageError(f"cannot read {path}: {error.strerror}") from error
-
-
-def _text(data: bytes, source: str) -> str:
-    if len(data) > _MOST_MESSAGE_BYTES:
-        raise UsageError(f"the message in {source} is larger than {_MOST_MESSAGE_BYTES >> 20} MiB")
-    try:
-        return data.decode("utf-8")
-    except UnicodeDecodeError as error:
-        raise UsageError(f"the message in {source} is not UTF-8 text") from error
 
 
 def _session_id(text: str | None) -> str | None:

@@ -29,7 +29,7 @@ __all__ = [
     "snapshot",
 ]
 
-DEFAULT_IMAGE = "debian:bookworm-slim"
+DEFAULT_IMAGE = "agentctl-base:bookworm"
 """What a sandbox of type docker or cloud starts from where no image is written."""
 
 Package: TypeAlias = Annotated[

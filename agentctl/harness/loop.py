@@ -20,8 +20,10 @@ class Perform(Protocol):
 
 def run(session: Session, perform: Perform, clock: Clock) -> None:
     """Drive a session until it rests; taking one up again is the same call."""
+    session.catch_up()
     if session.state.status == "idle" and has_work(session.state):
         session.append(SessionStatusRunning(id=new_id("sevt_", clock), processed_at=timestamp(clock.now())))
     while not isinstance(step := next_step(session.state, clock.now()), Resting):
         for events in perform(step, session):
             session.append(*events)
+        session.catch_up()

@@ -2,15 +2,11 @@
 
 from typing import Protocol
 
-from agentctl.session.log import Listener, Record
+from agentctl.session.log import Listener
 
 
 class Renderer(Listener, Protocol):
     """A listener that shows what it hears."""
-
-    def learn(self, record: Record) -> None:
-        """Take an event into account without showing it: a past that is known, a type nobody asked for."""
-        ...
 
     def progress(self, line: str) -> None:
         """Show what a long preparation is doing. May be called from another thread."""

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from agentctl.canonical import JsonObject
 from agentctl.events.local import LocalSessionCreated
 from agentctl.render.calls import asked, change, failed, outcome
-from agentctl.render.lines import Line, Span, cells, clip, fit, fit_tail, plain, shown, shown_lines, wrap
+from agentctl.render.lines import TAB, Line, Span, cells, clip, fit, fit_tail, plain, shown, shown_lines, wrap
 from agentctl.render.look import Look
 from agentctl.render.numbers import count, duration, many, money, size, whole
 from agentctl.render.story import (
@@ -27,6 +27,7 @@ from agentctl.render.story import (
 )
 from agentctl.session.result import Result
 from agentctl.session.state import OpenCall
+from agentctl.session.usage import Usage
 
 MARGIN = 2
 
@@ -37,6 +38,7 @@ _MESSAGE_LINES = 12
 _CHANGE_LINES = 3
 _MOST_FILES = 6
 _NARROW = 44
+_GUTTER = MARGIN + 2
 
 STOPPED = {
     "end_turn": ("done", "good"),
@@ -132,16 +134,16 @@ class Layout:
         return [self.call(call, "warning", need), *self._gutter([name], "dim")]
 
     def prose(self, text: str, style: str) -> list[Line]:
-        """Put text of the agent into lines."""
+        """Put text of the agent into lines, the same ones as when it is typed."""
         return [
             plain(" " * MARGIN + row, style) if row.strip() else ()
-            for line in shown_lines(text, self.look)
+            for line in shown_lines(text.replace("\t", TAB), self.look)
             for row in self.rows(line)
         ]
 
-    def rows(self, line: str) -> list[str]:
+    def rows(self, line: str, indent: int = MARGIN) -> list[str]:
         """Break a line of text where the stream does not do so itself."""
-        return wrap(line, self.columns - MARGIN) if self.look.wraps else [line]
+        return wrap(line, self.columns - indent) if self.look.wraps else [line]
 
     def _message(self, text: str) -> list[Line]:
         rows = [row for line in shown_lines(text, self.look) for row in self.rows(line)]
@@ -155,7 +157,7 @@ class Layout:
             return []
         lines = shown_lines(text, self.look)
         if self.full:
-            return self._gutter([row for line in lines for row in self.rows(line)], "dim")
+            return self._gutter([row for line in lines for row in self.rows(line, _GUTTER)], "dim")
         if not is_failed:
             head, left = _head(lines, _HEAD_LINES)
             return [*self._gutter(head, "dim"), *self._left_out(left, self.look.symbols.bar + " ")]
@@ -220,7 +222,7 @@ class Layout:
             Span(money(usage.cost)),
             Span(many(usage.requests, "turn")),
             Span(many(usage.tool_calls, "call")),
-            Span(f"{count(tokens_in(result))} in, {count(usage.output_tokens)} out" if tokens else ""),
+            Span(f"{count(tokens_in(usage))} in, {count(usage.output_tokens)} out" if tokens else ""),
             Span(duration(usage.active_seconds)),
         ]
         return self._flow(parts, Span(self.look.symbols.rule * MARGIN + " ", "dim"))
@@ -267,9 +269,8 @@ class Layout:
         return self.look.symbols.ellipsis
 
 
-def tokens_in(result: Result) -> int:
+def tokens_in(usage: Usage) -> int:
     """Return how many tokens the model read, from the cache or not."""
-    usage = result.used
     return usage.input_tokens + usage.cache_read_input_tokens + usage.cache_creation_input_tokens
 
 

@@ -9,7 +9,7 @@ from typing import NamedTuple, TypeAlias
 from agentctl.render.look import Look
 from agentctl.visible import visible, visible_line
 
-_TAB_COLUMNS = 4
+TAB = "    "
 _WORDS = re.compile(r" *[^ ]+| +")
 
 _CODES = {
@@ -42,7 +42,7 @@ def plain(text: str, style: str = "") -> Line:
 
 def shown_lines(text: str, look: Look) -> list[str]:
     """Split untrusted text into lines that can be shown and measured; blank lines around it are left out."""
-    return look.writable(visible(text)).expandtabs(_TAB_COLUMNS).strip("\n").split("\n")
+    return look.writable(visible(text)).expandtabs(len(TAB)).strip("\n").split("\n")
 
 
 def shown(text: object, look: Look) -> str:
@@ -85,12 +85,12 @@ def wrap(text: str, most: int) -> list[str]:
     rows, row, used = [], "", 0
     for word in _WORDS.findall(text):
         size = cells(word)
-        if row.strip() and used + size > most and not word.isspace():
+        if row.strip(" ") and used + size > most and word.strip(" "):
             rows.append(row.rstrip(" "))
             row, used = "", 0
             word = word.lstrip(" ")
             size = cells(word)
-        while used + size > most and not word.isspace():
+        while used + size > most and word.strip(" "):
             cut = max(1, _prefix(word, most - used))
             rows.append(row + word[:cut])
             row, used, word = "", 0, word[cut:]

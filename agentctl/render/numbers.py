@@ -3,8 +3,6 @@
 from datetime import datetime
 from decimal import Decimal, InvalidOperation
 
-from agentctl.ids import moment
-
 _SIZES = ("kB", "MB", "GB", "TB")
 
 
@@ -79,12 +77,3 @@ def age(then: datetime | None, now: datetime) -> str:
         if seconds >= length:
             return f"{int(seconds // length)}{unit}"
     return "now"
-
-
-def time_of(text: str | None) -> datetime | None:
-    """Read a time as the record has it. Returns None for one that is missing or cannot be read."""
-    try:
-        found = None if text is None else moment(text)
-    except (ValueError, TypeError):
-        return None
-    return found if found is not None and found.tzinfo is not None else None

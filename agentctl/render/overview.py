@@ -4,11 +4,12 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 
 from agentctl.canonical import JsonObject
+from agentctl.ids import time_of
 from agentctl.render.layout import STOPPED, Layout, tokens_in
 from agentctl.render.lines import EMPTY, Line, Span, clip, fit, plain, shown, shown_lines
 from agentctl.render.listing import table
 from agentctl.render.look import Look
-from agentctl.render.numbers import age, count, duration, many, size, time_of, whole
+from agentctl.render.numbers import age, count, duration, many, size, whole
 from agentctl.session.summary import Summary, ToolSum
 
 _MESSAGE_LINES = 6
@@ -71,7 +72,7 @@ class Overview:
         if created is None:
             return []
         sandbox, usage = summary.sandbox, summary.result.used
-        read = tokens_in(summary.result)
+        read = tokens_in(usage)
         cached = f" ({summary.cache_share:.0%} from the cache)" if summary.cache_share is not None else ""
         facts: list[tuple[str, Iterable[object]]] = [
             ("agent", (created.agent.get("name"), _short(created.agent_hash))),

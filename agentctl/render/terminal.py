@@ -7,11 +7,11 @@ from dataclasses import replace
 from agentctl.events.base import Event
 from agentctl.events.preview import Preview
 from agentctl.events.span import SpanModelRequestStart
-from agentctl.ids import Clock, SystemClock, timestamp
+from agentctl.ids import Clock, SystemClock, time_of, timestamp
 from agentctl.render.layout import Layout, tokens_in
 from agentctl.render.lines import EMPTY, Line, Span, shown
 from agentctl.render.look import Look
-from agentctl.render.numbers import count, duration, money, time_of
+from agentctl.render.numbers import count, duration, money
 from agentctl.render.screen import Screen
 from agentctl.render.story import CallBegan, Cut, Item, Said, Thought
 from agentctl.render.teller import Teller
@@ -233,11 +233,10 @@ class TerminalRenderer(Teller):
         return "waiting for the model" if state.open_request else "working"
 
     def _status(self, doing: str) -> Line:
-        result = self.story.result
-        usage = result.usage.until(timestamp(self._clock.now()))
+        usage = self.story.result.usage.until(timestamp(self._clock.now()))
         parts = [doing, duration(usage.active_seconds)] if usage.running_since else [doing]
         if usage.requests:
-            parts += [money(usage.cost), f"{count(tokens_in(result) + usage.output_tokens)} tokens"]
+            parts += [money(usage.cost), f"{count(tokens_in(usage) + usage.output_tokens)} tokens"]
         text = f" {self._look.symbols.dot} ".join(shown(part, self._look) for part in parts)
         return (Span(self._spinner() + " ", "accent"), Span(text, "dim"))
 

@@ -2,11 +2,9 @@
 
 from agentctl.events.preview import Preview
 from agentctl.render.layout import MARGIN, Layout
-from agentctl.render.lines import EMPTY, Line, plain
+from agentctl.render.lines import EMPTY, TAB, Line, plain
 from agentctl.render.story import Said, Thought
 from agentctl.visible import visible
-
-_TAB = "    "
 
 
 class Typing:
@@ -60,7 +58,7 @@ class Typing:
 
     def _grow(self, text: str) -> list[Line]:
         look = self.layout.look
-        *whole, last = (self._row + look.writable(visible(text)).replace("\t", _TAB)).split("\n")
+        *whole, last = (self._row + look.writable(visible(text)).replace("\t", TAB)).split("\n")
         rows = [row for line in whole for row in self.layout.rows(line)]
         *full, self._row = self.layout.rows(last)
         return self._finished([*rows, *full])

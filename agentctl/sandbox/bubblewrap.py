@@ -14,7 +14,7 @@ import re
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Literal
 
@@ -140,8 +140,8 @@ class BubblewrapEnd:
         binds.append((self._made("uploads"), self.layout.uploads))
         python = find_python()
         with _Arguments() as arguments:
-            options = list(sandbox_options(arguments, binds, python, bubblewrap_version()))
-            command = ["bwrap", *options, "--", python, *PYTHON[1:], BOOTSTRAP]
+            options = arguments.options(sandbox_options(arguments, binds, python, bubblewrap_version()))
+            command = ["bwrap", *options, python, *PYTHON[1:], BOOTSTRAP]
             self._process = SupervisorProcess(
                 command, {"PATH": SYSTEM_PATH}, user=outer_user(), pass_fds=tuple(arguments.descriptors)
             )
@@ -153,7 +153,7 @@ class BubblewrapEnd:
         limits = {"RLIMIT_CORE": 0, "RLIMIT_DATA": resources.memory or DEFAULT_MEMORY}
         if _counts_processes_by_namespace():
             limits["RLIMIT_NPROC"] = resources.pids or DEFAULT_PIDS
-        return {"home": HOME, "limits": limits, "own_cgroup": False, "quit_at_end": True}
+        return {"home": HOME, "limits": limits, "memory_limit": None, "quit_at_end": True}
 
     def facts(self) -> JsonObject:
         """Return facts for the record."""
@@ -191,10 +191,14 @@ class _Arguments:
         for fd in self.descriptors:
             os.close(fd)
 
+    def options(self, options: Iterable[str]) -> tuple[str, ...]:
+        """Give options that no list of processes shows."""
+        return "--args", self.text("".join(f"{option}\0" for option in options)), "--"
+
     def text(self, text: str) -> str:
         """Give a text as the contents of a file."""
         reading, writing = os.pipe()
-        os.write(writing, text.encode())
+        os.write(writing, os.fsencode(text))
         os.close(writing)
         self.descriptors.append(reading)
         return str(reading)
@@ -243,10 +247,10 @@ def probe(folder: Path, version: tuple[int, ...]) -> None:
         os.chown(folder, user, user)
     identity = {} if user is None else {"user": user, "group": user, "extra_groups": []}
     with _Arguments() as arguments:
-        options = list(sandbox_options(arguments, [(folder, "/workspace")], find_python(), version))
+        options = arguments.options(sandbox_options(arguments, [(folder, "/workspace")], find_python(), version))
         try:
             run = subprocess.run(
-                ["bwrap", *options, "--", "true"],
+                ["bwrap", *options, "true"],
                 stdin=subprocess.DEVNULL,
                 capture_output=True,
                 env={"PATH": SYSTEM_PATH},

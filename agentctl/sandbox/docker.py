@@ -11,7 +11,7 @@ import re
 import socket
 import time
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Literal
 
@@ -51,6 +51,9 @@ HELLO_SECONDS = 5
 
 CALL_SECONDS = 60
 """How long any other call may take."""
+
+CLOSE_SECONDS = 20
+"""How long the removal of a container may take."""
 
 _CONFLICT = 409
 _STDERR, _MOST_SAID = 2, 4_096
@@ -92,6 +95,7 @@ class DockerEnd:
 
     def __init__(self, config: EnvironmentConfig, builds: Path, generation: int) -> None:
         self._config = config
+        self._memory = config.resources.memory or DEFAULT_MEMORY
         self._builds = builds
         self._generation = generation
         self._client: APIClient | None = None
@@ -168,7 +172,7 @@ class DockerEnd:
 
     def config(self) -> JsonObject:
         """Tell the supervisor about its place."""
-        return {"home": HOME, "limits": {}, "own_cgroup": True, "quit_at_end": False}
+        return {"home": HOME, "limits": {}, "memory_limit": self._memory, "quit_at_end": False}
 
     def facts(self) -> JsonObject:
         """Return facts for the record."""
@@ -191,14 +195,14 @@ class DockerEnd:
 
     def close(self) -> None:
         """Remove the container with all that is in it."""
+        if self._stream is not None:
+            self._stream.close()  # first: the daemon would wait for us to read what the container still says
         if self._client is None:
             return
-        try:
+        self._client.timeout = CLOSE_SECONDS
+        # A container that cannot be removed ends itself when it hears from nobody, and has our labels.
+        with suppress(docker.errors.DockerException, requests.RequestException):
             self._remove(self._client)
-        except (docker.errors.DockerException, requests.RequestException):
-            pass  # it ends itself when it hears from nobody, and it carries its labels
-        if self._stream is not None:
-            self._stream.close()
         self._client.close()
         self._client = None
 
@@ -269,7 +273,7 @@ class DockerEnd:
 
     def _how(self, state: JsonObject) -> str:
         if state.get("OOMKilled"):
-            return _OOM.format((self._config.resources.memory or DEFAULT_MEMORY) >> 20)
+            return _OOM.format(self._memory >> 20)
         return f"exit code {state.get('ExitCode')}" + (f", {_line(state['Error'])}" if state.get("Error") else "")
 
 
@@ -289,6 +293,7 @@ class AttachStream:
             )
         fd = os.dup(plain.fileno())
         raw.close()
+        plain.close()
         self._bytes = DescriptorStream(fd, fd)
         self._header = bytearray()
         self._kind = self._left = 0

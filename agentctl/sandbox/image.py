@@ -254,35 +254,50 @@ def _lock(path: Path, progress: Progress) -> Iterator[None]:
 
 def _build(client: APIClient, recipe: Recipe, log_path: Path, progress: Progress) -> str:
     progress(f"building image {recipe.tag}")
-    last_lines: list[str] = []
+    told = _Told(recipe, progress)
     with log_path.open("w", encoding="utf-8", errors="backslashreplace") as log:
         try:
             for line in _build_lines(client, recipe):
                 log.write(line + "\n")
-                last_lines = [*last_lines, visible_line(line)][-_LAST_LINES:]
-                _tell(line, recipe, progress)
+                told.take(line)
         except (docker.errors.APIError, docker.errors.BuildError, _BuildFailed) as error:
             log.write(f"{error}\n")
-            raise SandboxError(
-                f"building the image failed: {_line(error)}",
-                hint="\n".join(["the build's last lines:", *last_lines, f"the whole log: {log_path}"]),
-            ) from error
+            hint = "\n".join(["the build's last lines:", *told.last_lines, f"the whole log: {log_path}"])
+            raise SandboxError(f"the image cannot be built: {told.step}: {_why(error)}", hint=hint) from error
     found = image_id(client, recipe.tag)
     if found is None:
-        raise SandboxError("building the image failed: it is not there", hint=f"the whole log: {log_path}")
+        raise SandboxError("the image cannot be built: it is not there", hint=f"the whole log: {log_path}")
     return found
 
 
-_STEP = re.compile(r"Step (\d+)/\d+ : ")
-_BOOKKEEPING = (" --->", "Removing intermediate", "Successfully ")
+def _why(error: Exception) -> str:
+    code = re.search(r"returned a non-zero code: (\d+)", str(error))
+    return f"exit code {code[1]}" if code else _line(error)
 
 
-def _tell(line: str, recipe: Recipe, progress: Progress) -> None:
-    step = _STEP.match(line)
-    if step and int(step[1]) <= len(recipe.steps):
-        progress(visible_line(f"step {step[1]} of {len(recipe.steps)}: {recipe.steps[int(step[1]) - 1][1]}")[:200])
-    elif not step and not line.startswith(_BOOKKEEPING):
-        progress("  " + visible_line(line)[:200])
+class _Told:
+    """What a person is told of a build: its steps by their names, and what the programs in it print."""
+
+    _STEP = re.compile(r"Step (\d+)/\d+ : ")
+    _BOOKKEEPING = re.compile(r" ---> |Removing intermediate |Successfully |\(Reading database ")
+    _COLOUR = re.compile(r"\x1b\[\d*m")
+
+    def __init__(self, recipe: Recipe, progress: Progress) -> None:
+        self._steps = [visible_line(what) for _, what in recipe.steps]
+        self._progress = progress
+        self.step = "nothing was done"
+        self.last_lines: list[str] = []
+
+    def take(self, line: str) -> None:
+        """Take a line of the daemon."""
+        step = self._STEP.match(line)
+        line = visible_line(self._COLOUR.sub("", line)).rstrip()
+        if step and int(step[1]) <= len(self._steps):
+            self.step = self._steps[int(step[1]) - 1]
+            self._progress(f"step {step[1]} of {len(self._steps)}: {self.step}")
+        elif line and not step and not self._BOOKKEEPING.match(line):
+            self.last_lines = [*self.last_lines, line][-_LAST_LINES:]
+            self._progress(f"  {line[:200]}")
 
 
 class _BuildFailed(Exception):  # noqa: N818

@@ -77,7 +77,7 @@ class ProcessEnd:
     def config(self) -> JsonObject:
         """Tell the supervisor about its place."""
         limits = {"RLIMIT_CORE": 0}
-        return {"home": str(self._folder / "home"), "limits": limits, "own_cgroup": False, "quit_at_end": True}
+        return {"home": str(self._folder / "home"), "limits": limits, "memory_limit": None, "quit_at_end": True}
 
     def facts(self) -> JsonObject:
         """Return facts for the record."""

@@ -95,7 +95,7 @@ class End(Protocol):
         ...
 
     def config(self) -> JsonObject:
-        """Tell the supervisor about its place: ``home``, ``limits``, ``own_cgroup``, ``quit_at_end``."""
+        """Tell the supervisor about its place: ``home``, ``limits``, ``memory_limit``, ``quit_at_end``."""
         ...
 
     def facts(self) -> JsonObject:
@@ -201,12 +201,15 @@ class SupervisedSandbox:
         return Started({**self._facts(ready), "calls": ready.get("calls", {})})
 
     def call(self, calls: Sequence[ToolCall]) -> Iterator[tuple[str, ToolOutcome]]:
-        """Send all the calls at once; yield each one's id and outcome as it ends, in order.
+        """Send all the calls at once, now; yield each one's id and outcome as it ends, in order.
 
         Raises SandboxError when the sandbox is gone or does not answer.
         """
         self._asked.update((call.id, None) for call in calls)
         self._say(*({"type": "call", "id": call.id, "name": call.name, "input": call.input} for call in calls))
+        return self._outcomes(calls)
+
+    def _outcomes(self, calls: Sequence[ToolCall]) -> Iterator[tuple[str, ToolOutcome]]:
         for call in calls:
             self._wait(lambda call=call: self._asked[call.id] is not None, _seconds_of(call))  # type: ignore[misc]
             outcome = self._asked.pop(call.id)
@@ -377,8 +380,10 @@ class SupervisedSandbox:
             if self._broken is not None or self._stream is None:
                 raise SandboxError(self._broken or "the sandbox is not started")
             now = time.monotonic()
-            if now >= deadline or now - heard > _DEAD_SECONDS:
-                raise self._break(f"the sandbox did not answer within {min(now - heard, seconds):.0f} s")
+            if now >= deadline:
+                raise self._break(f"the sandbox did not finish within {seconds:g} s")
+            if now - heard > _DEAD_SECONDS:
+                raise self._break(f"the sandbox gave no sign of life for {_DEAD_SECONDS:g} s")
             try:
                 self._take_frame(min(deadline - now, _PROBE_SECONDS))
                 heard = time.monotonic()
@@ -471,11 +476,11 @@ def _facts_of(cargo: Cargo) -> JsonObject:
 
 
 def _outcome(value: Any) -> ToolOutcome:
-    content, facts = value["content"], value["facts"]
-    if not (isinstance(content, list) and isinstance(facts, dict) and all(map(_is_block, content))):
-        raise FrameError("an outcome that is none")
-    plain = {key: fact for key, fact in facts.items() if isinstance(fact, str | int | float | bool)}
-    return ToolOutcome(tuple(content), is_error=value["is_error"] is True, facts=plain)
+    match value:
+        case {"content": [*content], "is_error": bool() as is_error, "facts": {**facts}} if all(map(_is_block, content)):
+            plain = {key: fact for key, fact in facts.items() if isinstance(fact, str | int | float)}
+            return ToolOutcome(tuple(content), is_error, plain)
+    raise FrameError("an outcome that is none")
 
 
 def _is_block(block: Any) -> bool:

@@ -88,7 +88,7 @@ def _looked_at(upload: Upload) -> Cargo:
     target = upload.target + source.name if upload.target.endswith("/") else upload.target
     folder, _, name = target.rpartition("/")
     cargo = Cargo(folder or ("/" if target.startswith("/") else "."))
-    _add(name, source.resolve(), os.stat(source), cargo)
+    _add(name, source.resolve(), source.stat(), cargo)
     return cargo
 
 

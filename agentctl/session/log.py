@@ -1,6 +1,6 @@
 """A session is its log: append stores, folds and tells, in that order."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -35,8 +35,12 @@ class EventLog(Protocol):
 class Listener(Protocol):
     """Somebody who is told what happens while it happens."""
 
+    def learn(self, record: Record) -> None:
+        """Hear of an event that was stored before anybody listened."""
+        ...
+
     def record(self, record: Record) -> None:
-        """Hear of an event that is safely stored."""
+        """Hear of an event that has just been stored."""
         ...
 
     def preview(self, preview: Preview) -> None:
@@ -48,6 +52,7 @@ class Session:
     """One session over its log, with what the log comes to kept up to date."""
 
     def __init__(self, session_id: str, log: EventLog, listeners: Sequence[Listener] = ()) -> None:
+        """Fold the log as it is; the listeners learn it as the past."""
         self.id = session_id
         self.state = SessionState()
         self.usage = Usage()
@@ -55,24 +60,33 @@ class Session:
         self._log = log
         self._listeners = listeners
         self._seen = 0
-        self.catch_up()
+        for record in log.read(session_id):
+            self._fold(record)
+            for listener in listeners:
+                listener.learn(record)
 
     def append(self, *events: Event) -> None:
         """Store events together, fold them, tell the listeners. Raises StoreError."""
-        for record in self._log.append(self.id, events):
-            self._fold(record)
-            for listener in self._listeners:
-                listener.record(record)
+        records = self._log.append(self.id, events)
+        if records and records[0].seq == self._seen + 1:
+            self._take(records)
+        else:
+            self.catch_up()  # somebody else wrote in between, and comes first
 
     def catch_up(self) -> None:
-        """Fold what others have appended."""
-        for record in self._log.read(self.id, after=self._seen):
-            self._fold(record)
+        """Fold what others have appended, and tell the listeners."""
+        self._take(self._log.read(self.id, after=self._seen))
 
     def show(self, preview: Preview) -> None:
         """Tell the listeners of text that is being written."""
         for listener in self._listeners:
             listener.preview(preview)
+
+    def _take(self, records: Iterable[Record]) -> None:
+        for record in records:
+            self._fold(record)
+            for listener in self._listeners:
+                listener.record(record)
 
     def _fold(self, record: Record) -> None:
         self._seen = record.seq

@@ -79,7 +79,7 @@ class Summary:
     @property
     def cache_share(self) -> float | None:
         """Which part of what the model read came from the prompt cache; None where it read nothing."""
-        usage = self.result.used
+        usage = self.result.usage
         read = usage.input_tokens + usage.cache_read_input_tokens + usage.cache_creation_input_tokens
         return usage.cache_read_input_tokens / read if read else None
 

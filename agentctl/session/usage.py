@@ -10,7 +10,7 @@ from agentctl.events.agent import AgentCustomToolUse, AgentToolUse
 from agentctl.events.base import Event
 from agentctl.events.local import LocalModelResponse
 from agentctl.events.session import SessionStatusIdle, SessionStatusRunning
-from agentctl.ids import moment
+from agentctl.ids import time_of
 
 _TOKENS = ("input_tokens", "output_tokens", "cache_read_input_tokens", "cache_creation_input_tokens")
 
@@ -48,9 +48,10 @@ class Usage:
 
     def until(self, time: str | None) -> "Usage":
         """Count the running time up to ``time`` (RFC 3339) in."""
-        if self.running_since is None or time is None:
+        start, end = time_of(self.running_since), time_of(time)
+        if start is None or end is None:
             return self
-        seconds = (moment(time) - moment(self.running_since)).total_seconds()
+        seconds = (end - start).total_seconds()
         return replace(self, active_seconds=self.active_seconds + max(0.0, seconds), running_since=time)
 
     def snapshot(self) -> JsonObject:

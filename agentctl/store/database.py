@@ -55,6 +55,12 @@ class Database:
                 raise
             return result
 
+    @contextlib.contextmanager
+    def reading(self) -> Iterator[sqlite3.Connection]:
+        """Read what is committed, by anybody. Raises StoreError."""
+        with _explained(self._path):
+            yield self._connection
+
     def close(self) -> None:
         """Close the connection, which checkpoints, under the lock; may be called twice."""
         if self._lock < 0:

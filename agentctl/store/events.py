@@ -19,7 +19,7 @@ from agentctl.paths import Home
 from agentctl.session.log import Record
 from agentctl.store.anchors import write_anchor
 from agentctl.store.blobs import Blobs
-from agentctl.store.database import Database, reading
+from agentctl.store.database import Database
 from agentctl.store.sessions import create_row, update_row
 
 _BLOB_BYTES = 64 * 1024
@@ -48,7 +48,7 @@ class SqliteEventLog:
 
     def read(self, session_id: str, *, after: int = 0) -> Iterator[Record]:
         """Yield the events behind number ``after``, in order. Raises StoreError."""
-        with reading(self._home) as connection:
+        with self._database.reading() as connection:
             yield from read_events(connection, self._blobs, session_id, after=after)
 
     def _detach(self, body: JsonObject) -> tuple[str, str]:

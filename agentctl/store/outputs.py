@@ -9,6 +9,7 @@ import contextlib
 import errno
 import hashlib
 import os
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +20,7 @@ from agentctl.store.blobs import Blobs
 
 _FOLDER_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 _FILE_FLAGS = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+_DIGEST = re.compile("[0-9a-f]{64}")
 _MODE_BITS = 0o755
 _OWNER_BITS = 0o600
 _MOST_PARTS = 64
@@ -69,9 +71,9 @@ def write_files(files: Sequence[KeptFile], blobs: Blobs, folder: Path, *, replac
 
 def _kept(file: JsonObject) -> KeptFile:
     match file:
-        case {"path": str(path), "size": int(size), "sha256": str(digest)}:
+        case {"path": str(path), "size": int(size), "sha256": str(digest)} if _DIGEST.fullmatch(digest):
             return KeptFile(path, size, _mode(file), digest)
-        case {"path": str(path), "size": int(size)}:
+        case {"path": str(path), "size": int(size)} if "sha256" not in file:
             return KeptFile(path, size, _mode(file), None, str(file.get("skipped") or "it was not kept"))
         case _:
             raise StoreError("the record of the output files is damaged")

@@ -87,6 +87,10 @@ def test_an_unknown_model_has_no_facts_and_no_price() -> None:
     assert list_cost("claude-opus-9", {"input_tokens": 1}) is None
 
 
+def test_a_script_costs_nothing() -> None:
+    assert list_cost("script:demo", {"input_tokens": 1_000_000}) == 0
+
+
 def test_the_cost_of_a_request_with_everything_in_it() -> None:
     usage = {
         "input_tokens": 1_000,

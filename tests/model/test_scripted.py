@@ -51,6 +51,10 @@ def test_a_new_process_goes_on_where_the_former_was() -> None:
     assert ask(model(*turns), *second_request()).message["content"][0]["text"] == "Second."
 
 
+def test_an_answer_says_that_a_script_gave_it() -> None:
+    assert ask(model(LOOK)).message["model"] == "script:demo"
+
+
 def test_the_same_turn_has_the_same_ids_and_another_turn_others() -> None:
     first, again = (ask(model(LOOK)).message for _ in range(2))
     assert first == again

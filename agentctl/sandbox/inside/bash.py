@@ -1,3 +1,4 @@
+# ruff: noqa: PTH118
 """The tool ``bash``: one call of it, from its first byte to its outcome."""
 
 from __future__ import annotations
@@ -58,7 +59,7 @@ class BashCall:
         self.shell = self.supervisor.ready_shell()
         self.shell.call = self
         self.spared = running_already(self.shell.pid)
-        self.oom_kills = self.count_oom_kills()
+        self.oom_kills = count_oom_kills() if self.supervisor.config["memory_limit"] is not None else 0
         self.collector = Collector(self.supervisor.spill_path(self.id))
         self.script_path = os.path.join(private, "call")
         self.open_fifo(os.path.join(private, "out"))
@@ -193,6 +194,7 @@ class BashCall:
             self.shell.call = None
         if self.shell_gone:
             self.renew_shell()
+        self.tell_of_memory()
         text, facts = self.collector.result({self.script_path + ": ": "bash: "})
         self.facts.update(facts)
         lines = [text.rstrip("\n"), *(f"[{note}]" for note in self.notes), self.verdict()]
@@ -228,19 +230,14 @@ class BashCall:
         if not self.code:
             return ""
         name = signal_name(self.code - 128)
-        memory = ": the sandbox ran out of memory" if name == "SIGKILL" and self.out_of_memory() else ""
-        return f"[exit code {self.code}{f' ({name}{memory})' if name else ''}]"
+        return f"[exit code {self.code}{f' ({name})' if name else ''}]"
 
-    def out_of_memory(self) -> bool:
-        """Say whether a process was killed for want of memory meanwhile."""
-        if self.count_oom_kills() == self.oom_kills:
-            return False
-        self.facts["out_of_memory"] = True
-        return True
-
-    def count_oom_kills(self) -> int:
-        """Count them, where the sandbox is a control group of its own."""
-        return count_oom_kills() if self.supervisor.config["own_cgroup"] else 0
+    def tell_of_memory(self) -> None:
+        """Say so when a process was killed for want of memory, which may be all that shows it."""
+        limit: int | None = self.supervisor.config["memory_limit"]
+        if limit is not None and count_oom_kills() != self.oom_kills:
+            self.facts["out_of_memory"] = True
+            self.notes.append(f"a process was killed: the sandbox reached its memory limit of {limit >> 20} MiB")
 
 
 def seconds_of(timeout_ms: int | None) -> float:

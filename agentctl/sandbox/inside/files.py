@@ -1,3 +1,4 @@
+# ruff: noqa: PTH103, PTH104, PTH110, PTH116, PTH118, PTH120
 """The tools ``read``, ``write`` and ``edit``."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# ruff: noqa: PTH103, PTH120
 """Output of any length in bounded memory, as text that any store takes."""
 
 from __future__ import annotations
@@ -44,14 +45,16 @@ class Collector:
 
     def add(self, data: bytes) -> None:
         """Take the next bytes."""
+        room = _MOST_HELD - len(self.head)
+        rest = data[room:]
         self.total += len(data)
-        if self.total <= _MOST_HELD:
-            self.head += data
+        self.head += data[:room]
+        if not rest:
             return
-        if self.file < 0:
+        if not self.kept:
             self.spill(bytes(self.head))
-        self.spill(data)
-        self.tail += data
+        self.spill(rest)
+        self.tail += rest
         if len(self.tail) > 2 * _MOST_HELD:
             del self.tail[:-_MOST_HELD]
 
@@ -81,7 +84,7 @@ class Collector:
             return text, {"output_bytes": self.total}
         if whole:
             self.spill(bytes(self.head))
-        end = text if whole else clean(whole_characters(bytes(self.tail)), replacements)
+        end = text if whole else clean(whole_characters(bytes((self.head + self.tail)[-_MOST_HELD:])), replacements)
         if self.file >= 0:
             os.close(self.file)
             self.file = -1

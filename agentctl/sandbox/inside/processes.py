@@ -1,3 +1,4 @@
+# ruff: noqa: PTH208, SIM105
 """Processes: to start them, to find them however they hide, to end them."""
 
 from __future__ import annotations

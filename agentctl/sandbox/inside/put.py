@@ -1,3 +1,4 @@
+# ruff: noqa: PTH101, PTH103, PTH108, PTH118, PTH211
 """Files on their way in: a child unpacks the tar stream as it comes."""
 
 from __future__ import annotations

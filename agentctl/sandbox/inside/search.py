@@ -1,3 +1,4 @@
+# ruff: noqa: PTH110, PTH112, PTH118
 """The tools ``glob`` and ``grep``."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# ruff: noqa: PTH108, PTH115, PTH118, SIM105
 """The shell that lives as long as the session, or until somebody ends it."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# ruff: noqa: PTH103, PTH110, PTH112, PTH118, SIM105
 """The supervisor: takes messages, starts calls, and sends what they come to."""
 
 from __future__ import annotations
@@ -189,11 +190,14 @@ class Supervisor:
             message = self.waiting.popleft()
             call_id, name = message["id"], message["name"]
             self.states[call_id] = "running"
-            self.running = BashCall(self, message) if name == "bash" else FileCall(self, message)
             try:
+                self.running = BashCall(self, message) if name == "bash" else FileCall(self, message)
                 self.running.begin()
             except (ToolError, OSError) as error:
                 self.finished(call_id, encode(failure(f"{name}: {reason_of(error)}")))
+            except Exception as error:  # noqa: BLE001 - whatever goes wrong in a call is its outcome
+                text = f"{name}: the tool failed: {type(error).__name__}: {error}"
+                self.finished(call_id, encode(failure(text)))
 
     def finished(self, call_id: str, outcome: bytes) -> None:
         """Keep what a call came to, send it, and go on with the next one."""
@@ -233,6 +237,8 @@ class Supervisor:
     def environment(self) -> dict[str, str]:
         """Make the environment of tools: the sandbox's own, and the definition's over it."""
         fixed = {"HOME": self.config["home"], "TERM": "dumb", "LANG": os.environ.get("LANG", "C.UTF-8")}
+        if self.config["layout"]["temporary"] != "/tmp":  # noqa: S108
+            fixed["TMPDIR"] = self.config["layout"]["temporary"]
         return {**os.environ, **fixed, **self.config["env"]}
 
     def private_folder(self) -> str:

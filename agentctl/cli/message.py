@@ -1,0 +1,56 @@
+"""What a person has to say: an argument, a file, or standard input."""
+
+import sys
+from pathlib import Path
+from typing import Annotated, TypeAlias
+
+import typer
+
+from agentctl.errors import UsageError
+
+MessageArgument: TypeAlias = Annotated[
+    str | None, typer.Argument(metavar="[MESSAGE]", help="What to do; - reads it from standard input.")
+]
+MessageFileOption: TypeAlias = Annotated[
+    str | None, typer.Option("--message-file", "-f", metavar="FILE", help="Read the message from a file, or -.")
+]
+
+_MOST_MESSAGE_BYTES = 4 << 20
+
+
+def message_of(given: str | None, file: str | None) -> str:
+    """Return the message that was given, once. Raises UsageError."""
+    if (given is None) == (file is None):
+        raise UsageError("a message is needed, once", hint="agentctl run AGENT 'what to do', or -f FILE, or -")
+    if given is not None and given != "-":
+        text = given
+    elif file in (None, "-"):
+        text = _read_standard_input()
+    else:
+        text = _read(Path(str(file)))
+    if not text.strip():
+        raise UsageError("the message is empty")
+    return text
+
+
+def _read_standard_input() -> str:
+    if sys.stdin is None:
+        raise UsageError("the message was to come from standard input, which is closed")
+    return _text(sys.stdin.buffer.read(_MOST_MESSAGE_BYTES + 1), "standard input")
+
+
+def _read(path: Path) -> str:
+    try:
+        with open(path, "rb") as opened:
+            return _text(opened.read(_MOST_MESSAGE_BYTES + 1), str(path))
+    except OSError as error:
+        raise UsageError(f"cannot read {path}: {error.strerror}") from error
+
+
+def _text(data: bytes, source: str) -> str:
+    if len(data) > _MOST_MESSAGE_BYTES:
+        raise UsageError(f"the message in {source} is larger than {_MOST_MESSAGE_BYTES >> 20} MiB")
+    try:
+        return data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise UsageError(f"the message in {source} is not UTF-8 text") from error

@@ -1,0 +1,85 @@
+"""The program inside: it must run where there is nothing but an old Python."""
+
+import ast
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import agentctl.sandbox.inside as inside
+from agentctl.definitions.environment import Environment
+from agentctl.sandbox import process
+from agentctl.sandbox.base import ToolCall
+from agentctl.sandbox.supervised import BOOTSTRAP
+
+FOLDER = Path(inside.__file__).parent
+PACKAGE = inside.__name__
+
+
+def imports(module: str) -> set[str]:
+    found: set[str] = set()
+    for node in ast.walk(ast.parse((FOLDER / f"{module}.py").read_text(), feature_version=(3, 8))):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.module is not None
+            names = {f"{node.module}.{alias.name}" for alias in node.names}
+            found |= names if node.module == PACKAGE else {node.module}
+    return found
+
+
+def test_every_module_is_sent() -> None:
+    assert {path.stem for path in FOLDER.glob("*.py")} == {"__init__", *inside.MODULES}
+
+
+@pytest.mark.parametrize("module", inside.MODULES)
+def test_a_module_imports_the_standard_library_and_modules_sent_before_it(module: str) -> None:
+    before = {f"{PACKAGE}.{name}" for name in inside.MODULES[: inside.MODULES.index(module)]}
+    for name in imports(module) - before:
+        typing_only = name.startswith(PACKAGE) and only_for_types(module, name)
+        assert typing_only or name == "__future__" or name.partition(".")[0] in sys.stdlib_module_names, name
+
+
+def only_for_types(module: str, name: str) -> bool:
+    """Say whether a module is imported under TYPE_CHECKING only; such modules may import in circles."""
+    text = (FOLDER / f"{module}.py").read_text()
+    return re.search(rf"^from {re.escape(name)} import", text, re.MULTILINE) is None
+
+
+def test_it_is_small_enough_to_start_fast() -> None:
+    assert sum(path.stat().st_size for path in FOLDER.glob("*.py")) < 100_000
+    assert len(BOOTSTRAP) < 1_000, "it stands in every list of processes"
+
+
+def pythons() -> list[str]:
+    found = []
+    for minor in range(8, 20):
+        path = shutil.which(f"python3.{minor}")
+        if path and not subprocess.run([path, "-c", ""], capture_output=True).returncode:
+            found.append(path)
+    return found
+
+
+@pytest.mark.parametrize("python", pythons() or [sys.executable])
+def test_it_runs_on_every_python_that_is_here(python: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "executable", python)
+    sandbox = process.ProcessSandbox(Environment(name="x"), tmp_path / "box")
+    try:
+        sandbox.start("sesn_x", [], lambda _line: None)
+        calls = [
+            ToolCall("1", "bash", {"command": "echo one >a; exit 3"}),
+            ToolCall("2", "edit", {"file_path": "a", "old_string": "one", "new_string": "two"}),
+            ToolCall("3", "read", {"file_path": "a"}),
+            ToolCall("4", "glob", {"pattern": "**/*"}),
+            ToolCall("5", "grep", {"pattern": "t.o"}),
+        ]
+        texts = [outcome.content[0]["text"] for _, outcome in sandbox.call(calls)]
+    finally:
+        sandbox.close()
+    assert texts[0].endswith("[exit code 3]")
+    assert texts[1:3] == ["edited a (1 replacement(s))", "two\n"]
+    assert texts[3].endswith("/a")
+    assert texts[4].endswith("/a:1:two")

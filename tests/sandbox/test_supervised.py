@@ -1,0 +1,209 @@
+"""The near end of the pipe, with a far end that is broken or malicious: capped, an error, never a hang."""
+
+import sys
+import time
+from pathlib import Path
+from typing import Literal
+
+import pytest
+
+from agentctl.canonical import JsonObject
+from agentctl.errors import SandboxError
+from agentctl.sandbox import supervised
+from agentctl.sandbox.base import Layout, Progress, ToolCall
+from agentctl.sandbox.process import SupervisorProcess
+from agentctl.sandbox.streams import ByteStream
+from agentctl.sandbox.supervised import SupervisedSandbox
+
+READ = """
+import json, os, struct, sys
+def frame(payload, channel=0, flags=0):
+    return struct.pack(">IIB", len(payload), channel, flags) + payload
+def say(**message):
+    send(frame(json.dumps(message).encode()))
+def send(data):
+    sys.stdout.buffer.write(data); sys.stdout.buffer.flush()
+def take(count):
+    data = sys.stdin.buffer.read(count)
+    if len(data) < count: sys.exit(0)
+    return data
+def message():
+    while True:
+        length, channel, flags = struct.unpack(">IIB", take(9))
+        payload = take(length)
+        if channel == 0 and not flags:
+            return json.loads(payload)
+take(int.from_bytes(take(4), "big"))
+assert message()["type"] == "hello"
+READY = dict(type="ready", version=1, python="3.11.0", calls={})
+FINE = {"content": [{"type": "text", "text": "fine"}], "is_error": False, "facts": {}}
+"""
+
+
+class WrittenEnd:
+    """A far end that does what the test has written, in real Python at a real pipe."""
+
+    def __init__(self, code: str) -> None:
+        self._code = READ + code
+        self._process: SupervisorProcess | None = None
+
+    @property
+    def kind(self) -> Literal["none"]:
+        return "none"
+
+    @property
+    def layout(self) -> Layout:
+        return Layout()
+
+    def check(self) -> JsonObject:
+        return {}
+
+    def prepare(self, progress: Progress) -> JsonObject:
+        return {}
+
+    def open(self, session_id: str) -> ByteStream:
+        self._process = SupervisorProcess([sys.executable, "-c", self._code], {})
+        return self._process.stream
+
+    def config(self) -> JsonObject:
+        return {}
+
+    def facts(self) -> JsonObject:
+        return {}
+
+    def cause_of_death(self) -> str:
+        assert self._process is not None
+        return self._process.cause_of_death()
+
+    def close(self) -> None:
+        if self._process is not None:
+            self._process.close(at_once=True)
+
+
+def run(code: str, *calls: ToolCall) -> list[str]:
+    sandbox = SupervisedSandbox(WrittenEnd(code))
+    try:
+        sandbox.start("sesn_x", [], lambda _line: None)
+        return [outcome.content[0]["text"] for _, outcome in sandbox.call(calls or [ToolCall("a", "bash", {})])]
+    finally:
+        sandbox.close()
+
+
+@pytest.fixture(autouse=True)
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(supervised, "READY_SECONDS", 2.0)
+    monkeypatch.setattr(supervised, "ANSWER_SECONDS", 2.0)
+    monkeypatch.setattr(supervised, "_PROBE_SECONDS", 0.2)
+    monkeypatch.setattr(supervised, "_DEAD_SECONDS", 1.0)
+
+
+def test_a_far_end_that_does_as_it_should_is_understood() -> None:
+    assert run("say(**READY); say(type='result', id=message()['id'], outcome=FINE)") == ["fine"]
+
+
+@pytest.mark.parametrize(
+    ("code", "says"),
+    [
+        ("", "the sandbox died: exit code 0"),
+        ("sys.exit('cannot go on\\nat all')", r"exit code 1: cannot go on\\nat all"),
+        ("os.kill(os.getpid(), 9)", "killed by SIGKILL"),
+        ("import time; time.sleep(60)", "no sign of life|did not finish"),
+        ("say(type='refused', reason='too old')", "refused us: too old"),
+        ("send(b'HTTP/1.1 400 Bad Request\\r\\n' * 100)", "what it must not: a frame of"),
+        ("send(struct.pack('>IIB', 0xffffffff, 0, 0))", "what it must not: a frame of 4294967295 bytes"),
+        ("send(frame(b'{}'*100))", "what it must not"),
+        ("send(frame(b'[' * 100000))", "what it must not"),
+        ("send(frame(b'\\xff\\xfe'))", "what it must not"),
+        ("say(**READY); send(frame(b'{\"a\": NaN}'))", "NaN in JSON"),
+        ("say(**READY); message(); say(type='result', id='a', outcome={'content': 1})", "what it must not|none"),
+        ("say(**READY); say(type='result', id='a', outcome={**FINE, 'content': [{'type': 'tool_use'}]})", "must not"),
+        ("say(**READY); [say(type='x') for _ in range(2000)]; message(); message()", "nobody asked for"),
+        ("say(**READY)\nwhile True: send(frame(bytes(1 << 20), 0, 1))", "a message of more than"),
+        ("say(**READY)\nwhile True: message()", "no sign of life"),
+    ],
+)
+def test_a_far_end_that_is_broken_is_an_error_soon(code: str, says: str) -> None:
+    began = time.monotonic()
+    with pytest.raises(SandboxError, match=says) as raised:
+        run(code)
+    assert time.monotonic() - began < 6
+    assert "\n" not in raised.value.message
+
+
+def test_the_first_result_counts_and_those_nobody_asked_for_do_not() -> None:
+    code = """
+say(**READY)
+say(type='result', id='unheard of', outcome=FINE)
+say(type='result', id=message()['id'], outcome=FINE)
+say(type='result', id='a', outcome={**FINE, 'is_error': True})
+say(type='result', id=message()['id'], outcome=FINE)
+message()
+"""
+    assert run(code, ToolCall("a", "bash", {}), ToolCall("b", "bash", {})) == ["fine", "fine"]
+
+
+def test_a_far_end_that_floods_a_channel_nobody_reads_is_an_error_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(supervised, "SPARE_SECONDS", -599.0)
+    with pytest.raises(SandboxError, match="did not finish within 1 s"):
+        run(
+            "say(**READY)\nwhile True: send(frame(bytes(1000), 7))",
+            ToolCall("a", "bash", {"timeout_ms": 600_000}),
+        )
+
+
+def test_a_far_end_that_takes_nothing_is_an_error_in_time(tmp_path: Path) -> None:
+    sandbox = SupervisedSandbox(WrittenEnd("say(**READY)\nimport time; time.sleep(60)"))
+    try:
+        sandbox.start("sesn_x", [], lambda _line: None)
+        with pytest.raises(SandboxError, match="took nothing"):
+            sandbox.call([ToolCall("a", "write", {"content": "x" * (8 << 20)})])
+    finally:
+        sandbox.close()
+
+
+@pytest.mark.parametrize("size", [2, -1, "3", True, None])
+def test_an_output_is_no_longer_than_it_was_said_to_be(size: object) -> None:
+    code = f"""
+say(**READY)
+request = message()
+say(type='reply', request=request['request'], size={size!r})
+send(frame(b'abc', request['channel']) + frame(b'', request['channel'], 2))
+message()
+"""
+    sandbox = SupervisedSandbox(WrittenEnd(code))
+    try:
+        sandbox.start("sesn_x", [], lambda _line: None)
+        with pytest.raises(SandboxError, match="longer than|what it must not"):
+            list(sandbox.read_output("x"))
+    finally:
+        sandbox.close()
+
+
+def test_files_with_names_that_lead_elsewhere_are_not_listed() -> None:
+    names = ["ok", "a/b", "../x", "/etc/passwd", "a/../b", "a//b", ".", "", "x\0y", 3, "l" * 5000]
+    code = f"""
+say(**READY)
+files = [[name, 1, 0o777] for name in {names!r}] + [['neg', -1, 0], ['short'], 'text', ['suid', 1, 0o104755]]
+say(type='reply', request=message()['request'], files=files, complete=True)
+message()
+"""
+    sandbox = SupervisedSandbox(WrittenEnd(code))
+    try:
+        sandbox.start("sesn_x", [], lambda _line: None)
+        assert [(file.path, file.mode) for file in sandbox.outputs()] == [("a/b", 0o777), ("ok", 0o777), ("suid", 0o755)]
+    finally:
+        sandbox.close()
+
+
+def test_a_sandbox_that_is_left_alone_hears_from_us(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(supervised, "PING_SECONDS", 0.1)
+    code = "say(**READY)\ncount = 0\nwhile count < 3: count += message()['type'] == 'ping'\nopen(sys.argv[0] or FILE, 'w')"
+    sandbox = SupervisedSandbox(WrittenEnd(code.replace("sys.argv[0] or FILE", repr(str(tmp_path / "three")))))
+    try:
+        sandbox.start("sesn_x", [], lambda _line: None)
+        deadline = time.monotonic() + 5
+        while not (tmp_path / "three").exists():
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+    finally:
+        sandbox.close()
