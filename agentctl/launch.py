@@ -151,7 +151,7 @@ def _made_ready(
     model_name: str, toolset: Toolset, sandbox: Sandbox, progress: Progress, held: contextlib.ExitStack
 ) -> tuple[Model, JsonObject]:
     checked = _Checked(sandbox, progress) if toolset.uses_sandbox else None
-    model = model_for(model_name)
+    model = model_for(model_name, sandbox.layout)
     held.callback(model.close)
     return model, checked.facts() if checked else {"kind": sandbox.kind}
 
@@ -293,19 +293,27 @@ def _uploads(request: RunRequest, layout: Layout) -> tuple[Upload, ...]:
     return (*workspace, *files)
 
 
-def model_for(name: str) -> Model:
+def model_for(name: str, layout: Layout = Layout()) -> Model:  # noqa: B008 - a constant
     """Make the model of that name: ``script:FILE``, or an id of the Claude API.
 
+    A script names the usual paths of a sandbox; ``layout`` says where they are in this one.
     Raises CredentialsError where there is no key, UsageError for a script that is not there or wrong.
     """
     with _quick_import():
         if name.startswith(SCRIPT):
+            from agentctl.model.script import read_script, relocated
             from agentctl.model.scripted import ScriptedModel
 
-            return ScriptedModel.open(Path(name.removeprefix(SCRIPT)))
+            return ScriptedModel(relocated(read_script(Path(name.removeprefix(SCRIPT))), _places(layout)))
         from agentctl.model.anthropic import AnthropicModel
 
         return AnthropicModel()
+
+
+def _places(layout: Layout) -> dict[str, str]:
+    # The workspace stands last: it is a part of no other path, but others may hold its name.
+    usual = Layout()
+    return {usual.outputs: layout.outputs, usual.uploads: layout.uploads, usual.workspace: layout.workspace}
 
 
 def sandbox_for(environment: Environment, home: Home, kind: SandboxKind | None = None) -> Sandbox:

@@ -32,6 +32,8 @@ class Drawn:
         self._output = output
         self._write = forgiving(sys.stdout)
         self._on_terminal = output is Output.TEXT and not quiet and _is_terminal(sys.stdout)
+        # With 2>&1 both streams are one place, where the last message stands already.
+        self._shown_already = self._on_terminal or (not quiet and _same_file(sys.stdout, sys.stderr))
         self._renderer = _renderer(output, self._write, quiet=quiet, on_terminal=self._on_terminal)
 
     def learn(self, record: Record) -> None:
@@ -80,7 +82,7 @@ class Drawn:
         """Show what the session came to; return the exit code."""
         if self._renderer:
             self._renderer.finish()
-        if self._output is Output.TEXT and not self._on_terminal and self.result.text:
+        if self._output is Output.TEXT and not self._shown_already and self.result.text:
             self._write(visible(self.result.text) + "\n")
         return self.result.exit_code
 
@@ -133,3 +135,12 @@ def _renderer(output: Output, write: Callable[[str], None], *, quiet: bool, on_t
 
 def _is_terminal(stream: TextIO | None) -> bool:
     return stream is not None and stream.isatty()
+
+
+def _same_file(one: TextIO | None, other: TextIO | None) -> bool:
+    if one is None or other is None:
+        return False
+    try:
+        return os.path.sameopenfile(one.fileno(), other.fileno())
+    except (OSError, ValueError):
+        return False

@@ -6,7 +6,9 @@ its place in the file.
 
 import difflib
 import math
-from dataclasses import dataclass, field
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -72,6 +74,29 @@ def read_script(path: Path) -> Script:
     if not turns:
         raise document.problem((), "holds no turns")
     return Script(path.stem, turns)
+
+
+def relocated(script: Script, places: Mapping[str, str]) -> Script:
+    """Return the script for a sandbox whose folders lie elsewhere: ``places`` are the usual paths and theirs."""
+    return replace(script, turns=tuple(_moved_turn(turn, places) for turn in script.turns))
+
+
+def _moved_turn(turn: Turn, places: Mapping[str, str]) -> Turn:
+    expected = tuple(_moved(text, places) for text in turn.expect.result_text)
+    tools = tuple(Call(call.name, _moved(call.input, places)) for call in turn.tools)
+    return replace(turn, tools=tools, expect=replace(turn.expect, result_text=expected))
+
+
+def _moved(value: Any, places: Mapping[str, str]) -> Any:
+    match value:
+        case str():
+            return re.sub("|".join(map(re.escape, places)), lambda match: places[match[0]], value)
+        case dict():
+            return {name: _moved(item, places) for name, item in value.items()}
+        case list():
+            return [_moved(item, places) for item in value]
+        case _:
+            return value
 
 
 def _turn(reader: "_Reader", at: tuple[Step, ...]) -> Turn:

@@ -477,9 +477,10 @@ def _facts_of(cargo: Cargo) -> JsonObject:
 
 def _outcome(value: Any) -> ToolOutcome:
     match value:
-        case {"content": [*content], "is_error": bool() as is_error, "facts": {**facts}} if all(map(_is_block, content)):
-            plain = {key: fact for key, fact in facts.items() if isinstance(fact, str | int | float)}
-            return ToolOutcome(tuple(content), is_error, plain)
+        case {"content": [*content], "is_error": bool() as is_error, "facts": dict() as facts}:
+            if all(map(_is_block, content)):
+                plain = {str(key): fact for key, fact in facts.items() if isinstance(fact, str | int | float)}
+                return ToolOutcome(tuple(content), is_error, plain)
     raise FrameError("an outcome that is none")
 
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import sqlite3
 import subprocess
 import sys
@@ -23,10 +24,10 @@ RESULT_MEMBERS = {
 }  # fmt: skip
 
 
-@pytest.fixture
-def home(own_home: Path) -> Home:
+@pytest.fixture(scope="module")
+def recorded(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A store with four sessions: done, waiting, killed, and one with the caller's own id that only begins."""
-    home = Home(own_home)
+    home = Home(tmp_path_factory.mktemp("recorded") / "home")
     with open_log(home) as log:
         analysis(Recorder(log, home, "sesn_01kaf3m9x8rq2m4n6p8r0t2v4w"))
         waits = Recorder(log, home, "sesn_01kaf3m9y1waits", title="Deploy the site")
@@ -37,7 +38,14 @@ def home(own_home: Path) -> Home:
         killed.user("Build.")
         killed.run_tools(*killed.answer(call("bash", command="make")))
         Recorder(log, home, "own-id")
-    return home
+    return home.root
+
+
+@pytest.fixture
+def home(recorded: Path, own_home: Path) -> Home:
+    """A copy of that store, for one test to do with as it likes."""
+    shutil.copytree(recorded, own_home)
+    return Home(own_home)
 
 
 def test_ls_lists_the_newest_first_with_names_that_find_them(home: Home) -> None:

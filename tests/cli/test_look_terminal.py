@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import sys
 import time
 from pathlib import Path
@@ -56,12 +57,18 @@ def screen_of(written: str, columns: int = 80) -> list[str]:
     return rows
 
 
-@pytest.fixture
-def home(own_home: Path) -> Home:
-    home = Home(own_home)
+@pytest.fixture(scope="module")
+def recorded(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    home = Home(tmp_path_factory.mktemp("recorded") / "home")
     with open_log(home) as log:
         analysis(Recorder(log, home))
-    return home
+    return home.root
+
+
+@pytest.fixture
+def home(recorded: Path, own_home: Path) -> Home:
+    shutil.copytree(recorded, own_home)
+    return Home(own_home)
 
 
 def test_a_replay_ends_with_the_same_screen_at_every_pace_and_without_a_terminal(home: Home) -> None:
@@ -129,10 +136,10 @@ def test_looking_in_colours(home: Home) -> None:
         assert "\x1b[J" not in written
 
 
-@pytest.fixture
-def hostile(own_home: Path) -> Home:
+@pytest.fixture(scope="module")
+def recorded_hostile(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A session in which everything that others can choose is hostile."""
-    home = Home(own_home)
+    home = Home(tmp_path_factory.mktemp("hostile") / "home")
     with open_log(home) as log:
         recorder = Recorder(
             log, home,
@@ -174,7 +181,13 @@ def hostile(own_home: Path) -> Home:
         recorder.add(SessionError, error=error)
         recorder.rest("refusal", {"type": "refusal", "category": HOSTILE, "explanation": lines})
         recorder.rest(HOSTILE)
-    return home
+    return home.root
+
+
+@pytest.fixture
+def hostile(recorded_hostile: Path, own_home: Path) -> Home:
+    shutil.copytree(recorded_hostile, own_home)
+    return Home(own_home)
 
 
 @pytest.mark.parametrize(

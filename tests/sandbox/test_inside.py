@@ -58,7 +58,7 @@ def pythons() -> list[str]:
     found = []
     for minor in range(8, 20):
         path = shutil.which(f"python3.{minor}")
-        if path and not subprocess.run([path, "-c", ""], capture_output=True).returncode:
+        if path and not subprocess.run([path, "-c", ""], capture_output=True, check=False).returncode:
             found.append(path)
     return found
 
