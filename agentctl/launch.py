@@ -147,6 +147,15 @@ def tell(session_id: str, home: Home, choose: Callable[[SessionState, Maker], Se
         return events
 
 
+def queue_message(session_id: str, home: Home, message: str) -> str:
+    """Append a message that the session takes up when it can; return the event's id."""
+
+    def choose(state: SessionState, make: Maker) -> Sequence[Event]:  # noqa: ARG001 - a message is always welcome
+        return [make(UserMessage, content=[text_block(message)], processed_at=None)]
+
+    return tell(session_id, home, choose)[0].id
+
+
 def _made_ready(
     model_name: str, toolset: Toolset, sandbox: Sandbox, progress: Progress, held: contextlib.ExitStack
 ) -> tuple[Model, JsonObject]:

@@ -160,3 +160,10 @@ def test_the_commands_in_the_readme_name_files_that_are_there() -> None:
     named = [word.removeprefix("script:") for command in commands for word in command if "examples/" in word]
     assert len(commands) == 4
     assert all((ROOT / path).exists() for path in named), named
+
+
+@pytest.mark.parametrize("name", AGENTS)
+def test_a_scripted_run_does_the_same_without_isolation(name: str) -> None:
+    done = scripted(name, "bubblewrap", "--sandbox", "none", "-o", "json")
+    assert done.code == 0, done.err
+    assert done.json["outputs"] == OUTPUTS[name]

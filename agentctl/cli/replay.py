@@ -8,9 +8,10 @@ from typing import Annotated
 
 import typer
 
+from agentctl.cli.draw import forgiving
 from agentctl.cli.looking import FromOption, Opened, Selection, UntilOption, opened, select, stdout_look
 from agentctl.cli.options import Output, OutputOption, SessionArgument
-from agentctl.cli.output import flush_out, reporting, write_out, write_out_later
+from agentctl.cli.output import flush_out, reporting, write_out_later
 from agentctl.cli.quick import QuickCommand
 from agentctl.errors import UsageError
 from agentctl.render.base import Renderer
@@ -96,7 +97,8 @@ def _renderer(output: Output, look: Look, player: Player, *, lively: bool, full:
     if output is Output.JSON:
         return JsonlRenderer(write_out_later, events=False)
     if look.moves:
-        write = write_out if lively else write_out_later
+        # What moves is also written by another thread, which has nobody to tell of a terminal that went away.
+        write = forgiving(sys.stdout) if lively else write_out_later
         return TerminalRenderer(write, look, lambda: size_of(sys.stdout), player, lively=lively, full=full)
     return PlainRenderer(write_out_later, look, live=lively, full=full)
 

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from agentctl.cli.approve import approver
+from agentctl.cli.asking import approver
 from agentctl.cli.draw import Drawn, drive
 from agentctl.cli.message import MessageArgument, MessageFileOption, message_of
 from agentctl.cli.options import Approval, ApproveOption, Output, OutputOption, QuietOption

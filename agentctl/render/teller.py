@@ -1,6 +1,7 @@
 """What the renderers of a story share: which item is put into lines when, and what stands between items."""
 
 import threading
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 
 from agentctl.render.layout import Layout
@@ -14,7 +15,7 @@ _INTERRUPTED = Remark("interrupted: the process that ran the session ended befor
 _RUNNING = Remark("the session is still running")
 
 
-class Teller:
+class Teller(ABC):
     """Tells a story in lines that stay. A call is told together with its result.
 
     May be used from several threads.
@@ -27,9 +28,9 @@ class Teller:
         self._told: Item | None = None
         self._untold: dict[str, OpenCall] = {}
 
+    @abstractmethod
     def put(self, lines: Sequence[Line]) -> None:
         """Write lines that stay."""
-        raise NotImplementedError
 
     def record(self, record: Record) -> None:
         """Show what an event tells."""

@@ -466,7 +466,7 @@ def test_glob_lists_no_more_than_200(box: Box) -> None:
 
 
 def test_grep_gives_path_number_and_line(box: Box) -> None:
-    box.bash("mkdir src; printf 'one\\ntwo\\n' >src/a; printf two >b; printf 'two\\0' >src/bin; ln -s /etc/passwd src/l")
+    box.bash("mkdir src; cd src; printf 'one\\ntwo\\n' >a; printf two >../b; printf 'two\\0' >bin; ln -s /etc/passwd l")
     root = box.sandbox.layout.workspace
     assert text(box.tool("grep", pattern="^tw")) == f"{root}/b:1:two\n{root}/src/a:2:two"
     assert text(box.tool("grep", pattern="one|root", path="src")) == f"{root}/src/a:1:one"

@@ -1,0 +1,48 @@
+"""``agentctl send``: say something to a session, and let it work."""
+
+import typer
+
+from agentctl.cli.asking import approver
+from agentctl.cli.draw import Drawn, drive
+from agentctl.cli.finding import id_of
+from agentctl.cli.message import MessageArgument, MessageFileOption, message_of
+from agentctl.cli.options import Approval, ApproveOption, Output, OutputOption, QuietOption, SessionArgument
+from agentctl.cli.output import print_json, reporting
+from agentctl.errors import BusyError
+from agentctl.launch import queue_message, take_up
+from agentctl.paths import home
+
+app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False)
+
+
+@app.command()
+def send(
+    session: SessionArgument,
+    message: MessageArgument = None,
+    file_of_message: MessageFileOption = None,
+    approve: ApproveOption = Approval.ASK,
+    output: OutputOption = Output.TEXT,
+    quiet: QuietOption = False,
+) -> None:
+    """Send a message to a session: it works on it now, or next if it is running."""
+    with reporting(output):
+        session_id = id_of(session)
+        text = message_of(message, file_of_message)
+        drawn = Drawn(output, quiet=quiet)
+        asks = approver(approve.value, drawn)
+        try:
+            code = drive(drawn, lambda: take_up(session_id, home(), [drawn], drawn.progress, asks, text))
+        except BusyError:
+            _queue(session_id, text, output)
+            code = 0
+        raise typer.Exit(code)
+
+
+def _queue(session_id: str, text: str, output: Output) -> None:
+    event_id = queue_message(session_id, home(), text)
+    if output is Output.TEXT:
+        typer.echo(f"{session_id} is running; it takes the message up next")
+    else:
+        print_json(
+            {"type": "queued", "schema": "agentctl.queued/1", "session_id": session_id, "event_id": event_id}
+        )

@@ -1,0 +1,158 @@
+"""Environments become images: once each, whoever asks and however many do."""
+
+import os
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from docker.api import APIClient
+
+from agentctl.definitions.environment import Environment, EnvironmentConfig
+from agentctl.errors import SandboxError
+from agentctl.sandbox.base import Layout, ToolCall
+from agentctl.sandbox.docker import DockerSandbox
+from agentctl.sandbox.image import find_ca_bundle, make_recipe
+
+BASE = "agentctl-base:bookworm"
+
+
+def config(**values: object) -> EnvironmentConfig:
+    return EnvironmentConfig.model_validate({"type": "docker", "image": BASE, **values})
+
+
+def recipe_hash(base_id: str = "sha256:0", ca_bundle: bytes | None = None, **values: object) -> str:
+    return make_recipe(config(**values), base_id, Layout(), ca_bundle).hash
+
+
+def test_everything_that_goes_in_is_in_the_name() -> None:
+    hashes = {
+        recipe_hash(),
+        recipe_hash("sha256:1"),
+        recipe_hash(ca_bundle=b"x"),
+        recipe_hash(ca_bundle=b"y"),
+        recipe_hash(setup="true"),
+        recipe_hash(setup="false"),
+        *(recipe_hash(packages={manager: ["x"]}) for manager in ("apt", "cargo", "gem", "go", "npm", "pip")),
+    }
+    assert len(hashes) == 12
+
+
+def test_what_does_not_go_in_is_not_in_the_name() -> None:
+    assert recipe_hash() == recipe_hash(env={"A": "1"}, resources={"memory": "1g"}) == recipe_hash(image="other:name")
+
+
+def test_packages_are_installed_in_the_order_of_the_managers_and_quoted() -> None:
+    packages = {"pip": ["a; rm -rf /"], "apt": ["b'c"], "npm": ["@scope/d@1"], "gem": ["e:1.0"], "go": ["f@latest"]}
+    text = make_recipe(config(packages=packages), "sha256:0", Layout(), None).dockerfile
+    places = [text.index(part) for part in ("apt-get install", "gem install", "go install", "npm install", "pip install")]
+    assert sorted(places) == places
+    assert "'a; rm -rf /'" in text
+    assert "'b'\\\\''c'" in text
+
+
+def test_the_certificates_of_the_host_are_found_where_it_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "ca.pem").write_bytes(b"certificates")
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "ca.pem"))
+    assert find_ca_bundle() == b"certificates"
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "missing.pem"))
+    with pytest.raises(SandboxError, match=r"missing\.pem"):
+        find_ca_bundle()
+
+
+# With a daemon.
+
+
+@pytest.fixture
+def images(docker_answers: None) -> Iterator[set[str]]:
+    """Collect names of images, which are removed after the test."""
+    names: set[str] = set()
+    yield names
+    client = APIClient(version="auto")
+    for name in names:
+        client.remove_image(name, force=True)
+    client.close()
+
+
+def built(images: set[str], builds: Path, told: list[str], **values: object) -> DockerSandbox:
+    sandbox = DockerSandbox(Environment(name="x", config={"type": "docker", "image": BASE, **values}), builds)
+    images.add(sandbox.prepare(told.append)["image_tag"])
+    return sandbox
+
+
+def test_setup_runs_once_and_as_root(images: set[str], tmp_path: Path, request: pytest.FixtureRequest) -> None:
+    values = {"setup": f"id -u >/who\n# {os.getpid()}\necho secret >/only-root\nchmod 600 /only-root\n", "ca_bundle": "host"}
+    told: list[str] = []
+    built(images, tmp_path, told, **values).close()
+    assert any("run setup" in line for line in told)
+    again: list[str] = []
+    sandbox = built(images, tmp_path, again, **values)
+    assert again == [], "it is built already"
+    sandbox.start(f"sesn_image{os.getpid()}", [], print)
+    command = "cat /who; cat /only-root 2>&1; stat -c %s $SSL_CERT_FILE; test $PIP_CERT = $SSL_CERT_FILE && echo same"
+    [(_, outcome)] = sandbox.call([ToolCall("a", "bash", {"command": command})])
+    sandbox.close()
+    size = len(find_ca_bundle())
+    assert outcome.content[0]["text"] == f"0\ncat: /only-root: Permission denied\n{size}\nsame"
+
+
+test_setup_runs_once_and_as_root = pytest.mark.docker(test_setup_runs_once_and_as_root)
+
+
+@pytest.mark.docker
+def test_a_build_that_fails_shows_its_last_lines_and_where_all_of_them_are(docker_answers: None, tmp_path: Path) -> None:
+    setup = f"for i in $(seq 40); do echo line $i; done\necho 'went \x1b[31mwrong'\nexit 3 # {os.getpid()}"
+    sandbox = DockerSandbox(Environment(name="x", config={"type": "docker", "image": BASE, "setup": setup}), tmp_path)
+    with pytest.raises(SandboxError) as raised:
+        sandbox.prepare(lambda _line: None)
+    assert raised.value.message == "the image cannot be built: run setup: exit code 3"
+    hint = (raised.value.hint or "").splitlines()
+    assert hint[1:-1] == [*(f"line {number}" for number in range(27, 41)), "went wrong"]
+    log = Path(hint[-1].removeprefix("the whole log: "))
+    assert "line 1\n" in log.read_text()
+    sandbox.close()
+
+
+@pytest.mark.docker
+def test_of_many_that_want_the_same_image_one_builds_it(images: set[str], tmp_path: Path) -> None:
+    setup = f"sleep 0.5 # {os.getpid()} many"
+    told: list[list[str]] = [[] for _ in range(4)]
+    threads = [threading.Thread(target=lambda lines=lines: built(images, tmp_path, lines, setup=setup)) for lines in told]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sum(any("run setup" in line for line in lines) for lines in told) == 1
+    assert sum(lines == ["waiting for another session that builds the same image"] for lines in told) == 3
+    assert len(images) == 1
+
+
+@pytest.mark.docker
+@pytest.mark.parametrize(
+    ("image", "says"),
+    [("agentctl-base:never", "there is no image agentctl-base:never here"), ("registry.invalid/a/b:c", "cannot pull image")],
+)
+def test_an_image_that_is_not_there_is_one_line_and_a_hint(
+    docker_answers: None, tmp_path: Path, image: str, says: str
+) -> None:
+    sandbox = DockerSandbox(Environment(name="x", config={"type": "docker", "image": image}), tmp_path)
+    with pytest.raises(SandboxError, match=says) as raised:
+        sandbox.prepare(lambda _line: None)
+    assert "\n" not in raised.value.message
+    assert "script/base-image" in (raised.value.hint or "")
+    sandbox.close()
+
+
+@pytest.mark.docker
+def test_an_image_with_nothing_in_it_is_refused_when_it_is_built(docker_answers: None, tmp_path: Path) -> None:
+    client = APIClient(version="auto")
+    name = f"agentctl-test-empty:{os.getpid()}"
+    client.import_image_from_data(bytes(10240), repository=name.partition(":")[0], tag=name.partition(":")[2])
+    sandbox = DockerSandbox(Environment(name="x", config={"type": "docker", "image": name}), tmp_path)
+    try:
+        with pytest.raises(SandboxError, match="the image cannot be built: make the user and the folders: "):
+            sandbox.prepare(lambda _line: None)
+    finally:
+        client.remove_image(name, force=True)
+        client.close()
+        sandbox.close()
