@@ -9,7 +9,7 @@ from pathlib import Path
 from bench.machine import describe
 from bench.model_server import serving
 from bench.process import BenchError
-from bench.programs import Programs
+from bench.programs import VENVS, Programs
 from bench.rows import measure_all
 from bench.table import facts, table
 
@@ -18,7 +18,8 @@ def main() -> int:
     options = _options()
     signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))  # so that containers are removed
     told = describe()
-    with tempfile.TemporaryDirectory(prefix="agentctl-bench-") as folder, serving() as server:
+    # Beside the virtual environments, not in /tmp: that may be memory, where a durable write costs nothing.
+    with tempfile.TemporaryDirectory(prefix="run-", dir=VENVS) as folder, serving() as server:
         programs = Programs(Path(folder), server)
         try:
             rows = measure_all(programs, starts=3 * options.runs, sessions=options.runs)

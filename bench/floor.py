@@ -46,8 +46,7 @@ def commit(log: sqlite3.Connection, event: dict[str, Any]) -> None:
 
 def ask(client: Anthropic, messages: list[Any]) -> dict[str, Any]:
     settings: Any = {"model": "claude-opus-5-5", "max_tokens": 4096, "tools": [TOOL]}
-    with client.messages.stream(messages=messages, **settings) as stream:
-        return stream.get_final_message().model_dump(mode="json", exclude_none=True)
+    return client.messages.create(messages=messages, **settings).model_dump(mode="json", exclude_none=True)
 
 
 def result_of(call: dict[str, Any]) -> dict[str, Any]:

@@ -19,6 +19,10 @@ app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False)
 _PACKAGE = Path(__file__).resolve().parents[1]
 _NAME = "data-analyst"
 _DATA = "seattle-weather"
+_NO_ISOLATION = (
+    "Neither Docker nor bubblewrap can be used here, so the commands of the script run in a plain process "
+    "WITHOUT ISOLATION"
+)
 
 
 @app.command()
@@ -63,8 +67,7 @@ def _sandbox(examples: Path) -> tuple[list[str], str]:
             return ["-e", str(path)], f"Commands run in {name}, without a network."
     return (
         ["-e", str(bubblewrap), "--sandbox", "none"],
-        "Neither Docker nor bubblewrap can be used here, so the commands of the script run in a plain process "
-        f"WITHOUT ISOLATION ({'; '.join(reasons)}).",
+        f"{_NO_ISOLATION} ({'; '.join(reasons)}).",
     )
 
 

@@ -14,7 +14,9 @@ app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False)
 def deny(
     session: SessionArgument,
     calls: CallsArgument = None,
-    reason: Annotated[str | None, typer.Option("--message", "-m", metavar="REASON", help="Why; the model reads it.")] = None,
+    reason: Annotated[
+        str | None, typer.Option("--message", "-m", metavar="REASON", help="Why; the model reads it.")
+    ] = None,
     output: OutputOption = Output.TEXT,
 ) -> None:
     """Refuse calls that wait for permission; then `agentctl resume`."""

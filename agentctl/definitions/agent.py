@@ -6,7 +6,6 @@ from pydantic import BeforeValidator, Field, model_validator
 
 from agentctl.definitions.fields import (
     Definition,
-    Duration,
     Items,
     Metadata,
     ModelId,
@@ -18,6 +17,7 @@ from agentctl.definitions.fields import (
     spelled_out,
     wrong,
 )
+from agentctl.definitions.local import Limits, LocalAgent, Permissions, Stuck
 from agentctl.definitions.multiagent import Multiagent
 from agentctl.definitions.toolset import (
     TOOL_NAMES,
@@ -41,7 +41,9 @@ __all__ = [
     "LocalAgent",
     "McpToolset",
     "ModelConfig",
+    "Permissions",
     "Policy",
+    "Stuck",
     "Tool",
     "ToolConfig",
     "ToolName",
@@ -112,21 +114,6 @@ class ExecutionIdentity(Definition):
         if self.type != "aws_role" and self.role_arn is not None:
             raise wrong(f"has no place beside type {self.type}", "role_arn")
         return self
-
-
-class Limits(Definition):
-    """When a run stops by itself."""
-
-    max_turns: int | None = Field(None, ge=1, le=1_000_000, description="Most requests to the model")
-    timeout: Duration | None = Field(None, description="Longest time of a run: seconds, or such as 90s, 30m, 1h30m")
-
-
-class LocalAgent(Definition):
-    """What the hosted API has no field for."""
-
-    limits: Annotated[Limits, NullMeans({})] = Field(
-        {}, validate_default=True, description="When a run stops by itself"
-    )
 
 
 class Agent(Definition):

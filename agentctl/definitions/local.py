@@ -1,13 +1,14 @@
 """What an agent's file says under ``local``: limits, what its tools may do, and when it is stuck."""
 
 import re
+import warnings
+from collections.abc import Mapping
 from decimal import Decimal
 from fnmatch import fnmatchcase
 from types import MappingProxyType
-from typing import Annotated, Self, TypeAlias
+from typing import Annotated, Any, Self, TypeAlias
 
 from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema, model_validator
-from pydantic_core import PydanticCustomError
 
 from agentctl.definitions.fields import Definition, Duration, Items, NullMeans, Shape, spelled_out, wrong
 from agentctl.definitions.toolset import WEB_TOOLS
@@ -46,8 +47,9 @@ def parse_dollars(text: str) -> Decimal:
 
 def _one_spelling(text: str) -> str:
     """Write 2, 2.0 and 2.000 as 2.00: they say the same, and definitions are named by what they say."""
-    amount = parse_dollars(text).normalize()
-    return format(max(amount, amount.quantize(Decimal("0.01")), key=lambda each: len(format(each, "f"))), "f")
+    parse_dollars(text)
+    whole, _, parts = text.partition(".")
+    return f"{whole}.{parts.rstrip('0'):0<2}"
 
 
 Dollars: TypeAlias = Annotated[
@@ -99,10 +101,12 @@ class TextMatch(Definition):
 
 
 def _check_expression(expression: str) -> None:
-    try:
-        re.compile(expression)
-    except (re.error, RecursionError, OverflowError) as error:
-        raise wrong(f"is not a regular expression: {error}", "matches") from None
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")  # what Python warns of is going to mean something else
+        try:
+            re.compile(expression)
+        except (re.error, Warning, RecursionError, OverflowError) as error:
+            raise wrong(f"is not a regular expression: {error}", "matches") from None
 
 
 def _checked_path(glob: str) -> str:
@@ -125,6 +129,9 @@ _Text: TypeAlias = Annotated[
         json_schema_input_type=Annotated[str, Field(min_length=1, max_length=100_000)] | TextMatch,
     ),
 ]
+_ToolNames: TypeAlias = Annotated[
+    str, Shape("[A-Za-z0-9_*?-]{1,128}", "must be a tool's name, or a pattern of names with * or ?")
+]
 _Path: TypeAlias = Annotated[str, Field(min_length=1, max_length=4_096), AfterValidator(_checked_path)]
 
 
@@ -135,11 +142,20 @@ class RuleInput(Definition):
     file_path: _Path | None = Field(
         None, description="read, write, edit: a path; * and ? within a name, ** for any folders"
     )
-    path: _Path | None = Field(None, description="glob, grep: where they look; the workspace where a call names nothing")
+    path: _Path | None = Field(None, description="glob, grep: where they look; the workspace unless a call says it")
     pattern: _Text | None = Field(None, description="glob, grep: what they look for")
     content: _Text | None = Field(None, description="write: the new content")
     old_string: _Text | None = Field(None, description="edit: what is replaced")
     new_string: _Text | None = Field(None, description="edit: what replaces it")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _leaves_nothing_blank(cls, value: Any) -> Any:
+        # Null means the default elsewhere. Here that would make a rule wider than it looks.
+        for name, given in value.items() if isinstance(value, dict) else ():
+            if given is None and name in cls.model_fields:
+                raise wrong("is blank: say which, or leave the key out", name)
+        return value
 
     @property
     def written(self) -> dict[str, TextMatch | str]:
@@ -150,12 +166,8 @@ class RuleInput(Definition):
 class PermissionRule(Definition):
     """Calls of a tool, or of several: all of them, or those whose arguments fit."""
 
-    tool: Annotated[str, Shape("[A-Za-z0-9_*?-]{1,128}", "must be a tool's name, or a pattern of names with * or ?")] = (
-        Field(description="A tool that runs in the sandbox, or a pattern of names with * and ?")
-    )
-    input: Annotated[RuleInput, NullMeans({})] = Field(
-        {}, validate_default=True, description="Which arguments; any unless written"
-    )
+    tool: _ToolNames = Field(description="A tool that runs in the sandbox, or a pattern of names with * and ?")
+    input: RuleInput = Field({}, validate_default=True, description="Which arguments; any unless written")
 
     @model_validator(mode="after")
     def _can_hold(self) -> Self:
@@ -176,7 +188,7 @@ def _why_no_tool(tool: str) -> str:
     return f"fits none of the tools that rules hold for: {', '.join(TOOL_TEXTS)}"
 
 
-def _beside(name: str, taken: set[str], wanted: dict[str, TextMatch | str]) -> str:
+def _beside(name: str, taken: set[str], wanted: Mapping[str, object]) -> str:
     return f" beside {', '.join(each for each in wanted if each != name)}" if name in taken else ""
 
 

@@ -5,6 +5,7 @@ or not: unknown members go to ``extra``, and so does a member that is explicitly
 """
 
 from dataclasses import fields
+
 from agentctl.canonical import JsonObject
 from agentctl.events import agent, local, session, span, user
 from agentctl.events.base import Event, UnknownEvent

@@ -95,10 +95,11 @@ class TerminalRenderer(Teller):
             self.close()
 
     def close(self) -> None:
-        """Leave the screen with nothing on it that moves, and nothing lost that was typed."""
+        """Leave the screen with nothing on it that moves, and nothing lost of what was typed or called."""
         self._stop()
         with self.lock:
             self._end_typing()
+            self.settle(self._untold)
             self._screen.clear()
 
     def tick(self) -> None:

@@ -1,7 +1,7 @@
 """What a session came to, as scripts read it: the object ``agentctl.result/1`` and the exit code."""
 
 import signal
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 
 from agentctl.canonical import JsonObject
@@ -31,7 +31,7 @@ class Result:
     status: str = "idle"
     stop_reason: JsonObject | None = None
     text: str = ""
-    usage: Usage = Usage()
+    usage: Usage = field(default_factory=Usage)
     events: int = 0
     outputs: tuple[str, ...] = ()
     error: JsonObject | None = None

@@ -39,7 +39,7 @@ class Database:
             self._lock = os.open(home.root / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
             with self._locked():
                 self._connection = self._open(migrate)
-        self._inode = os.stat(self._path).st_ino
+        self._inode = self._path.stat().st_ino
 
     def write(self, deed: Callable[[sqlite3.Connection], T]) -> T:
         """Do ``deed`` in one durable transaction, alone. Raises StoreError, and then nothing was written."""
@@ -97,7 +97,7 @@ class Database:
     def _refuse_replaced_file(self) -> None:
         # SQLite goes on writing into a file that was deleted or replaced, and says nothing.
         try:
-            same = os.stat(self._path).st_ino == self._inode
+            same = self._path.stat().st_ino == self._inode
         except FileNotFoundError:
             same = False
         if not same:
@@ -190,7 +190,7 @@ def _explained(path: Path) -> Iterator[None]:
 
 def _hint_for(error: sqlite3.DatabaseError) -> str:
     name = getattr(error, "sqlite_errorname", "")
-    if name in ("SQLITE_FULL",) or "full" in str(error):
+    if name == "SQLITE_FULL" or "full" in str(error):
         return "free space on this disk; what was recorded before is safe"
     if name.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB")):
         return "the file is damaged; it was not changed; keep a copy, then set AGENTCTL_HOME to a new directory"

@@ -27,6 +27,8 @@ _COLUMNS = (
 )
 _PREFIX = "sesn_"
 _SHORTEST = 8
+_FIRST = ("first_message",)
+_DECODED = ("stop_reason", "usage", "error")
 _NAME = re.compile(r"@(?:~(?P<back>[0-9]{1,9}))?|[a-z0-9][a-z0-9_-]{0,63}")
 
 
@@ -118,7 +120,7 @@ def update_row(connection: sqlite3.Connection, key: int, events: Sequence[Event]
     """Bring the row up to date with events that have just been stored."""
     changes: dict[str, str | int | None] = {"head_seq": seq, "head_hash": head}
     for event in events:
-        changes |= {name: value for name, value in _changes(event).items() if name != "first_message" or name not in changes}
+        changes |= {name: value for name, value in _changes(event).items() if name not in _FIRST or name not in changes}
         if event.processed_at:
             changes["updated_at"] = event.processed_at
     first = changes.pop("first_message", None)
@@ -152,7 +154,7 @@ def _changes(event: Event) -> dict[str, str | int | None]:
 
 def _row(values: Sequence[Any]) -> SessionRow:
     row = SessionRow(*values)
-    return replace(row, **{name: json.loads(getattr(row, name) or "null") for name in ("stop_reason", "usage", "error")})
+    return replace(row, **{name: json.loads(getattr(row, name) or "null") for name in _DECODED})
 
 
 def _beginning(connection: sqlite3.Connection, prefix: str) -> list[Any]:

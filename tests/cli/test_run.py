@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.program import ROOT, agentctl
+from tests.cli.program import ROOT, Outcome, agentctl
 from tests.loopback_api import Failure, LoopbackApi, call, refuse, say, think
 
 AGENT = """\
@@ -45,7 +45,7 @@ def script(project: Path, text: str) -> str:
     return f"script:{project / 'script.yaml'}"
 
 
-def run(project: Path, *more: str | Path, model: str | None = None, message: str = "go", **environ: str):  # noqa: ANN201
+def run(project: Path, *more: str | Path, model: str | None = None, message: str = "go", **environ: str) -> Outcome:
     chosen = model or f"script:{project / 'hello.yaml'}"
     return agentctl(
         "run", project / "agent.yaml", message, "--sandbox", "none", "--model", chosen, *more, **environ
@@ -299,7 +299,8 @@ def test_nobody_reading_does_not_stop_a_session(project: Path) -> None:
 
 
 def test_a_closed_standard_output_is_no_failure(project: Path) -> None:
-    command = f"exec {sys.executable} -m agentctl run {project}/agent.yaml go --sandbox none --model script:{project}/hello.yaml >&-"
+    model = f"script:{project}/hello.yaml"
+    command = f"exec {sys.executable} -m agentctl run {project}/agent.yaml go --sandbox none --model {model} >&-"
     done = subprocess.run(
         ["sh", "-c", command], capture_output=True, text=True, env={**os.environ, "PYTHONPATH": str(ROOT)}, check=False
     )
@@ -344,7 +345,7 @@ def test_nothing_of_the_person_s_environment_reaches_the_sandbox(project: Path) 
 
 def test_a_session_against_a_strict_api_obeys_its_rules_and_repeats_what_it_was_told(project: Path) -> None:
     turns = [
-        think("I look around.", *call("bash", {"command": "echo one"}).content, *call("bash", {"command": "pwd"}).content),
+        think("I look around.", *(b for c in ("echo one", "pwd") for b in call("bash", {"command": c}).content)),
         think("", *say("One thing more.").content, *call("read", {"file_path": "/etc/hostname"}).content),
         say("All is well."),
     ]

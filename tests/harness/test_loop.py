@@ -88,7 +88,7 @@ class Checked:
     def __init__(self, model: ScriptedModel) -> None:
         self._model = model
 
-    def respond(self, request, show):  # noqa: ANN001, ANN201
+    def respond(self, request, show):
         assert list(check_body({**request.body, "stream": True}, list(request.betas))) == []
         return self._model.respond(request, show)
 
@@ -165,7 +165,8 @@ def test_the_running_sums_are_those_of_the_log(agent: Agent, tmp_path: Path) -> 
     log = MemoryLog(beginning())
     session = drive(log, agent, tmp_path)
     events = [event for group in log.groups for event in group]
-    assert list(accumulate(events, lambda folded, event: folded.after(event), initial=Result()))[-1].usage == session.usage
+    *_, last = accumulate(events, lambda folded, event: folded.after(event), initial=Result())
+    assert last.usage == session.usage
     assert session.usage.requests == 3
     assert session.usage.tool_calls == 4
     assert 0 < session.usage.active_seconds < 30

@@ -68,8 +68,8 @@ def test_what_is_stored_comes_back_in_order_and_after_a_number(log: SqliteEventL
 
 
 def test_an_event_of_an_unknown_type_and_unknown_members_come_back_as_they_were(log: SqliteEventLog) -> None:
-    strange = {"type": "agent.telepathy", "id": "sevt_x", "processed_at": None, "deep": {"list": [1, None, "é\ud800"]}}
-    known = {"type": "agent.thinking", "id": "sevt_y", "processed_at": "2026-11-20T05:00:00Z", "new": [1.5], "nil": None}
+    strange = {"type": "agent.telepathy", "id": "sevt_x", "processed_at": None, "deep": {"of": [1, None, "é\ud800"]}}
+    known = {"type": "agent.thinking", "id": "sevt_y", "processed_at": "2026-11-20T05:00:00Z", "new": [1], "nil": None}
     log.append("sesn_1", [created("sesn_1"), decode(strange), decode(known)])
     back = [record.event for record in log.read("sesn_1", after=1)]
     assert back == [UnknownEvent(id="sevt_x", body=strange), decode(known)]
@@ -147,7 +147,8 @@ def test_a_session_is_found_by_its_id_a_beginning_of_it_and_its_age(log: SqliteE
         assert find_session(connection, "@").id == "own-id"
         assert find_session(connection, "@~4").id == "sesn_aa1"
         assert find_session(connection, "sesn_b").id == "sesn_b"  # the underscore is no wildcard
-        for name, error in (("sesn_aa", UsageError), ("zz", NotFoundError), ("@~5", NotFoundError), ("../x", UsageError)):
+        wrong = {"sesn_aa": UsageError, "zz": NotFoundError, "@~5": NotFoundError, "../x": UsageError}
+        for name, error in wrong.items():
             with pytest.raises(error):
                 find_session(connection, name)
 

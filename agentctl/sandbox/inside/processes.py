@@ -156,7 +156,7 @@ def spawn(
 def set_limits(limits: dict[str, int]) -> None:
     """Lower resource limits."""
     if limits:
-        import resource  # noqa: PLC0415
+        import resource
 
         for name, value in limits.items():
             number = getattr(resource, name)
@@ -182,7 +182,7 @@ def become_subreaper() -> None:
 
 def prctl(option: int, value: int) -> None:
     """Call prctl(2), where the machine can."""
-    import ctypes  # noqa: PLC0415
+    import ctypes
 
     try:
         ctypes.CDLL(None).prctl(option, value, 0, 0, 0)

@@ -96,7 +96,7 @@ class Put:
 
 def unpack(data: int, target: str) -> Message:
     """Unpack a tar stream of files, folders and symbolic links beneath ``target``; this is the child."""
-    import tarfile  # noqa: PLC0415
+    import tarfile
 
     folders: list[tuple[str, int]] = []
     files = 0

@@ -26,7 +26,7 @@ class Shell:
     """
 
     def __init__(self, supervisor: Supervisor, number: int, folder: str, exports: str | None) -> None:
-        from socket import socketpair  # noqa: PLC0415
+        from socket import socketpair
 
         self.supervisor = supervisor
         self.call: BashCall | None = None
