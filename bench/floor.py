@@ -46,7 +46,8 @@ def commit(log: sqlite3.Connection, event: dict[str, Any]) -> None:
 
 def ask(client: Anthropic, messages: list[Any]) -> dict[str, Any]:
     settings: Any = {"model": "claude-opus-5-5", "max_tokens": 4096, "tools": [TOOL]}
-    return client.messages.create(messages=messages, **settings).model_dump(mode="json", exclude_none=True)
+    message = client.messages.create(messages=messages, **settings)
+    return dict(message.model_dump(mode="json", exclude_none=True))
 
 
 def result_of(call: dict[str, Any]) -> dict[str, Any]:

@@ -1,6 +1,8 @@
 """What holds for every test: no test touches the person's own store, key or Docker by accident."""
 
 import os
+import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -25,3 +27,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         for name in SKIPPABLE:
             if item.get_closest_marker(name):
                 item.add_marker(pytest.mark.skip(reason=f"AGENTCTL_TEST_SKIP names {name}"))
+
+
+@pytest.fixture(scope="session")
+def docker_answers() -> None:
+    """Fail early, in words, where a Docker test cannot run."""
+    answers = shutil.which("docker") and subprocess.run(["docker", "info"], capture_output=True, check=False)
+    if not answers or answers.returncode:
+        pytest.fail("no Docker daemon answers; start one, or set AGENTCTL_TEST_SKIP=docker")

@@ -68,7 +68,7 @@ def replay(
                 _play(found, selection, pace, player, shown)
         except Interrupted as stop:
             if output is not Output.TEXT:
-                shown.finish()  # the last line is the result, of what was played
+                shown.finish(whole=False)  # the last line is the result, of what was played
             raise typer.Exit(stop.exit_code) from None
         finally:
             shown.close()
@@ -78,7 +78,10 @@ def replay(
 def _play(session: Opened, selection: Selection, pace: Pace, player: Player, shown: Renderer) -> None:
     wanted = _wanted(session.records(until=selection.last), selection, shown)
     player.play(frames(wanted, pace), shown)
-    shown.finish(session.status if selection.last is None else None)
+    if selection.last is None:
+        shown.finish(session.status)
+    else:
+        shown.finish(whole=False)
 
 
 def _wanted(records: Iterator[Record], selection: Selection, shown: Renderer) -> Iterator[Record]:

@@ -16,11 +16,11 @@ class Renderer(Listener, Protocol):
         """Take everything that moves off the screen, until there is more to show."""
         ...
 
-    def finish(self, status: str | None = None) -> None:
-        """Show what the session came to; nothing more will be heard.
+    def finish(self, status: str | None = None, *, whole: bool = True) -> None:
+        """Show what the session came to and what can be done next; nothing more will be heard.
 
         ``status`` is for those who know better than the record: ``interrupted`` where the process
-        that ran the session is gone.
+        that ran the session is gone. ``whole`` says that the record was heard to its end.
         """
         ...
 

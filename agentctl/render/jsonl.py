@@ -56,8 +56,8 @@ class JsonlRenderer:
     def pause(self) -> None:
         """Nothing moves."""
 
-    def finish(self, status: str | None = None) -> None:
-        """Write the result object."""
+    def finish(self, status: str | None = None, *, whole: bool = True) -> None:  # noqa: ARG002 - it is said by its stop
+        """Write the result object, of what was heard."""
         self._write(json_line(result_body(self.result, status)))
 
     def close(self) -> None:

@@ -214,6 +214,19 @@ class Layout:
         waiting = [line for call in item.waiting for line in self.waiting(call)]
         return [*waiting, *self.closing(word + why, style, item.result), *self._files(item.outputs, item.result)]
 
+    def next_steps(self, result: Result, status: str, calls: Sequence[OpenCall]) -> list[Line]:
+        """Say with which commands somebody can go on where the session does not do so by itself."""
+        name = shown(result.session_id, self.look)
+        kind = (result.stop_reason or {}).get("type")
+        if status == "idle" and any(call.waits and not call.custom for call in calls):
+            steps = [f"agentctl approve {name}", f"agentctl deny {name}", f"agentctl resume {name}"]
+        elif status == "interrupted" or (status == "idle" and kind in ("budget_reached", "retries_exhausted")):
+            steps = [f"agentctl resume {name}"]
+        else:
+            steps = []
+        rows = [row for step in steps for row in wrap(step, self.columns - MARGIN - 1)]
+        return [plain(" " * (MARGIN + 1) + row, "dim") for row in rows]
+
     def closing(self, word: str, style: str, result: Result, *, tokens: bool = True) -> list[Line]:
         """Say in a line how it ended and what it took."""
         usage = result.used

@@ -110,7 +110,9 @@ class Overview:
         ]
 
     def _waiting(self) -> list[Line]:
-        return [line for call in self._summary.waiting for line in self._layout.waiting(call)]
+        waiting = [line for call in self._summary.waiting for line in self._layout.waiting(call)]
+        steps = self._layout.next_steps(self._summary.result, self._status, self._summary.waiting)
+        return [*waiting, *steps]
 
     def _last_message(self) -> list[Line]:
         text = self._summary.result.text

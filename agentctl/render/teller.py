@@ -46,15 +46,13 @@ class Teller(ABC):
             for item in self.story.rest_of():
                 self.tell(item)
 
-    def finish(self, status: str | None = None) -> None:
-        """Show what was held back, and how it ended where the record does not say so."""
+    def finish(self, status: str | None = None, *, whole: bool = True) -> None:
+        """Show what was held back, how it ended where the record does not say so, and what can be done next."""
         with self.lock:
             self.pause()
             self.settle(self._untold)
-            if status == "interrupted":
-                self._tell_interruption()
-            elif status == "running":
-                self.tell(_RUNNING)
+            if whole:
+                self._conclude(status or self.story.result.status)
 
     def tell(self, item: Item) -> None:
         """Show one item, now or when it is whole."""
@@ -100,11 +98,15 @@ class Teller(ABC):
         """The calls that are kept until they have a result, as they are now."""
         return [call for call in self.story.open_calls if call.id in self._untold]
 
-    def _tell_interruption(self) -> None:
+    def _conclude(self, status: str) -> None:
         result = self.story.result
-        if result.signal is None:
-            self.tell(_INTERRUPTED)
-        self.say(Rested(result), self.layout.closing("interrupted", "warning", result))
+        if status == "running":
+            self.tell(_RUNNING)
+        if status == "interrupted":
+            if result.signal is None:
+                self.tell(_INTERRUPTED)
+            self.say(Rested(result), self.layout.closing("interrupted", "warning", result))
+        self.put(self.layout.next_steps(result, status, self.story.state.calls))
 
     def _take(self, record: Record, *, wanted: bool) -> None:
         with self.lock:

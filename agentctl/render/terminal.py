@@ -88,10 +88,10 @@ class TerminalRenderer(Teller):
             self._stop()
             self._screen.clear()
 
-    def finish(self, status: str | None = None) -> None:
+    def finish(self, status: str | None = None, *, whole: bool = True) -> None:
         """Draw what was held back and how it ended, and leave."""
         with self.lock:
-            super().finish(status)
+            super().finish(status, whole=whole)
             self.close()
 
     def close(self) -> None:

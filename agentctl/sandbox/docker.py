@@ -11,7 +11,7 @@ import re
 import socket
 import time
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any, Literal
 
@@ -55,6 +55,7 @@ CALL_SECONDS = 60
 CLOSE_SECONDS = 20
 """How long the removal of a container may take."""
 
+_OLDEST_API = "1.24"
 _CONFLICT = 409
 _STDERR, _MOST_SAID = 2, 4_096
 _OOM = "out of memory: the limit of {} MiB was reached"
@@ -252,6 +253,7 @@ class DockerEnd:
             "environment": {"HOME": HOME, "LANG": "C.UTF-8"},
             "labels": labels,
             "stdin_open": True,
+            "detach": True,  # else its standard input would end with the first who attaches
             "tty": False,
             "healthcheck": {"test": ["NONE"]},
             "use_config_proxy": False,
@@ -346,10 +348,10 @@ class AttachStream:
 
 def connect() -> APIClient:
     """Connect to the daemon that the environment names. Raises SandboxError with what to do about it."""
-    with _explained():
-        client = APIClient(**kwargs_from_env(), version="auto", timeout=HELLO_SECONDS)
-        client.timeout = CALL_SECONDS
-        return client
+    where = kwargs_from_env()
+    with _explained(), closing(APIClient(**where, version=_OLDEST_API, timeout=HELLO_SECONDS)) as client:
+        version = str(client.version(api_version=False)["ApiVersion"])
+    return APIClient(**where, version=version, timeout=CALL_SECONDS)
 
 
 def _ended_state(client: APIClient, container: str) -> JsonObject:

@@ -160,7 +160,11 @@ class SupervisedSandbox:
 
     def prepare(self, progress: Progress) -> JsonObject:
         """Check that the sandbox can work here and make what it needs. Raises SandboxError, UsageError."""
-        return self._end.prepare(progress)
+        try:
+            return self._end.prepare(progress)
+        except BaseException:
+            self._end.close()
+            raise
 
     def start(self, session_id: str, uploads: Sequence[Upload], progress: Progress) -> Started:
         """Start the process and copy the uploads in.

@@ -87,13 +87,13 @@ def find_session(connection: sqlite3.Connection, name: str) -> SessionRow:
 
 
 def short_name(connection: sqlite3.Connection, session_id: str) -> str:
-    """Return the shortest name that finds this session and no other, without ``sesn_``, of eight characters or more."""
+    """Return a short name that finds this session and no other: the beginning of its id, mostly without ``sesn_``."""
     name = session_id.removeprefix(_PREFIX)
-    for length in range(_SHORTEST, len(name)):
+    for length in range(min(_SHORTEST, len(name)), len(name) + 1):
         found = [*_beginning(connection, name[:length]), *_beginning(connection, _PREFIX + name[:length])]
         if [values[0] for values in found] == [session_id]:
             return name[:length]
-    return name
+    return session_id
 
 
 def create_row(connection: sqlite3.Connection, event: LocalSessionCreated) -> int:

@@ -24,11 +24,6 @@ pytestmark = pytest.mark.docker
 BASE = "agentctl-base:bookworm"
 
 
-@pytest.fixture(autouse=True)
-def _docker(docker_answers: None) -> None:
-    pass
-
-
 @pytest.fixture
 def client() -> Iterator[APIClient]:
     client = APIClient(version="auto")
@@ -80,7 +75,8 @@ def test_the_container_is_kept_to_itself(session_id: str, tmp_path: Path, client
     assert host["LogConfig"]["Type"] == "none"
     assert not host["Binds"]
     assert not found["Mounts"]
-    assert (config["User"], config["Tty"], config["OpenStdin"]) == ("10001:10001", False, True)
+    assert (config["User"], config["Tty"]) == ("10001:10001", False)
+    assert (config["OpenStdin"], config["StdinOnce"]) == (True, False)
     assert config["Labels"].items() >= {
         "agentctl.session": session_id,
         "agentctl.owner": owner_of(tmp_path),
@@ -145,9 +141,9 @@ def test_no_daemon_and_a_forbidden_one_have_hints_of_their_own(tmp_path: Path, m
     assert missing.value.hint != forbidden.value.hint
 
 
-def test_a_daemon_behind_tls_is_refused_in_words(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_daemon_that_refuses_the_connection_is_not_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DOCKER_HOST", "tcp://127.0.0.1:1")
-    with pytest.raises(SandboxError, match="no Docker daemon at tcp://127.0.0.1:1"):
+    with pytest.raises(SandboxError, match=r"no Docker daemon at tcp://127\.0\.0\.1:1"):
         DockerSandbox(environment(), tmp_path).check()
 
 
@@ -174,7 +170,7 @@ def test_a_container_that_was_left_is_replaced_and_one_of_others_is_not_touched(
     ("deed", "says"),
     [
         (lambda client, name: client.kill(name), "exit code 137"),
-        (lambda client, name: client.remove_container(name, force=True), "the container was removed"),
+        (lambda client, name: client.remove_container(name, force=True), "the container was removed|exit code 137"),
         (lambda client, name: client.stop(name, timeout=5), "the container ended: exit code"),
     ],
 )
@@ -278,7 +274,7 @@ def test_a_result_that_was_lost_on_the_way_is_kept(session_id: str, tmp_path: Pa
     time.sleep(0.3)  # the result goes to nobody
     second = DockerSandbox(environment(), tmp_path, generation=2)
     assert second.attach(session_id).facts["calls"] == {"a": "done"}
-    assert bash(second, "", "a").content[0]["text"].endswith("\n20000\n") or True
+    assert bash(second, "", "a").content[0]["text"].endswith("\n20000")
     second.close()
     first._closing.set()
 

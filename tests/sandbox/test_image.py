@@ -45,7 +45,7 @@ def test_what_does_not_go_in_is_not_in_the_name() -> None:
 def test_packages_are_installed_in_the_order_of_the_managers_and_quoted() -> None:
     packages = {"pip": ["a; rm -rf /"], "apt": ["b'c"], "npm": ["@scope/d@1"], "gem": ["e:1.0"], "go": ["f@latest"]}
     text = make_recipe(config(packages=packages), "sha256:0", Layout(), None).dockerfile
-    places = [text.index(part) for part in ("apt-get install", "gem install", "go install", "npm install", "pip install")]
+    places = [text.index(f"{manager} install") for manager in ("apt-get", "gem", "go", "npm", "pip")]
     assert sorted(places) == places
     assert "'a; rm -rf /'" in text
     assert "'b'\\\\''c'" in text
@@ -64,7 +64,7 @@ def test_the_certificates_of_the_host_are_found_where_it_says(tmp_path: Path, mo
 
 
 @pytest.fixture
-def images(docker_answers: None) -> Iterator[set[str]]:
+def images() -> Iterator[set[str]]:
     """Collect names of images, which are removed after the test."""
     names: set[str] = set()
     yield names
@@ -80,8 +80,10 @@ def built(images: set[str], builds: Path, told: list[str], **values: object) -> 
     return sandbox
 
 
-def test_setup_runs_once_and_as_root(images: set[str], tmp_path: Path, request: pytest.FixtureRequest) -> None:
-    values = {"setup": f"id -u >/who\n# {os.getpid()}\necho secret >/only-root\nchmod 600 /only-root\n", "ca_bundle": "host"}
+@pytest.mark.docker
+def test_setup_runs_once_and_as_root(images: set[str], tmp_path: Path) -> None:
+    setup = f"id -u >/who\n# {os.getpid()}\necho secret >/only-root\nchmod 600 /only-root\n"
+    values = {"setup": setup, "ca_bundle": "host"}
     told: list[str] = []
     built(images, tmp_path, told, **values).close()
     assert any("run setup" in line for line in told)
@@ -96,11 +98,8 @@ def test_setup_runs_once_and_as_root(images: set[str], tmp_path: Path, request: 
     assert outcome.content[0]["text"] == f"0\ncat: /only-root: Permission denied\n{size}\nsame"
 
 
-test_setup_runs_once_and_as_root = pytest.mark.docker(test_setup_runs_once_and_as_root)
-
-
 @pytest.mark.docker
-def test_a_build_that_fails_shows_its_last_lines_and_where_all_of_them_are(docker_answers: None, tmp_path: Path) -> None:
+def test_a_build_that_fails_shows_its_last_lines_and_where_all_of_them_are(tmp_path: Path) -> None:
     setup = f"for i in $(seq 40); do echo line $i; done\necho 'went \x1b[31mwrong'\nexit 3 # {os.getpid()}"
     sandbox = DockerSandbox(Environment(name="x", config={"type": "docker", "image": BASE, "setup": setup}), tmp_path)
     with pytest.raises(SandboxError) as raised:
@@ -117,7 +116,9 @@ def test_a_build_that_fails_shows_its_last_lines_and_where_all_of_them_are(docke
 def test_of_many_that_want_the_same_image_one_builds_it(images: set[str], tmp_path: Path) -> None:
     setup = f"sleep 0.5 # {os.getpid()} many"
     told: list[list[str]] = [[] for _ in range(4)]
-    threads = [threading.Thread(target=lambda lines=lines: built(images, tmp_path, lines, setup=setup)) for lines in told]
+    threads = [
+        threading.Thread(target=lambda lines=lines: built(images, tmp_path, lines, setup=setup).close()) for lines in told
+    ]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -130,10 +131,10 @@ def test_of_many_that_want_the_same_image_one_builds_it(images: set[str], tmp_pa
 @pytest.mark.docker
 @pytest.mark.parametrize(
     ("image", "says"),
-    [("agentctl-base:never", "there is no image agentctl-base:never here"), ("registry.invalid/a/b:c", "cannot pull image")],
+    [("agentctl-base:never", "there is no image agentctl-base:never"), ("registry.invalid/a/b:c", "cannot pull image")],
 )
 def test_an_image_that_is_not_there_is_one_line_and_a_hint(
-    docker_answers: None, tmp_path: Path, image: str, says: str
+    tmp_path: Path, image: str, says: str
 ) -> None:
     sandbox = DockerSandbox(Environment(name="x", config={"type": "docker", "image": image}), tmp_path)
     with pytest.raises(SandboxError, match=says) as raised:
@@ -144,7 +145,7 @@ def test_an_image_that_is_not_there_is_one_line_and_a_hint(
 
 
 @pytest.mark.docker
-def test_an_image_with_nothing_in_it_is_refused_when_it_is_built(docker_answers: None, tmp_path: Path) -> None:
+def test_an_image_with_nothing_in_it_is_refused_when_it_is_built(tmp_path: Path) -> None:
     client = APIClient(version="auto")
     name = f"agentctl-test-empty:{os.getpid()}"
     client.import_image_from_data(bytes(10240), repository=name.partition(":")[0], tag=name.partition(":")[2])

@@ -4,6 +4,11 @@ A frame is four bytes of payload length (1 MiB at most), four of channel, one of
 big-endian, and the payload. Channel 0 carries messages, JSON objects with a ``type``; one that is
 longer than a frame goes in several, all but the last marked MORE. Every other channel carries the
 bytes of one stream, whose last frame is marked END.
+
+Somebody who attaches anew does not know where frames begin: whoever was there before may have died
+in the middle of one, and what was sent while nobody was attached is lost. So both ends have a mark,
+a text of bytes that occurs nowhere else. The newcomer begins with it, and finds it at the end of a
+frame of the channel MARK in what the other end sends.
 """
 
 from __future__ import annotations
@@ -20,6 +25,7 @@ VERSION = 1
 HEADER = struct.Struct(">IIB")
 MOST_PAYLOAD = 1 << 20
 MORE, END = 1, 2
+MARK = 0xFFFFFFFF
 
 
 class FrameError(ValueError):
@@ -40,8 +46,7 @@ def frames_of(channel: int, payload: bytes, *, end: bool = False) -> Iterator[me
 class Decoder:
     """Takes bytes as they come and gives the frames that are whole, messages put together.
 
-    ``mark`` is a text of bytes by which somebody who attaches anew finds the beginning of a frame:
-    the one before may have died in the middle of one. Everything up to a mark is thrown away.
+    Everything up to ``mark``, where there is one, is thrown away.
     """
 
     def __init__(self, most_message: int) -> None:

@@ -6,7 +6,7 @@ import os
 import select
 from collections import deque
 
-from agentctl.sandbox.inside.frames import END, HEADER, Decoder, frames_of
+from agentctl.sandbox.inside.frames import END, HEADER, MARK, Decoder, frames_of
 from agentctl.sandbox.inside.loop import read_some
 from agentctl.sandbox.inside.outcome import encode
 
@@ -113,10 +113,9 @@ class Pipe:
         self.unsent.append(memoryview(HEADER.pack(len(piece), channel, 0 if piece else END) + piece))
         return True
 
-    def begin_anew(self, mark: bytes) -> None:
-        """Forget what was to be sent to somebody who is gone; the mark tells the new one where frames begin."""
-        self.drop_unsent()
-        self.unsent.append(memoryview(mark))
+    def send_mark(self, mark: bytes) -> None:
+        """Show somebody who attached anew where a frame begins."""
+        self.unsent.extend(frames_of(MARK, mark))
 
     def drop_unsent(self) -> None:
         """Forget what was to be sent."""

@@ -97,13 +97,15 @@ class Supervisor:
 
     def take_hello(self, message: Message) -> None:
         """Begin, or begin anew with a harness that took over; one older than the last is refused."""
+        mark = bytes.fromhex(message["mark"])
         if message["version"] != VERSION or message["generation"] < self.generation:
             reason = f"this is version {VERSION}, generation {self.generation}"
+            self.pipe.send_mark(mark)
             self.pipe.say({"type": "refused", "reason": reason})
             return
-        mark = bytes.fromhex(message["mark"])
         if self.generation:
-            self.pipe.begin_anew(mark)
+            self.pipe.drop_unsent()
+            self.pipe.send_mark(mark)
         else:
             self.begin(message["config"])
         self.generation = message["generation"]

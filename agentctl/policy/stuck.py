@@ -1,0 +1,308 @@
+"""Is the agent going in circles?
+
+What is compared are *rounds*: the calls of one answer with their results, as hashes, so that any
+length of session takes the same little memory. Results are compared to the letter: a time, a process
+id, a line more in a log is something new, and whoever sees something new is not stuck.
+
+Waiting is not going in circles. A round that took long, or whose command says that it waits, counts
+apart, and far more of them may be alike.
+
+The first verdict is a warning that the model is told; what came before it is forgotten then, so that
+the model has its full number of tries to do better. A verdict after a warning is final. A warning is
+forgotten when a person says something, and when the model has moved on.
+"""
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
+from typing import Any, Literal, TypeAlias
+
+from agentctl.canonical import hash_of
+from agentctl.events.agent import AgentCustomToolUse, AgentToolResult, AgentToolUse
+from agentctl.events.base import Event
+from agentctl.events.codec import type_of
+from agentctl.events.local import LocalInputProcessed, LocalModelResponse, LocalToolStarted
+from agentctl.events.user import UserCustomToolResult, UserMessage
+from agentctl.ids import time_of
+from agentctl.visible import visible_line
+
+Reason: TypeAlias = Literal["same_result", "same_error", "alternating", "waiting", "no_action", "context_window"]
+
+WARNED = "local.stuck_warned"
+"""The type of the event which records that the model was told."""
+
+STOPPED = "local.stuck"
+"""The type of the event which records that the session rests because of a final verdict."""
+
+_COMPACTED = "agent.thread_context_compacted"
+
+_LONG_SECONDS = 5.0
+"""A round that takes this long waits for something, or works at something: it is no idle circle."""
+
+_SAYS_IT_WAITS = re.compile(r"\b(?:sleep|wait)\b")
+
+_ROUNDS_TO_FORGET = 10
+"""Rounds unlike their two predecessors after which the model has moved on from what it was warned of."""
+
+_LONGEST_NAME = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Thresholds:
+    """How often in a row each thing may be seen, the last time included; ``local.stuck`` of an agent.
+
+    ``waiting`` stands in place of the first three where the calls wait for something.
+    """
+
+    same_result: int = 4
+    same_error: int = 3
+    alternating: int = 6
+    waiting: int = 30
+    no_action: int = 3
+    context_window: int = 3
+
+    @classmethod
+    def from_json(cls, body: Mapping[str, Any]) -> "Thresholds | None":
+        """Read ``local.stuck`` of an agent's snapshot; None where nobody is to look."""
+        if body.get("enabled") is False:
+            return None
+        return cls(**{each.name: body[each.name] for each in fields(cls) if each.name in body})
+
+
+@dataclass(frozen=True, slots=True)
+class Stuck:
+    """A verdict: in a word, in a line for a person, and in words for the model.
+
+    ``final`` says that the model has been told before.
+    """
+
+    reason: Reason
+    line: str
+    advice: str
+    final: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Call:
+    """A call of the answer that is being worked at; ``result`` is there once it has one."""
+
+    id: str
+    name: str
+    request: str
+    waits: bool
+    result: str | None = None
+    is_error: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _Round:
+    """The calls of one answer with their results, in whichever order they were made."""
+
+    signature: str
+    tools: str
+    failed: bool
+    waits: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Watch:
+    """A fold over a session's log, of a size that does not grow with it.
+
+    ``repeats`` and ``waits`` count the rounds in a row that are like ``last``, those that wait
+    apart; ``alternating`` counts the rounds in a row in which two different ones take turns.
+    ``idle`` counts answers in a row without any call. ``shortened`` counts how often in a row the
+    conversation was shortened with at most one answer in between.
+    """
+
+    calls: tuple[_Call, ...] = ()
+    started_at: str | None = None
+    last: _Round | None = None
+    before: _Round | None = None
+    repeats: int = 0
+    waits: int = 0
+    alternating: int = 0
+    alternating_waits: bool = False
+    idle: int = 0
+    shortened: int = 0
+    answers: int = 0
+    warned: bool = False
+    new_rounds: int = 0
+
+    def after(self, event: Event) -> "Watch":
+        """Return the watch after one more event."""
+        match event:
+            case LocalModelResponse():
+                return self._after_answer(event)
+            case AgentToolUse() | AgentCustomToolUse():
+                return replace(self, calls=(*self.calls, _call(event)))
+            case LocalToolStarted():
+                return self if self.started_at else replace(self, started_at=event.processed_at)
+            case AgentToolResult():
+                return self._after_result(event.tool_use_id, event)
+            case UserCustomToolResult():
+                return self._after_result(event.custom_tool_use_id, event)
+            case LocalInputProcessed():
+                return Watch()
+            case UserMessage():
+                return self if event.processed_at is None else Watch()
+            case _:
+                return self._after_other(type_of(event))
+
+    def verdict(self, thresholds: Thresholds) -> Stuck | None:
+        """Say whether the agent is stuck; to be asked before each request to the model."""
+        found = self._circle(thresholds) or self._standstill(thresholds)
+        return Stuck(*found, final=self.warned) if found else None
+
+    def _after_other(self, kind: str) -> "Watch":
+        if kind == WARNED:
+            return Watch(warned=True)
+        if kind == STOPPED:
+            return Watch()
+        if kind == _COMPACTED:
+            return replace(self, shortened=self.shortened + 1 if self.answers <= 1 else 1, answers=0)
+        return self
+
+    def _after_answer(self, event: LocalModelResponse) -> "Watch":
+        fresh = replace(self, calls=(), started_at=None)
+        if event.tool_uses:
+            return replace(fresh, idle=0, answers=self.answers + 1)
+        message = json.loads(event.raw)
+        if message.get("stop_reason") == "compaction":
+            return fresh
+        acts = any(str(block.get("type")).endswith("tool_use") for block in message.get("content") or ())
+        return replace(fresh, idle=0 if acts else self.idle + 1, answers=self.answers + 1)
+
+    def _after_result(self, call_id: str, event: AgentToolResult | UserCustomToolResult) -> "Watch":
+        if all(call.id != call_id for call in self.calls):
+            return self
+        result, is_error = hash_of(event.content or []), bool(event.is_error)
+        calls = tuple(
+            replace(call, result=result, is_error=is_error) if call.id == call_id else call for call in self.calls
+        )
+        if any(call.result is None for call in calls):
+            return replace(self, calls=calls)
+        this = _round(calls, took_long=_seconds(self.started_at, event.processed_at) >= _LONG_SECONDS)
+        return replace(self._after_round(this), calls=(), started_at=None)
+
+    def _after_round(self, this: _Round) -> "Watch":
+        is_last = self.last is not None and this.signature == self.last.signature
+        is_before = not is_last and self.before is not None and this.signature == self.before.signature
+        new_rounds = self.new_rounds + (not is_last and not is_before)
+        return replace(
+            self,
+            before=self.last,
+            last=this,
+            repeats=(self.repeats if is_last else 0) + (not this.waits),
+            waits=(self.waits if is_last else 0) + this.waits,
+            alternating=self.alternating + 1 if is_before else 1 if is_last or self.last is None else 2,
+            alternating_waits=this.waits or (self.alternating_waits if is_before else _waits(self.last)),
+            new_rounds=new_rounds,
+            warned=self.warned and new_rounds < _ROUNDS_TO_FORGET,
+        )
+
+    def _circle(self, most: Thresholds) -> tuple[Reason, str, str] | None:
+        if self.last is None:
+            return None
+        tools = self.last.tools
+        if self.last.failed and self.repeats >= most.same_error:
+            return _same("same_error", tools, f"failed in the same way {self.repeats} times in a row")
+        if self.repeats >= most.same_result:
+            return _same("same_result", tools, f"gave the same result {self.repeats} times in a row")
+        if self.repeats + self.waits >= most.waiting:
+            return _waited(tools, self.repeats + self.waits)
+        if self.alternating >= (most.waiting if self.alternating_waits else most.alternating):
+            return _took_turns(self.before.tools if self.before else tools, tools, self.alternating)
+        return None
+
+    def _standstill(self, most: Thresholds) -> tuple[Reason, str, str] | None:
+        if self.idle >= most.no_action:
+            return _did_nothing(self.idle)
+        if self.shortened >= most.context_window:
+            return _ran_full(self.shortened)
+        return None
+
+
+# --- rounds ---
+
+
+def _call(event: AgentToolUse | AgentCustomToolUse) -> _Call:
+    command = event.input.get("command") if event.name == "bash" else None
+    return _Call(
+        event.id,
+        event.name,
+        hash_of({"name": event.name, "input": event.input}),
+        waits=isinstance(command, str) and _SAYS_IT_WAITS.search(command) is not None,
+    )
+
+
+def _round(calls: tuple[_Call, ...], *, took_long: bool) -> _Round:
+    return _Round(
+        signature=hash_of(sorted([call.request, call.result, call.is_error] for call in calls)),
+        tools=_names(calls),
+        failed=all(call.is_error for call in calls),
+        waits=took_long or any(call.waits for call in calls),
+    )
+
+
+def _waits(last: _Round | None) -> bool:
+    return last is not None and last.waits
+
+
+def _names(calls: tuple[_Call, ...]) -> str:
+    first, *others = sorted({visible_line(call.name)[:_LONGEST_NAME] for call in calls})
+    if len(others) > 1:
+        return f"{first} and {len(others)} other tools"
+    return f"{first} and {others[0]}" if others else first
+
+
+def _seconds(start: str | None, end: str | None) -> float:
+    began, ended = time_of(start), time_of(end)
+    return 0.0 if began is None or ended is None else (ended - began).total_seconds()
+
+
+# --- in words ---
+
+_OTHERWISE = (
+    "It will not come out differently by itself. Look at what you know, and try something else; if there is nothing "
+    "else to try, say what keeps you from going on. If you are waiting for something, wait longer in a single call. "
+    "The session will be stopped if this goes on."
+)
+
+
+def _same(reason: Reason, tools: str, came_out: str) -> tuple[Reason, str, str]:
+    line = f"the same call of {tools} {came_out}"
+    return reason, line, f"You are going in circles: {line}. {_OTHERWISE}"
+
+
+def _took_turns(one: str, other: str, times: int) -> tuple[Reason, str, str]:
+    line = f"two calls, of {one} and of {other}, took turns {times} times, each with the result it had before"
+    return "alternating", line, f"You are going in circles: {line}. {_OTHERWISE}"
+
+
+def _waited(tools: str, times: int) -> tuple[Reason, str, str]:
+    line = f"the same call of {tools} waited {times} times in a row, and nothing changed"
+    advice = (
+        f"You are waiting for something that does not come: {line}. Find out whether it is still going on at all. "
+        "If it is, wait much longer in a single call; if not, say so. The session will be stopped if this goes on."
+    )
+    return "waiting", line, advice
+
+
+def _did_nothing(times: int) -> tuple[Reason, str, str]:
+    line = f"the model answered {times} times in a row without doing anything"
+    advice = (
+        f"You have answered {times} times in a row without calling a tool. If there is something left to do, do it "
+        "now with a tool; if not, give your final answer. The session will be stopped if this goes on."
+    )
+    return "no_action", line, advice
+
+
+def _ran_full(times: int) -> tuple[Reason, str, str]:
+    line = f"the conversation filled the context window {times} times in a row with hardly an answer in between"
+    advice = (
+        f"Your context window has filled {times} times in a row, so that the conversation had to be shortened. Ask "
+        "tools for less at a time: parts of files, the last lines of an output, narrower searches. The session will be "
+        "stopped if this goes on."
+    )
+    return "context_window", line, advice
