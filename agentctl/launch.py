@@ -21,19 +21,23 @@ from agentctl.definitions.environment import Environment
 from agentctl.errors import AgentctlError, NotFoundError, UsageError
 from agentctl.events.base import Event
 from agentctl.events.content import text_block
-from agentctl.events.local import LocalInterrupted, LocalSessionCreated
+from agentctl.events.local import LocalInterrupted, LocalLimitsChanged, LocalSessionCreated
 from agentctl.events.make import Maker
 from agentctl.events.user import UserMessage, UserToolConfirmation
 from agentctl.harness.hands import Hands
 from agentctl.harness.loop import run
+from agentctl.harness.outlook import Outlook
 from agentctl.harness.perform import Performer
 from agentctl.harness.prompt import system_prompt
 from agentctl.ids import SystemClock, new_id
 from agentctl.model.base import Model
 from agentctl.model.request import RequestHeader, header_for
 from agentctl.paths import Home
+from agentctl.policy.budget import Limits, NextRequest, refuse_unpriced
+from agentctl.policy.stuck import Thresholds
 from agentctl.sandbox.base import Layout, Progress, Sandbox, Upload
 from agentctl.session.log import Listener, Session
+from agentctl.session.result import Result
 from agentctl.session.state import OpenCall, SessionState
 from agentctl.signals import Interrupted, interruptible
 from agentctl.store.blobs import Blobs
@@ -63,8 +67,7 @@ class RunRequest:
     title: str | None = None
     workspace: Path | None = None
     files: tuple[Upload, ...] = ()
-    max_turns: int | None = None
-    timeout_seconds: float | None = None
+    limits: Limits = Limits()
 
 
 def start(
@@ -79,13 +82,13 @@ def start(
     Raises AgentctlError for whatever keeps the session from being made; nothing is left behind
     then. What goes wrong later is in the session's log, and told to the listeners.
     """
-    toolset = toolset_of(request.agent)
-    _refuse_what_cannot_run(request, toolset)
     make = Maker(SystemClock())
     session_id = request.session_id or new_id("sesn_", make.clock)
     with contextlib.ExitStack() as held:
         held.enter_context(interruptible())
         sandbox = sandbox_for(request.environment, home, request.sandbox)
+        toolset = toolset_of(request.agent, sandbox.layout.workspace)
+        _refuse_what_cannot_run(request, toolset)
         model, facts = _made_ready(request.model or request.agent.model.id, toolset, sandbox, progress, held)
         log = held.enter_context(_log(home))
         held.enter_context(lease(home, session_id))
@@ -93,10 +96,9 @@ def start(
         hands = Hands(sandbox, uploads, progress)
         held.callback(hands.close)
         created = _created(request, session_id, toolset, sandbox, uploads, facts, make)
-        session = Session(session_id, log, listeners)
+        session = Session(session_id, log, _outlook(created), listeners)
         session.append(created, make(UserMessage, content=[text_block(request.message)], processed_at=None))
-        header = RequestHeader.from_json(created.request)
-        perform = Performer(model, header, toolset, hands, make, Blobs(home.blobs).put)
+        perform = Performer(model, session.outlook.header, toolset, hands, make, Blobs(home.blobs).put)
         _drive(session, perform, make, approve)
 
 
@@ -107,8 +109,11 @@ def take_up(
     progress: Progress,
     approve: Approver | None = None,
     message: str | None = None,
+    limits: Limits | None = None,
 ) -> None:
     """Go on with a session from its log, after ``message`` if there is one, until it rests.
+
+    ``limits`` that are given hold from here on in place of the session's own.
 
     Raises BusyError where somebody runs it, and AgentctlError for whatever keeps it from being
     taken up; nothing is changed then.
@@ -119,18 +124,16 @@ def take_up(
         log = held.enter_context(_log(home))
         held.enter_context(lease(home, session_id))
         created = _header_of(log, session_id)
-        toolset = toolset_of(Agent.model_validate(created.agent))
         environment = Environment.model_validate(created.environment)
         sandbox = sandbox_for(environment, home, created.sandbox["kind"])
+        toolset = toolset_of(Agent.model_validate(created.agent), sandbox.layout.workspace)
         model, _ = _made_ready(created.model, toolset, sandbox, progress, held)
         uploads = [Upload(Path(upload["source"]), upload["target"]) for upload in created.uploads]
         hands = Hands(sandbox, uploads, progress)
         held.callback(hands.close)
-        session = Session(session_id, log, listeners)
-        if message is not None:
-            session.append(make(UserMessage, content=[text_block(message)], processed_at=None))
-        header = RequestHeader.from_json(created.request)
-        perform = Performer(model, header, toolset, hands, make, Blobs(home.blobs).put)
+        session = Session(session_id, log, _outlook(created), listeners)
+        session.append(*_openers(session.outlook, message, limits, make))
+        perform = Performer(model, session.outlook.header, toolset, hands, make, Blobs(home.blobs).put)
         _drive(session, perform, make, approve)
 
 
@@ -140,7 +143,7 @@ def tell(session_id: str, home: Home, choose: Callable[[SessionState, Maker], Se
     Raises NotFoundError for a session that is not there, and what ``choose`` raises.
     """
     with _log(home) as log:
-        session = Session(session_id, log)
+        session = Session(session_id, log, Result())
         events = choose(session.state, Maker(SystemClock()))
         if events:
             session.append(*events)
@@ -154,6 +157,26 @@ def queue_message(session_id: str, home: Home, message: str) -> str:
         return [make(UserMessage, content=[text_block(message)], processed_at=None)]
 
     return tell(session_id, home, choose)[0].id
+
+
+def _outlook(created: LocalSessionCreated) -> Outlook:
+    local = Agent.model_validate(created.agent).local
+    header = RequestHeader.from_json(created.request)
+    return Outlook(
+        header,
+        _answering(created.model, header),
+        Limits.from_json(created.limits),
+        Thresholds.from_json(snapshot(local.stuck)),
+    )
+
+
+def _openers(outlook: Outlook, message: str | None, limits: Limits | None, make: Maker) -> list[Event]:
+    events: list[Event] = []
+    if limits is not None and limits != Limits():
+        events.append(make(LocalLimitsChanged, limits=outlook.limits.as_json() | limits.as_json()))
+    if message is not None:
+        events.append(make(UserMessage, content=[text_block(message)], processed_at=None))
+    return events
 
 
 def _made_ready(
@@ -172,7 +195,7 @@ def _header_of(log: SqliteEventLog, session_id: str) -> LocalSessionCreated:
     return first.event
 
 
-def _drive(session: Session, perform: Performer, make: Maker, approve: Approver | None) -> None:
+def _drive(session: Session[Outlook], perform: Performer, make: Maker, approve: Approver | None) -> None:
     try:
         run(session, perform, make.clock)
         while approve is not None and (answers := _answers(session, approve, make)):
@@ -182,7 +205,7 @@ def _drive(session: Session, perform: Performer, make: Maker, approve: Approver 
         session.append(make(LocalInterrupted, signal=stop.name))
 
 
-def _answers(session: Session, approve: Approver, make: Maker) -> list[UserToolConfirmation]:
+def _answers(session: Session[Outlook], approve: Approver, make: Maker) -> list[UserToolConfirmation]:
     asked = [(call, approve(call)) for call in session.state.calls if call.waits and not call.custom]
     return [
         make(UserToolConfirmation, tool_use_id=call.id, result=answer[0], deny_message=answer[1])
@@ -252,11 +275,10 @@ def _created(
     system = system_prompt(
         agent.system, sandbox.layout, [upload.target for upload in uploads], uses_sandbox=toolset.uses_sandbox
     )
-    limits = agent.local.limits
-    chosen = {
-        "max_turns": request.max_turns or limits.max_turns,
-        "timeout_seconds": request.timeout_seconds or limits.timeout,
-    }
+    limits = Limits.from_json(_limits_of(agent).as_json() | request.limits.as_json())
+    header = _header(request, system, toolset)
+    answering = _answering(request.model, header)
+    refuse_unpriced(limits, NextRequest(answering, header.max_tokens, 0, speed=header.speed))
     return make(
         LocalSessionCreated,
         session_id=session_id,
@@ -266,12 +288,22 @@ def _created(
         environment=snapshot(request.environment),
         environment_hash=definition_hash(request.environment),
         model=_durable_name(request.model or agent.model.id),
-        request=_header(request, system, toolset).as_json(),
+        request=header.as_json(),
         sandbox=facts,
         uploads=[{"source": str(upload.source), "target": upload.target} for upload in uploads],
-        limits={name: value for name, value in chosen.items() if value is not None},
+        limits=limits.as_json(),
         title=request.title,
     )
+
+
+def _limits_of(agent: Agent) -> Limits:
+    body = snapshot(agent.local.limits)
+    renamed = {"timeout": "timeout_seconds", "max_active": "max_active_seconds"}
+    return Limits.from_json({renamed.get(name, name): value for name, value in body.items()})
+
+
+def _answering(asked: str | None, header: RequestHeader) -> str:
+    return asked if asked and asked.startswith(SCRIPT) else header.model
 
 
 def _durable_name(model: str) -> str:

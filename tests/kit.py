@@ -26,6 +26,7 @@ from agentctl.events.user import UserMessage
 from agentctl.ids import timestamp
 from agentctl.paths import Home
 from agentctl.session.log import Listener, Record, Session
+from agentctl.session.usage import Usage
 from agentctl.store.blobs import Blobs
 from agentctl.store.database import Database
 from agentctl.store.events import SqliteEventLog
@@ -99,7 +100,7 @@ class Recorder:
             "limits": {"max_turns": 40},
         }
         log.append(session_id, [self.make(LocalSessionCreated, session_id=session_id, **members | created)])
-        self.session = Session(session_id, log, listeners)
+        self.session = Session(session_id, log, Usage(), listeners)
 
     def add(self, kind: type[Event], **members: Any) -> Event:
         event = self.make(kind, **members)
@@ -191,7 +192,7 @@ class Recorder:
         self.add(LocalOutputs, files=kept)
 
     def rest(self, kind: str = "end_turn", details: JsonObject | None = None, **reason: Any) -> None:
-        usage = self.session.usage.until(timestamp(self.clock.now()))
+        usage = self.session.outlook.until(timestamp(self.clock.now()))
         self.session.append(
             self.make(SessionUsage, usage=usage.snapshot(), extra={"local": usage.local()}),
             self.make(SessionStatusIdle, stop_reason={"type": kind, **reason}, stop_details=details),

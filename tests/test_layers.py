@@ -15,7 +15,7 @@ RANKS = [
     {"agentctl", "errors", "canonical", "ids", "paths", "visible", "catalog", "signals"},
     {"definitions", "events"},
     {"session"},
-    {"store", "replay", "render"},
+    {"policy", "store", "replay", "render"},
     {"model", "sandbox"},
     {"tools"},
     {"harness"},
@@ -23,7 +23,15 @@ RANKS = [
     {"cli"},
 ]
 
-APART = [("model", "sandbox"), ("store", "replay"), ("store", "render"), ("definitions", "events")]
+APART = [
+    ("model", "sandbox"),
+    ("store", "replay"),
+    ("store", "render"),
+    ("policy", "store"),
+    ("policy", "replay"),
+    ("policy", "render"),
+    ("definitions", "events"),
+]
 """Rooms of one rank that do not see each other."""
 
 ONLY_BASE = {"tools", "harness"}

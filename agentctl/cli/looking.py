@@ -65,7 +65,8 @@ def opened(name: str) -> Iterator[Opened]:
 
 def status_of(store: Home, row: SessionRow) -> str:
     """Say what a session does; one that was running when its process ended is interrupted."""
-    return "interrupted" if row.status == "running" and not is_running(store, row.id) else row.status
+    works = row.status in ("running", "rescheduling")
+    return "interrupted" if works and not is_running(store, row.id) else row.status
 
 
 def stdout_look() -> Look:

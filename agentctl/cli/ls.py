@@ -30,6 +30,7 @@ _NUMBERS = (1, 4, 5)
 _STYLES = {
     "end_turn": "good",
     "running": "accent",
+    "rescheduling": "accent",
     "requires_action": "warning",
     "budget_reached": "warning",
     "interrupted": "warning",

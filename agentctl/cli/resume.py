@@ -5,6 +5,7 @@ import typer
 from agentctl.cli.asking import approver
 from agentctl.cli.draw import Drawn, drive
 from agentctl.cli.finding import id_of
+from agentctl.cli.limiting import MaxCostOption, MaxTurnsOption, TimeoutOption, limits_of
 from agentctl.cli.options import Approval, ApproveOption, Output, OutputOption, QuietOption, SessionArgument
 from agentctl.cli.output import reporting
 from agentctl.launch import take_up
@@ -16,6 +17,9 @@ app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False)
 @app.command()
 def resume(
     session: SessionArgument,
+    max_cost: MaxCostOption = None,
+    max_turns: MaxTurnsOption = None,
+    timeout: TimeoutOption = None,
     approve: ApproveOption = Approval.ASK,
     output: OutputOption = Output.TEXT,
     quiet: QuietOption = False,
@@ -23,6 +27,8 @@ def resume(
     """Go on with a session that was stopped, has failed, or was answered."""
     with reporting(output):
         session_id = id_of(session)
+        limits = limits_of(max_cost, max_turns, timeout)
         drawn = Drawn(output, quiet=quiet)
         asks = approver(approve.value, drawn)
-        raise typer.Exit(drive(drawn, lambda: take_up(session_id, home(), [drawn], drawn.progress, asks)))
+        store, tell = home(), drawn.progress
+        raise typer.Exit(drive(drawn, lambda: take_up(session_id, store, [drawn], tell, asks, limits=limits)))

@@ -9,11 +9,11 @@ import typer
 
 from agentctl.cli.asking import approver
 from agentctl.cli.draw import Drawn, drive
+from agentctl.cli.limiting import MaxCostOption, MaxTurnsOption, TimeoutOption, limits_of
 from agentctl.cli.message import MessageArgument, MessageFileOption, message_of
 from agentctl.cli.options import Approval, ApproveOption, Output, OutputOption, QuietOption
 from agentctl.cli.output import reporting
 from agentctl.definitions.environment import Environment, EnvironmentConfig
-from agentctl.definitions.fields import parse_duration
 from agentctl.definitions.load import load_agent, load_environment
 from agentctl.errors import UsageError
 from agentctl.launch import RunRequest, start
@@ -56,10 +56,9 @@ def run(
     sandbox: Annotated[
         SandboxName | None, typer.Option(help="Another sandbox than the environment's; none is no isolation.")
     ] = None,
-    max_turns: Annotated[int | None, typer.Option(min=1, help="Stop after this many model requests.")] = None,
-    timeout: Annotated[
-        str | None, typer.Option(metavar="DURATION", help="Ask the model no more after this long: 90s, 30m, 1h30m.")
-    ] = None,
+    max_cost: MaxCostOption = None,
+    max_turns: MaxTurnsOption = None,
+    timeout: TimeoutOption = None,
     approve: ApproveOption = Approval.ASK,
     output: OutputOption = Output.TEXT,
     quiet: QuietOption = False,
@@ -76,8 +75,7 @@ def run(
             title=title,
             workspace=_workspace(workspace),
             files=tuple(_upload(text) for text in file or ()),
-            max_turns=max_turns,
-            timeout_seconds=_seconds(timeout),
+            limits=limits_of(max_cost, max_turns, timeout),
         )
         drawn = Drawn(output, quiet=quiet)
         asks = approver(approve.value, drawn)
@@ -108,11 +106,3 @@ def _upload(text: str) -> Upload:
         raise UsageError(f"--file {text}: no such file")
     return Upload(path.resolve(), target if source and target else "")
 
-
-def _seconds(text: str | None) -> float | None:
-    if text is None:
-        return None
-    try:
-        return float(parse_duration(text))
-    except ValueError as error:
-        raise UsageError(f"--timeout {text}: {error}") from error

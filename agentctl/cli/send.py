@@ -5,6 +5,7 @@ import typer
 from agentctl.cli.asking import approver
 from agentctl.cli.draw import Drawn, drive
 from agentctl.cli.finding import id_of
+from agentctl.cli.limiting import MaxCostOption, MaxTurnsOption, TimeoutOption, limits_of
 from agentctl.cli.message import MessageArgument, MessageFileOption, message_of
 from agentctl.cli.options import Approval, ApproveOption, Output, OutputOption, QuietOption, SessionArgument
 from agentctl.cli.output import print_json, reporting
@@ -20,6 +21,9 @@ def send(
     session: SessionArgument,
     message: MessageArgument = None,
     file_of_message: MessageFileOption = None,
+    max_cost: MaxCostOption = None,
+    max_turns: MaxTurnsOption = None,
+    timeout: TimeoutOption = None,
     approve: ApproveOption = Approval.ASK,
     output: OutputOption = Output.TEXT,
     quiet: QuietOption = False,
@@ -27,11 +31,12 @@ def send(
     """Send a message to a session: it works on it now, or next if it is running."""
     with reporting(output):
         session_id = id_of(session)
+        limits = limits_of(max_cost, max_turns, timeout)
         text = message_of(message, file_of_message)
         drawn = Drawn(output, quiet=quiet)
         asks = approver(approve.value, drawn)
         try:
-            code = drive(drawn, lambda: take_up(session_id, home(), [drawn], drawn.progress, asks, text))
+            code = drive(drawn, lambda: take_up(session_id, home(), [drawn], drawn.progress, asks, text, limits))
         except BusyError:
             _queue(session_id, text, output)
             code = 0

@@ -25,6 +25,7 @@ def show(session: SessionArgument, output: OutputOption = Output.TEXT) -> None:
             for record in found.records():
                 summary.add(record.event)
         if output is Output.TEXT:
-            write_out(paint_all(Overview(summary, status, SystemClock().now(), stdout_look()).lines(), stdout_look()))
+            look = stdout_look()
+            write_out(paint_all(Overview(summary, status, SystemClock().now(), look).lines(), look))
         else:
             print_json(summary_body(summary, result_body(summary.result, status)))

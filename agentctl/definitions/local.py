@@ -197,7 +197,7 @@ _Rules: TypeAlias = Items[
         PermissionRule,
         BeforeValidator(
             lambda value: spelled_out(value, tool=None),
-            json_schema_input_type=Annotated[str, Field(min_length=1, max_length=128)] | PermissionRule,
+            json_schema_input_type=_ToolNames | PermissionRule,
         ),
     ]
 ]

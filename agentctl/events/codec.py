@@ -24,6 +24,7 @@ _KNOWN: dict[str, type[Event]] = {
         agent.AgentCustomToolUse,
         session.SessionStatusRunning,
         session.SessionStatusIdle,
+        session.SessionStatusRescheduled,
         session.SessionStatusTerminated,
         session.SessionError,
         session.SessionUsage,
@@ -37,6 +38,9 @@ _KNOWN: dict[str, type[Event]] = {
         local.LocalToolFacts,
         local.LocalOutputs,
         local.LocalLimitReached,
+        local.LocalLimitsChanged,
+        local.LocalStuckWarned,
+        local.LocalStuck,
         local.LocalInterrupted,
     )
 }

@@ -110,6 +110,41 @@ class LocalLimitReached(Event):
     limit: str
     allowed: float
     used: float
+    line: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LocalLimitsChanged(Event):
+    """From here on these limits hold, in place of all former ones."""
+
+    type: ClassVar[str] = "local.limits_changed"
+
+    limits: JsonObject
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LocalStuckWarned(Event):
+    """The agent goes in circles and is told so, once: ``advice`` is what the model reads.
+
+    ``role`` says as whom: ``system`` where the model takes that, otherwise ``user``.
+    """
+
+    type: ClassVar[str] = "local.stuck_warned"
+
+    reason: str
+    line: str
+    advice: str
+    role: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LocalStuck(Event):
+    """The agent goes in circles although it was told so; the session comes to rest."""
+
+    type: ClassVar[str] = "local.stuck"
+
+    reason: str
+    line: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -29,6 +29,18 @@ class SessionStatusIdle(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SessionStatusRescheduled(Event):
+    """The session waits before it tries again.
+
+    ``local`` is ours: ``retry_at`` is when (RFC 3339), ``wait_seconds`` how long that is.
+    """
+
+    type: ClassVar[str] = "session.status_rescheduled"
+
+    local: JsonObject | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SessionStatusTerminated(Event):
     """The session has ended and cannot go on."""
 

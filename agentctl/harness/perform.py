@@ -1,6 +1,10 @@
 """Doing a step: the small part of the harness that touches the model, the sandbox and the clock."""
 
+import random
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
+from datetime import timedelta
 
 from agentctl.canonical import JsonObject
 from agentctl.errors import AgentctlError, ModelError, SandboxError, UsageError
@@ -12,30 +16,45 @@ from agentctl.events.local import (
     LocalLimitReached,
     LocalOutputs,
     LocalSandboxStarted,
+    LocalStuck,
+    LocalStuckWarned,
     LocalToolFacts,
     LocalToolStarted,
 )
 from agentctl.events.make import Maker
-from agentctl.events.session import SessionError, SessionStatusIdle, SessionUsage
+from agentctl.events.session import (
+    SessionError,
+    SessionStatusIdle,
+    SessionStatusRescheduled,
+    SessionStatusRunning,
+    SessionUsage,
+)
 from agentctl.events.span import SpanModelRequestEnd, SpanModelRequestStart
 from agentctl.harness.answers import answer_events
 from agentctl.harness.hands import Hands
+from agentctl.harness.outlook import Outlook
 from agentctl.harness.steps import (
     AnswerCalls,
     AskModel,
     ComeToRest,
+    GiveUp,
     Resting,
     RunTools,
     Step,
     StopAtLimit,
     TakeInput,
+    Wait,
+    Warn,
 )
-from agentctl.ids import timestamp
+from agentctl.ids import moment, timestamp
 from agentctl.model.base import Model
 from agentctl.model.request import RequestHeader, build_request
+from agentctl.policy.budget import Reached
+from agentctl.policy.retry import Failure, after_failure
+from agentctl.policy.stuck import Stuck
 from agentctl.sandbox.base import OutputFile, ToolCall, ToolOutcome
 from agentctl.session.log import Session
-from agentctl.session.state import OpenCall
+from agentctl.session.state import OpenCall, SessionState
 from agentctl.tools.toolset import Toolset
 
 Events = Sequence[Event]
@@ -54,7 +73,8 @@ _NO_TOKENS = {
 class Performer:
     """Does the steps of one session.
 
-    ``keep`` stores bytes and returns their SHA-256 and their number.
+    ``keep`` stores bytes and returns their SHA-256 and their number; ``sleep`` waits for seconds;
+    ``chance`` gives a number from 0 up to 1.
     """
 
     def __init__(
@@ -65,6 +85,8 @@ class Performer:
         hands: Hands,
         make: Maker,
         keep: Callable[[Iterable[bytes]], tuple[str, int]],
+        sleep: Callable[[float], None] = time.sleep,
+        chance: Callable[[], float] = random.random,
     ) -> None:
         self._model = model
         self._header = header
@@ -72,8 +94,10 @@ class Performer:
         self._hands = hands
         self._make = make
         self._keep = keep
+        self._sleep = sleep
+        self._chance = chance
 
-    def __call__(self, step: Step, session: Session) -> Iterator[Events]:
+    def __call__(self, step: Step, session: Session[Outlook]) -> Iterator[Events]:
         """Do ``step``, yielding the events of it in groups that are stored together."""
         match step:
             case TakeInput():
@@ -85,31 +109,71 @@ class Performer:
             case AnswerCalls():
                 yield [self._error_result(call, text) for call, text in step.answers]
             case StopAtLimit():
-                yield [self._make(LocalLimitReached, limit=step.limit, allowed=step.allowed, used=step.used)]
+                yield [self._limit_reached(step.reached)]
+            case Warn():
+                yield [self._warned(step.stuck, session.outlook)]
+            case GiveUp():
+                yield self._given_up(step.stuck)
+            case Wait():
+                self._wait(step.until)
+                yield [self._make(SessionStatusRunning)]
             case ComeToRest():
                 yield self._rest(step, session)
             case Resting():
                 pass
 
-    def _ask_model(self, session: Session) -> Iterator[Events]:
+    def _ask_model(self, session: Session[Outlook]) -> Iterator[Events]:
         start = self._make(SpanModelRequestStart)
-        request = build_request(self._header, session.transcript.messages())
+        most = session.outlook.max_tokens(self._make.clock.now())
+        request = build_request(replace(self._header, max_tokens=most), session.transcript.messages())
         yield [start]
         if self._toolset.uses_sandbox:
             self._hands.begin(session.id)
         try:
             response = self._model.respond(request, session.show)
         except ModelError as error:
-            yield [
-                self._make(
-                    SpanModelRequestEnd, model_request_start_id=start.id, model_usage=_NO_TOKENS, is_error=True
-                ),
-                self._make(SessionError, error=model_error(error)),
-            ]
+            end = self._make(
+                SpanModelRequestEnd, model_request_start_id=start.id, model_usage=_NO_TOKENS, is_error=True
+            )
+            yield [end, *self._after_failure(error, session.state)]
         else:
             yield answer_events(response, start.id, session.state, self._toolset, self._make)
 
-    def _run_tools(self, calls: Sequence[OpenCall], session: Session) -> Iterator[Events]:
+    def _after_failure(self, error: ModelError, state: SessionState) -> Events:
+        wait = after_failure(Failure.of(error), state.attempts + 1, state.waited, self._chance())
+        failed = self._make(SessionError, error=model_error(error, retrying=wait is not None))
+        if wait is None:
+            return [failed]
+        due = self._make.clock.now() + timedelta(seconds=wait)
+        local = {"retry_at": timestamp(due), "wait_seconds": round(wait, 3)}
+        return [failed, self._make(SessionStatusRescheduled, local=local)]
+
+    def _wait(self, until: str | None) -> None:
+        if until is not None:
+            self._sleep(max(0.0, (moment(until) - self._make.clock.now()).total_seconds()))
+
+    def _limit_reached(self, reached: Reached) -> Event:
+        return self._make(
+            LocalLimitReached, limit=reached.limit, allowed=reached.allowed, used=reached.used, line=reached.line
+        )
+
+    def _warned(self, stuck: Stuck, outlook: Outlook) -> Event:
+        role = "system" if outlook.takes_system_messages() else "user"
+        return self._make(LocalStuckWarned, reason=stuck.reason, line=stuck.line, advice=stuck.advice, role=role)
+
+    def _given_up(self, stuck: Stuck) -> Events:
+        error = {
+            "type": "tool_use_limit_reached_error",
+            "message": stuck.line,
+            "retry_status": {"type": "exhausted"},
+            "local": {"type": "stuck", "exit_code": 5, "hint": "say something new with: agentctl send"},
+        }
+        return [
+            self._make(LocalStuck, reason=stuck.reason, line=stuck.line),
+            self._make(SessionError, error=error),
+        ]
+
+    def _run_tools(self, calls: Sequence[OpenCall], session: Session[Outlook]) -> Iterator[Events]:
         open_calls = {call.id: call for call in calls}
         try:
             yield [*self._sandbox_started(session), self._make(LocalToolStarted, tool_use_ids=list(open_calls))]
@@ -126,7 +190,7 @@ class Performer:
                 self._make(SessionError, error=sandbox_error(error)),
             ]
 
-    def _sandbox_started(self, session: Session) -> Events:
+    def _sandbox_started(self, session: Session[Outlook]) -> Events:
         started = self._hands.ready(session.id)
         return [] if started is None else [self._make(LocalSandboxStarted, facts=started.facts)]
 
@@ -139,9 +203,9 @@ class Performer:
     def _error_result(self, call: OpenCall, text: str) -> Event:
         return self._make(AgentToolResult, tool_use_id=call.id, content=[text_block(text)], is_error=True)
 
-    def _rest(self, step: ComeToRest, session: Session) -> Events:
+    def _rest(self, step: ComeToRest, session: Session[Outlook]) -> Events:
         outputs = self._outputs() if self._hands.in_use else []
-        usage = session.usage.until(timestamp(self._make.clock.now()))
+        usage = session.outlook.usage.until(timestamp(self._make.clock.now()))
         return [
             *outputs,
             self._make(SessionUsage, usage=usage.snapshot(), extra={"local": usage.local()}),
@@ -166,14 +230,14 @@ class Performer:
         return body | {"sha256": digest, "size": size}
 
 
-def model_error(error: ModelError) -> JsonObject:
+def model_error(error: ModelError, *, retrying: bool = False) -> JsonObject:
     """Write a failure of the model as the ``error`` of a ``session.error``."""
     kinds = {
         "overloaded_error": "model_overloaded_error",
         "rate_limit_error": "model_rate_limited_error",
         "billing_error": "billing_error",
     }
-    return _error(kinds.get(error.kind, "model_request_failed_error"), error) | {
+    return _error(kinds.get(error.kind, "model_request_failed_error"), error, retrying=retrying) | {
         "local": {
             "type": error.type,
             "kind": error.kind,
@@ -191,5 +255,6 @@ def sandbox_error(error: AgentctlError) -> JsonObject:
     }
 
 
-def _error(kind: str, error: AgentctlError) -> JsonObject:
-    return {"type": kind, "message": error.message, "retry_status": {"type": "exhausted"}}
+def _error(kind: str, error: AgentctlError, *, retrying: bool = False) -> JsonObject:
+    status = "retrying" if retrying else "exhausted"
+    return {"type": kind, "message": error.message, "retry_status": {"type": status}}

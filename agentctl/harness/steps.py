@@ -5,7 +5,9 @@ from datetime import datetime
 from typing import TypeAlias
 
 from agentctl.canonical import JsonObject
-from agentctl.ids import moment
+from agentctl.harness.outlook import Outlook
+from agentctl.policy.budget import Reached
+from agentctl.policy.stuck import Stuck
 from agentctl.session.state import OpenCall, SessionState
 
 
@@ -39,9 +41,28 @@ class AnswerCalls:
 class StopAtLimit:
     """A limit of the session was met."""
 
-    limit: str
-    allowed: float
-    used: float
+    reached: Reached
+
+
+@dataclass(frozen=True, slots=True)
+class Warn:
+    """Tell the model that it goes in circles."""
+
+    stuck: Stuck
+
+
+@dataclass(frozen=True, slots=True)
+class GiveUp:
+    """The model goes in circles although it was told."""
+
+    stuck: Stuck
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """Wait until a moment (RFC 3339; None means no longer), then try again."""
+
+    until: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +78,9 @@ class Resting:
     """There is nothing to do."""
 
 
-Step: TypeAlias = TakeInput | AskModel | RunTools | AnswerCalls | StopAtLimit | ComeToRest | Resting
+Step: TypeAlias = (
+    TakeInput | AskModel | RunTools | AnswerCalls | StopAtLimit | Warn | GiveUp | Wait | ComeToRest | Resting
+)
 
 LOST = (
     "The process that ran this call ended before it had the result, so whether the call took effect is not known. "
@@ -74,8 +97,10 @@ def has_work(state: SessionState) -> bool:
     return not state.calls and (bool(state.queued) or state.owes_turn)
 
 
-def next_step(state: SessionState, now: datetime) -> Step:
+def next_step(state: SessionState, outlook: Outlook, now: datetime) -> Step:
     """Choose the next step of a session. Touches nothing."""
+    if state.status == "rescheduling":
+        return Wait(state.retry_at)
     if state.status != "running":
         return Resting()
     if state.failure is not None:
@@ -87,7 +112,7 @@ def next_step(state: SessionState, now: datetime) -> Step:
     if state.queued:
         return TakeInput(state.queued)
     if state.owes_turn:
-        return _limit_met(state, now) or AskModel()
+        return _reason_not_to_ask(state, outlook, now) or AskModel()
     if state.answer_stop_reason == "refusal":
         return ComeToRest({"type": "refusal"}, state.answer_stop_details)
     return ComeToRest({"type": "end_turn"})
@@ -110,14 +135,11 @@ def _refusal(call: OpenCall) -> str:
     return f"Permission to use {call.name} has been denied{reason}"
 
 
-def _limit_met(state: SessionState, now: datetime) -> StopAtLimit | None:
-    limits = state.limits or {}
-    turns = limits.get("max_turns")
-    if turns is not None and state.requests >= turns:
-        return StopAtLimit("max_turns", turns, state.requests)
-    seconds = limits.get("timeout_seconds")
-    if seconds is not None and state.running_since is not None:
-        passed = (now - moment(state.running_since)).total_seconds()
-        if passed >= seconds:
-            return StopAtLimit("timeout", seconds, round(passed, 3))
-    return None
+def _reason_not_to_ask(state: SessionState, outlook: Outlook, now: datetime) -> Step | None:
+    reached = outlook.reached(state, now)
+    if reached is not None:
+        return StopAtLimit(reached)
+    stuck = outlook.stuck()
+    if stuck is None:
+        return None
+    return GiveUp(stuck) if stuck.final else Warn(stuck)

@@ -21,6 +21,7 @@ Permission: TypeAlias = Literal["allow", "ask", "deny"]
 
 _ORDER: tuple[Permission, ...] = ("deny", "ask", "allow")
 _PATHS = frozenset({"file_path", "path"})
+_SEARCHES = frozenset({"glob", "grep"})
 
 _Fits: TypeAlias = Callable[[object], bool]
 
@@ -36,7 +37,9 @@ class Rule:
 
     def fits(self, name: str, arguments: JsonObject) -> bool:
         """Say whether the rule is about such a call: its tool, and every argument that the rule names."""
-        return fnmatchcase(name, self.tool) and all(fit(arguments.get(key)) for key, fit in self.arguments.items())
+        return fnmatchcase(name, self.tool) and all(
+            fit(_argument(name, key, arguments)) for key, fit in self.arguments.items()
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +101,11 @@ def _rule(place: str, permission: Permission, body: Mapping[str, Any], workspace
     )
 
 
+def _argument(name: str, key: str, arguments: JsonObject) -> object:
+    value = arguments.get(key)
+    return "" if value is None and key == "path" and name in _SEARCHES else value  # the workspace, then
+
+
 # --- texts ---
 
 
@@ -112,33 +120,49 @@ def _text_fits(body: Mapping[str, str]) -> _Fits:
 
 
 def _path_fits(glob: str, workspace: str) -> _Fits:
-    expression = _expression(_steps(posixpath.join(workspace, glob)))
-    # A call that names no path means the workspace.
-    return lambda value: (
-        isinstance(value, str | None) and expression.fullmatch(_plain_path(value or "", workspace)) is not None
-    )
+    root = () if glob.startswith("/") else _plain_steps(workspace)
+    wanted = _steps(glob)
+
+    def fits(value: object) -> bool:
+        if not isinstance(value, str):
+            return False
+        steps = _plain_steps(posixpath.join(workspace, value))
+        return steps[: len(root)] == root and _leads_to(wanted, steps[len(root) :])
+
+    return fits
 
 
-def _plain_path(path: str, workspace: str) -> str:
-    """Write a path of a call in one way: absolute, no ``..``, no ``.``, no slash too many."""
-    steps: list[str] = []
-    for step in _steps(posixpath.join(workspace, path)):
+def _plain_steps(path: str) -> tuple[str, ...]:
+    """Write an absolute path in one way: no ``..``, no ``.``, no slash too many."""
+    plain: list[str] = []
+    for step in _steps(path):
         if step != "..":
-            steps.append(step)
-        elif steps:
-            steps.pop()
-    return "".join(f"/{step}" for step in steps)
+            plain.append(step)
+        elif plain:
+            plain.pop()
+    return tuple(plain)
 
 
-def _steps(path: str) -> Sequence[str]:
-    return [step for step in path.split("/") if step not in ("", ".")]
+def _steps(path: str) -> tuple[str, ...]:
+    return tuple(step for step in path.split("/") if step not in ("", "."))
 
 
-def _expression(steps: Sequence[str]) -> re.Pattern[str]:
-    """Turn the steps of a glob into an expression for plain paths; ``a/**`` is also ``a`` itself."""
-    return re.compile("".join("(?:/[^/]+)*" if step == "**" else "/" + _step(step) for step in steps), re.DOTALL)
+def _leads_to(glob: Sequence[str], steps: Sequence[str]) -> bool:
+    """Follow a path through a glob, at all its places at once: the model chooses the path, and none takes long."""
+    places = _with_stars_left_out(glob, {0})
+    for step in steps:
+        followed = {place + (glob[place] != "**") for place in places if _step_fits(glob, place, step)}
+        places = _with_stars_left_out(glob, followed)
+    return len(glob) in places
 
 
-def _step(glob: str) -> str:
-    signs = {"*": "[^/]*", "?": "[^/]"}
-    return "".join(signs.get(sign) or re.escape(sign) for sign in glob)
+def _with_stars_left_out(glob: Sequence[str], places: set[int]) -> set[int]:
+    """Add the places behind every ``**`` that is reached: it may stand for no folder at all."""
+    for place, step in enumerate(glob):
+        if step == "**" and place in places:
+            places.add(place + 1)
+    return places
+
+
+def _step_fits(glob: Sequence[str], place: int, step: str) -> bool:
+    return place < len(glob) and fnmatchcase(step, glob[place].replace("[", "[[]"))

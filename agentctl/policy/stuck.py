@@ -22,18 +22,22 @@ from agentctl.canonical import hash_of
 from agentctl.events.agent import AgentCustomToolUse, AgentToolResult, AgentToolUse
 from agentctl.events.base import Event
 from agentctl.events.codec import type_of
-from agentctl.events.local import LocalInputProcessed, LocalModelResponse, LocalToolStarted
+from agentctl.events.local import (
+    LocalInputProcessed,
+    LocalModelResponse,
+    LocalStuck,
+    LocalStuckWarned,
+    LocalToolStarted,
+)
 from agentctl.events.user import UserCustomToolResult, UserMessage
 from agentctl.ids import time_of
 from agentctl.visible import visible_line
 
 Reason: TypeAlias = Literal["same_result", "same_error", "alternating", "waiting", "no_action", "context_window"]
 
-WARNED = "local.stuck_warned"
-"""The type of the event which records that the model was told."""
-
-STOPPED = "local.stuck"
-"""The type of the event which records that the session rests because of a final verdict."""
+_Use: TypeAlias = AgentToolUse | AgentCustomToolUse
+_Result: TypeAlias = AgentToolResult | UserCustomToolResult
+_Found: TypeAlias = tuple[Reason, str, str]
 
 _COMPACTED = "agent.thread_context_compacted"
 
@@ -46,6 +50,7 @@ _ROUNDS_TO_FORGET = 10
 """Rounds unlike their two predecessors after which the model has moved on from what it was warned of."""
 
 _LONGEST_NAME = 64
+_MOST_NAMES = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,45 +89,69 @@ class Stuck:
 
 
 @dataclass(frozen=True, slots=True)
-class _Call:
-    """A call of the answer that is being worked at; ``result`` is there once it has one."""
-
-    id: str
-    name: str
-    request: str
-    waits: bool
-    result: str | None = None
-    is_error: bool = False
-
-
-@dataclass(frozen=True, slots=True)
 class _Round:
-    """The calls of one answer with their results, in whichever order they were made."""
+    """The calls of one answer with their results, in whichever order they were made and ended."""
 
     signature: str
-    tools: str
+    tools: tuple[str, ...]
     failed: bool
     waits: bool
 
 
 @dataclass(frozen=True, slots=True)
-class Watch:
-    """A fold over a session's log, of a size that does not grow with it.
+class _Open:
+    """The answer that is being worked at: its calls, the results there are, and since when its calls run."""
 
-    ``repeats`` and ``waits`` count the rounds in a row that are like ``last``, those that wait
-    apart; ``alternating`` counts the rounds in a row in which two different ones take turns.
-    ``idle`` counts answers in a row without any call. ``shortened`` counts how often in a row the
-    conversation was shortened with at most one answer in between.
+    calls: tuple[_Use, ...] = ()
+    results: tuple[_Result, ...] = ()
+    started_at: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Circle:
+    """The tail of the rounds.
+
+    ``repeats`` and ``waits`` count the rounds in a row that are like ``last``; those that wait,
+    apart. ``alternating`` counts the rounds in a row in which two different ones take turns, and
+    ``alternating_waits`` says that one of those waits.
     """
 
-    calls: tuple[_Call, ...] = ()
-    started_at: str | None = None
     last: _Round | None = None
     before: _Round | None = None
     repeats: int = 0
     waits: int = 0
     alternating: int = 0
     alternating_waits: bool = False
+
+    def after(self, this: _Round) -> "_Circle":
+        """Return the tail after one more round."""
+        is_last = _alike(this, self.last)
+        is_before = not is_last and _alike(this, self.before)
+        return _Circle(
+            last=this,
+            before=self.last,
+            repeats=(self.repeats if is_last else 0) + (not this.waits),
+            waits=(self.waits if is_last else 0) + this.waits,
+            alternating=self.alternating + 1 if is_before else 1 if is_last or self.last is None else 2,
+            alternating_waits=this.waits or (self.alternating_waits if is_before else _waits(self.last)),
+        )
+
+    def has(self, this: _Round) -> bool:
+        """Say whether the last round, or the one before it, was like this one."""
+        return _alike(this, self.last) or _alike(this, self.before)
+
+
+@dataclass(frozen=True, slots=True)
+class Watch:
+    """A fold over a session's log, of a size that does not grow with it.
+
+    ``idle`` counts answers in a row without any call. ``shortened`` counts how often in a row the
+    conversation was shortened with at most one of ``answers`` in between. ``new_rounds`` are those
+    since a warning that were unlike their two predecessors.
+    """
+
+    open: _Open = _Open()
+    circle: _Circle = _Circle()
     idle: int = 0
     shortened: int = 0
     answers: int = 0
@@ -130,92 +159,65 @@ class Watch:
     new_rounds: int = 0
 
     def after(self, event: Event) -> "Watch":
-        """Return the watch after one more event."""
+        """Return the watch after one more event; most events change nothing and return the watch itself."""
         match event:
             case LocalModelResponse():
                 return self._after_answer(event)
             case AgentToolUse() | AgentCustomToolUse():
-                return replace(self, calls=(*self.calls, _call(event)))
+                return replace(self, open=_Open((*self.open.calls, event)))
             case LocalToolStarted():
-                return self if self.started_at else replace(self, started_at=event.processed_at)
+                return self._after_start(event)
             case AgentToolResult():
                 return self._after_result(event.tool_use_id, event)
             case UserCustomToolResult():
                 return self._after_result(event.custom_tool_use_id, event)
-            case LocalInputProcessed():
+            case LocalInputProcessed() | LocalStuck():
                 return Watch()
             case UserMessage():
                 return self if event.processed_at is None else Watch()
+            case LocalStuckWarned():
+                return Watch(warned=True)
+            case _ if type_of(event) == _COMPACTED:
+                return replace(self, shortened=self.shortened + 1 if self.answers <= 1 else 1, answers=0)
             case _:
-                return self._after_other(type_of(event))
+                return self
 
     def verdict(self, thresholds: Thresholds) -> Stuck | None:
         """Say whether the agent is stuck; to be asked before each request to the model."""
-        found = self._circle(thresholds) or self._standstill(thresholds)
+        found = _circle(self.circle, thresholds) or self._standstill(thresholds)
         return Stuck(*found, final=self.warned) if found else None
 
-    def _after_other(self, kind: str) -> "Watch":
-        if kind == WARNED:
-            return Watch(warned=True)
-        if kind == STOPPED:
-            return Watch()
-        if kind == _COMPACTED:
-            return replace(self, shortened=self.shortened + 1 if self.answers <= 1 else 1, answers=0)
-        return self
-
     def _after_answer(self, event: LocalModelResponse) -> "Watch":
-        fresh = replace(self, calls=(), started_at=None)
         if event.tool_uses:
-            return replace(fresh, idle=0, answers=self.answers + 1)
+            return replace(self, open=_Open(), idle=0, answers=self.answers + 1)
         message = json.loads(event.raw)
         if message.get("stop_reason") == "compaction":
-            return fresh
-        acts = any(str(block.get("type")).endswith("tool_use") for block in message.get("content") or ())
-        return replace(fresh, idle=0 if acts else self.idle + 1, answers=self.answers + 1)
-
-    def _after_result(self, call_id: str, event: AgentToolResult | UserCustomToolResult) -> "Watch":
-        if all(call.id != call_id for call in self.calls):
             return self
-        result, is_error = hash_of(event.content or []), bool(event.is_error)
-        calls = tuple(
-            replace(call, result=result, is_error=is_error) if call.id == call_id else call for call in self.calls
-        )
-        if any(call.result is None for call in calls):
-            return replace(self, calls=calls)
-        this = _round(calls, took_long=_seconds(self.started_at, event.processed_at) >= _LONG_SECONDS)
-        return replace(self._after_round(this), calls=(), started_at=None)
+        acts = any(str(block.get("type")).endswith("tool_use") for block in message.get("content") or ())
+        return replace(self, open=_Open(), idle=0 if acts else self.idle + 1, answers=self.answers + 1)
 
-    def _after_round(self, this: _Round) -> "Watch":
-        is_last = self.last is not None and this.signature == self.last.signature
-        is_before = not is_last and self.before is not None and this.signature == self.before.signature
-        new_rounds = self.new_rounds + (not is_last and not is_before)
+    def _after_start(self, event: LocalToolStarted) -> "Watch":
+        if self.open.started_at is not None:
+            return self
+        return replace(self, open=_Open(self.open.calls, self.open.results, event.processed_at))
+
+    def _after_result(self, call_id: str, result: _Result) -> "Watch":
+        calls, results = self.open.calls, (*self.open.results, result)
+        if all(call.id != call_id for call in calls):
+            return self
+        if len(results) < len(calls):
+            return replace(self, open=_Open(calls, results, self.open.started_at))
+        this = _round(calls, results, _seconds(self.open.started_at, result.processed_at))
+        new_rounds = self.new_rounds + (not self.circle.has(this))
         return replace(
             self,
-            before=self.last,
-            last=this,
-            repeats=(self.repeats if is_last else 0) + (not this.waits),
-            waits=(self.waits if is_last else 0) + this.waits,
-            alternating=self.alternating + 1 if is_before else 1 if is_last or self.last is None else 2,
-            alternating_waits=this.waits or (self.alternating_waits if is_before else _waits(self.last)),
+            open=_Open(),
+            circle=self.circle.after(this),
             new_rounds=new_rounds,
             warned=self.warned and new_rounds < _ROUNDS_TO_FORGET,
         )
 
-    def _circle(self, most: Thresholds) -> tuple[Reason, str, str] | None:
-        if self.last is None:
-            return None
-        tools = self.last.tools
-        if self.last.failed and self.repeats >= most.same_error:
-            return _same("same_error", tools, f"failed in the same way {self.repeats} times in a row")
-        if self.repeats >= most.same_result:
-            return _same("same_result", tools, f"gave the same result {self.repeats} times in a row")
-        if self.repeats + self.waits >= most.waiting:
-            return _waited(tools, self.repeats + self.waits)
-        if self.alternating >= (most.waiting if self.alternating_waits else most.alternating):
-            return _took_turns(self.before.tools if self.before else tools, tools, self.alternating)
-        return None
-
-    def _standstill(self, most: Thresholds) -> tuple[Reason, str, str] | None:
+    def _standstill(self, most: Thresholds) -> _Found | None:
         if self.idle >= most.no_action:
             return _did_nothing(self.idle)
         if self.shortened >= most.context_window:
@@ -223,37 +225,53 @@ class Watch:
         return None
 
 
+def _circle(circle: _Circle, most: Thresholds) -> _Found | None:
+    if circle.last is None:
+        return None
+    tools = _names(circle.last)
+    if circle.last.failed and circle.repeats >= most.same_error:
+        return _same("same_error", tools, f"failed in the same way {circle.repeats} times in a row")
+    if circle.repeats >= most.same_result:
+        return _same("same_result", tools, f"gave the same result {circle.repeats} times in a row")
+    if circle.repeats + circle.waits >= most.waiting:
+        return _waited(tools, circle.repeats + circle.waits)
+    if circle.alternating >= (most.waiting if circle.alternating_waits else most.alternating):
+        return _took_turns(_names(circle.before or circle.last), tools, circle.alternating)
+    return None
+
+
 # --- rounds ---
 
 
-def _call(event: AgentToolUse | AgentCustomToolUse) -> _Call:
-    command = event.input.get("command") if event.name == "bash" else None
-    return _Call(
-        event.id,
-        event.name,
-        hash_of({"name": event.name, "input": event.input}),
-        waits=isinstance(command, str) and _SAYS_IT_WAITS.search(command) is not None,
-    )
-
-
-def _round(calls: tuple[_Call, ...], *, took_long: bool) -> _Round:
+def _round(calls: tuple[_Use, ...], results: tuple[_Result, ...], seconds: float) -> _Round:
+    by_call = {_call_id(result): result for result in results}
     return _Round(
-        signature=hash_of(sorted([call.request, call.result, call.is_error] for call in calls)),
-        tools=_names(calls),
-        failed=all(call.is_error for call in calls),
-        waits=took_long or any(call.waits for call in calls),
+        signature="".join(sorted(hash_of(_together(call, by_call[call.id])) for call in calls)),
+        tools=tuple(sorted({call.name[:_LONGEST_NAME] for call in calls})[:_MOST_NAMES]),
+        failed=all(result.is_error for result in results),
+        waits=seconds >= _LONG_SECONDS or any(map(_says_it_waits, calls)),
     )
+
+
+def _call_id(result: _Result) -> str:
+    return result.tool_use_id if isinstance(result, AgentToolResult) else result.custom_tool_use_id
+
+
+def _together(call: _Use, result: _Result) -> list[object]:
+    return [call.name, call.input, result.content or [], bool(result.is_error)]
+
+
+def _says_it_waits(call: _Use) -> bool:
+    command = call.input.get("command") if call.name == "bash" else None
+    return isinstance(command, str) and _SAYS_IT_WAITS.search(command) is not None
+
+
+def _alike(one: _Round, other: _Round | None) -> bool:
+    return other is not None and one.signature == other.signature
 
 
 def _waits(last: _Round | None) -> bool:
     return last is not None and last.waits
-
-
-def _names(calls: tuple[_Call, ...]) -> str:
-    first, *others = sorted({visible_line(call.name)[:_LONGEST_NAME] for call in calls})
-    if len(others) > 1:
-        return f"{first} and {len(others)} other tools"
-    return f"{first} and {others[0]}" if others else first
 
 
 def _seconds(start: str | None, end: str | None) -> float:
@@ -270,17 +288,24 @@ _OTHERWISE = (
 )
 
 
-def _same(reason: Reason, tools: str, came_out: str) -> tuple[Reason, str, str]:
+def _names(of: _Round) -> str:
+    first, *others = map(visible_line, of.tools)
+    if len(others) > 1:
+        return f"{first} and other tools"
+    return f"{first} and {others[0]}" if others else first
+
+
+def _same(reason: Reason, tools: str, came_out: str) -> _Found:
     line = f"the same call of {tools} {came_out}"
     return reason, line, f"You are going in circles: {line}. {_OTHERWISE}"
 
 
-def _took_turns(one: str, other: str, times: int) -> tuple[Reason, str, str]:
+def _took_turns(one: str, other: str, times: int) -> _Found:
     line = f"two calls, of {one} and of {other}, took turns {times} times, each with the result it had before"
     return "alternating", line, f"You are going in circles: {line}. {_OTHERWISE}"
 
 
-def _waited(tools: str, times: int) -> tuple[Reason, str, str]:
+def _waited(tools: str, times: int) -> _Found:
     line = f"the same call of {tools} waited {times} times in a row, and nothing changed"
     advice = (
         f"You are waiting for something that does not come: {line}. Find out whether it is still going on at all. "
@@ -289,7 +314,7 @@ def _waited(tools: str, times: int) -> tuple[Reason, str, str]:
     return "waiting", line, advice
 
 
-def _did_nothing(times: int) -> tuple[Reason, str, str]:
+def _did_nothing(times: int) -> _Found:
     line = f"the model answered {times} times in a row without doing anything"
     advice = (
         f"You have answered {times} times in a row without calling a tool. If there is something left to do, do it "
@@ -298,7 +323,7 @@ def _did_nothing(times: int) -> tuple[Reason, str, str]:
     return "no_action", line, advice
 
 
-def _ran_full(times: int) -> tuple[Reason, str, str]:
+def _ran_full(times: int) -> _Found:
     line = f"the conversation filled the context window {times} times in a row with hardly an answer in between"
     advice = (
         f"Your context window has filled {times} times in a row, so that the conversation had to be shortened. Ask "

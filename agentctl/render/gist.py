@@ -10,10 +10,13 @@ from agentctl.events.local import (
     LocalInputProcessed,
     LocalInterrupted,
     LocalLimitReached,
+    LocalLimitsChanged,
     LocalModelResponse,
     LocalOutputs,
     LocalSandboxStarted,
     LocalSessionCreated,
+    LocalStuck,
+    LocalStuckWarned,
     LocalToolFacts,
     LocalToolStarted,
 )
@@ -68,6 +71,10 @@ def _local(event: Event) -> str:
             return f"{many(len(event.files), 'file')}: {', '.join(str(file.get('path')) for file in event.files)}"
         case LocalLimitReached():
             return f"{event.limit}: {event.used:g} of {event.allowed:g}"
+        case LocalLimitsChanged():
+            return ", ".join(f"{name} {value}" for name, value in event.limits.items())
+        case LocalStuckWarned() | LocalStuck():
+            return event.line
         case LocalInterrupted():
             return event.signal
         case _:

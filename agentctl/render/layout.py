@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from agentctl.canonical import JsonObject
 from agentctl.events.local import LocalSessionCreated
 from agentctl.render.calls import asked, change, failed, outcome
-from agentctl.render.lines import TAB, Line, Span, cells, clip, fit, fit_tail, plain, shown, shown_lines, wrap
+from agentctl.render.lines import TAB, Line, Span, cells, clip, fit, fit_tail, plain, shown, shown_lines, width, wrap
 from agentctl.render.look import Look
 from agentctl.render.numbers import count, duration, many, money, size, whole
 from agentctl.render.story import (
@@ -38,6 +38,7 @@ _MESSAGE_LINES = 12
 _CHANGE_LINES = 3
 _MOST_FILES = 6
 _NARROW = 44
+_WIDE = 99
 _GUTTER = MARGIN + 2
 
 STOPPED = {
@@ -106,12 +107,13 @@ class Layout:
     def call(self, call: OpenCall, tone: str = "accent", right: str = "", mark: str | None = None) -> Line:
         """Put a call on one line: its name, its most telling argument, and at the right how it went."""
         name = fit(shown(call.name, self.look), max(8, self.columns // 3), self._more)
-        start = [Span((mark or self.look.symbols.bullet) + " ", tone), Span(name, "bold"), Span("  ")]
-        room = self.columns - sum(cells(span.text) for span in start) - (cells(right) + 2 if right else 0)
-        told = self._asked(call, room)
-        gap = " " * (room - sum(cells(span.text) for span in told) + 2) if right else ""
+        line = [Span((mark or self.look.symbols.bullet) + " ", tone), Span(name, "bold"), Span("  ")]
+        space = cells(right) + 2 if right else 0
+        line += self._asked(call, self.columns - width(line) - space)
+        # On a wide terminal it stays near, unless the call itself needs the room.
+        gap = max(2, min(self.columns, _WIDE) - width(line) - cells(right)) if right else 0
         end = Span(right, "bad" if tone == "bad" else "dim")
-        return clip([*start, *told, Span(gap), end], self.columns, self._more)
+        return clip([*line, Span(" " * gap), end], self.columns, self._more)
 
     def ended(self, item: CallEnded, *, with_call: bool = True) -> list[Line]:
         """Put a call and its result into lines; without the call's own line how it went comes last."""

@@ -16,7 +16,7 @@ _MESSAGE_LINES = 6
 _ASKED_LINES = 2
 _MOST_FILES = 6
 _HASH_CHARACTERS = 12
-_STYLES = {"running": "accent", "interrupted": "warning", "terminated": "bad"}
+_STYLES = {"running": "accent", "rescheduling": "accent", "interrupted": "warning", "terminated": "bad"}
 
 
 class Overview:

@@ -15,12 +15,15 @@ from agentctl.events.local import (
     LocalModelResponse,
     LocalOutputs,
     LocalSessionCreated,
+    LocalStuck,
+    LocalStuckWarned,
     LocalToolFacts,
     LocalToolStarted,
 )
-from agentctl.events.session import SessionError, SessionStatusIdle, SessionStatusTerminated
+from agentctl.events.session import SessionError, SessionStatusIdle, SessionStatusRescheduled, SessionStatusTerminated
 from agentctl.events.span import SpanModelRequestEnd
 from agentctl.events.user import UserCustomToolResult, UserInterrupt, UserMessage, UserToolConfirmation
+from agentctl.render.numbers import duration
 from agentctl.session.result import Result
 from agentctl.session.state import OpenCall, SessionState
 
@@ -199,11 +202,15 @@ def _remarks(event: Event) -> list[Item]:
         case LocalInterrupted():
             return [Remark(f"the process was told to stop ({event.signal})", "warning")]
         case LocalLimitReached():
-            return [Remark(f"limit reached: {event.limit} {event.allowed:g}", "warning")]
+            return [Remark(event.line or f"limit reached: {event.limit} {event.allowed:g}", "warning")]
+        case LocalStuckWarned() | LocalStuck():
+            return [Remark(event.line, "warning")]
         case SpanModelRequestEnd(is_error=True):
             return [Cut()]
         case SessionError():
             return [_failure(event.error)]
+        case SessionStatusRescheduled():
+            return _rescheduled(event)
         case SessionStatusTerminated():
             return [Remark("the session has ended and cannot go on", "warning")]
         case UnknownEvent():
@@ -216,6 +223,11 @@ def _failure(error: JsonObject) -> Remark:
     local = error.get("local") or {}
     is_over = (error.get("retry_status") or {}).get("type") != "retrying"
     return Remark(str(error.get("message", "")), "bad" if is_over else "warning", local.get("hint"))
+
+
+def _rescheduled(event: SessionStatusRescheduled) -> list[Item]:
+    seconds = (event.local or {}).get("wait_seconds")
+    return [Remark(f"trying again in {duration(seconds)}")] if isinstance(seconds, int | float) else []
 
 
 def _answered(event: UserToolConfirmation, call: OpenCall | None) -> list[Item]:

@@ -84,7 +84,8 @@ class Teller(ABC):
     def space_before(self, item: Item) -> list[Line]:
         """Return the blank line before an item, if there is to be one."""
         former, calls = self._told, (CallBegan, CallEnded)
-        close = former is None or (isinstance(former, calls) and isinstance(item, calls)) or isinstance(item, Cut)
+        alike = any(isinstance(former, kind) and isinstance(item, kind) for kind in (calls, Remark))
+        close = former is None or alike or isinstance(item, Cut)
         return [] if close else [EMPTY]
 
     def settle(self, calls: dict[str, OpenCall]) -> None:
@@ -94,13 +95,13 @@ class Teller(ABC):
             self.say(CallBegan(call), [self.layout.call(call)])
 
     @property
-    def untold(self) -> Sequence[OpenCall]:
-        """The calls that are kept until they have a result, as they are now."""
-        return [call for call in self.story.open_calls if call.id in self._untold]
+    def under_way(self) -> Sequence[OpenCall]:
+        """The calls that will get a result without anybody's word, as they are now."""
+        return [call for call in self.story.open_calls if call.started or (call.id in self._untold and not call.waits)]
 
     def _conclude(self, status: str) -> None:
         result = self.story.result
-        if status == "running":
+        if status in ("running", "rescheduling"):
             self.tell(_RUNNING)
         if status == "interrupted":
             if result.signal is None:

@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from datetime import datetime
 
 from agentctl.events.base import Event
 from agentctl.events.preview import Preview
@@ -209,7 +210,7 @@ class TerminalRenderer(Teller):
         typing = self._typing
         row = typing.row() if typing else []
         space = self._space_before_text() if typing and row and not typing.has_begun else []
-        calls = [call for call in self.untold if not call.waits][-_MOST_CALLS:]
+        calls = self.under_way[-_MOST_CALLS:]
         if calls:
             space += self.space_before(CallBegan(calls[0]))
         return [*space, *row, *map(self._running, calls), EMPTY, self._status(doing)]
@@ -225,6 +226,8 @@ class TerminalRenderer(Teller):
             return self._doing
         state = self.story.state
         running = [call for call in state.calls if call.started]
+        if state.status == "rescheduling":
+            return self._wait(time_of(state.retry_at))
         if state.status != "running":
             return ""
         if running:
@@ -232,6 +235,10 @@ class TerminalRenderer(Teller):
         if any(not call.waits for call in state.calls):
             return "waiting for the sandbox"
         return "waiting for the model" if state.open_request else "working"
+
+    def _wait(self, until: datetime | None) -> str:
+        left = (until - self._clock.now()).total_seconds() if until else 0.0
+        return f"trying again in {duration(left)}" if left > 0 else "trying again"
 
     def _status(self, doing: str) -> Line:
         usage = self.story.result.usage.until(timestamp(self._clock.now()))

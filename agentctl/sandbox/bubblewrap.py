@@ -42,7 +42,7 @@ DEFAULT_PIDS = 256
 TEMPORARY_BYTES = 1 << 30
 """What fits in /tmp, which is memory."""
 
-_FOR_ROOT = Path("/var/tmp/agentctl")  # noqa: S108 - what is made in it is private
+_FOR_ROOT = Path("/var/tmp")  # noqa: S108 - what is made in it is private, and nobody else can move it
 _PROBE_SECONDS = 10.0
 _SYSTEM_PYTHON = "/usr/bin/python3"
 _LEAST_MINOR = 8
@@ -135,9 +135,10 @@ class BubblewrapEnd:
 
     def open(self, session_id: str) -> ByteStream:  # noqa: ARG002
         """Make the folders and start the process. Raises SandboxError."""
-        make_private_folder(self._folder, outer_user())
-        binds = [(self._made("workspace"), self.layout.workspace), (self._made("outputs"), self.layout.outputs)]
-        binds.append((self._made("uploads"), self.layout.uploads))
+        layout = self.layout
+        inside = {"workspace": layout.workspace, "outputs": layout.outputs, "uploads": layout.uploads}
+        make_private_folder(self._folder, tuple(inside), outer_user())
+        binds = [(self._folder / name, target) for name, target in inside.items()]
         python = find_python()
         with _Arguments() as arguments:
             options = arguments.options(sandbox_options(arguments, binds, python, bubblewrap_version()))
@@ -168,14 +169,6 @@ class BubblewrapEnd:
         if self._process is not None:
             self._process.close(at_once=True)
         remove_folder(self._folder)
-
-    def _made(self, name: str) -> Path:
-        path = self._folder / name
-        path.mkdir(mode=0o700)
-        user = outer_user()
-        if user is not None:
-            os.chown(path, user, user)
-        return path
 
 
 class _Arguments:

@@ -55,6 +55,7 @@ CALL_SECONDS = 60
 CLOSE_SECONDS = 20
 """How long the removal of a container may take."""
 
+_DEFAULT_SOCKET = "/var/run/docker.sock"
 _OLDEST_API = "1.24"
 _CONFLICT = 409
 _STDERR, _MOST_SAID = 2, 4_096
@@ -283,9 +284,7 @@ class AttachStream:
     """The streams of a container, attached: its standard output is read, its standard error kept aside."""
 
     def __init__(self, client: APIClient, container: str) -> None:
-        raw = client.attach_socket(
-            container, params={"stdin": 1, "stdout": 1, "stderr": 1, "stream": 1, "logs": 0}
-        )
+        raw = client.attach_socket(container, params={"stdin": 1, "stdout": 1, "stderr": 1, "stream": 1, "logs": 0})
         plain = getattr(raw, "_sock", None)
         if not isinstance(plain, socket.socket) or type(plain) is not socket.socket:
             raw.close()
@@ -349,9 +348,22 @@ class AttachStream:
 def connect() -> APIClient:
     """Connect to the daemon that the environment names. Raises SandboxError with what to do about it."""
     where = kwargs_from_env()
+    _knock(str(where.get("base_url") or f"unix://{_DEFAULT_SOCKET}"))
     with _explained(), closing(APIClient(**where, version=_OLDEST_API, timeout=HELLO_SECONDS)) as client:
         version = str(client.version(api_version=False)["ApiVersion"])
     return APIClient(**where, version=version, timeout=CALL_SECONDS)
+
+
+def _knock(url: str) -> None:
+    """See whether somebody listens at a local socket; docker-py leaks the socket when nobody does."""
+    scheme, _, path = url.partition("://")
+    if scheme in ("unix", "http+unix"):
+        with socket.socket(socket.AF_UNIX) as knocking:
+            knocking.settimeout(HELLO_SECONDS)
+            try:
+                knocking.connect("/" + path.lstrip("/"))
+            except OSError as error:
+                raise _explanation(error) from error
 
 
 def _ended_state(client: APIClient, container: str) -> JsonObject:
@@ -409,7 +421,7 @@ def _explained() -> Iterator[None]:
 
 
 def _explanation(error: BaseException) -> SandboxError:
-    host = visible_line(os.environ.get("DOCKER_HOST") or "unix:///var/run/docker.sock")
+    host = visible_line(os.environ.get("DOCKER_HOST") or f"unix://{_DEFAULT_SOCKET}")
     causes = list(_causes(error))
     if any(isinstance(cause, PermissionError) for cause in causes):
         return SandboxError(

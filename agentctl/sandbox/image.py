@@ -220,13 +220,15 @@ def _pull(client: APIClient, name: str, progress: Progress) -> None:
     progress(f"pulling image {visible_line(name)}")
     repository, tag = _split(name)
     try:
+        error = ""
         for event in client.pull(repository, tag=tag, stream=True, decode=True):
-            if "error" in event:
-                raise _not_pulled(name, event["error"])
+            error = event.get("error", error)
             if event.get("id") and "progressDetail" not in event:
                 progress(f"{_line(event['id'])}: {_line(event.get('status', ''))}")
-    except docker.errors.APIError as error:
-        raise _not_pulled(name, error.explanation) from error
+        if error:
+            raise _not_pulled(name, error)
+    except docker.errors.APIError as failure:
+        raise _not_pulled(name, failure.explanation) from failure
 
 
 def _not_pulled(name: str, why: object) -> SandboxError:
@@ -315,12 +317,12 @@ def _build_lines(client: APIClient, recipe: Recipe) -> Iterator[str]:
         decode=True,
         timeout=BUILD_SECONDS,
     )
-    for event in events:
-        if "error" in event:
-            raise _BuildFailed(event["error"])
-        for line in re.split(r"[\r\n]+", event.get("stream", "")):
-            if line.strip():
-                yield line
+    error = ""
+    for event in events:  # to the end, which gives the connection back
+        error = event.get("error", error)
+        yield from filter(str.strip, re.split(r"[\r\n]+", event.get("stream", "")))
+    if error:
+        raise _BuildFailed(error)
 
 
 def _line(value: Any) -> str:

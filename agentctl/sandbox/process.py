@@ -189,16 +189,19 @@ def refuse_image(environment: Environment, kind: str) -> None:
 
 def new_folder(parent: Path) -> Path:
     """Name a folder that is not there yet."""
-    return parent.absolute() / secrets.token_hex(8)
+    return parent.absolute() / f"agentctl-{secrets.token_hex(8)}"
 
 
-def make_private_folder(folder: Path, user: int | None = None) -> None:
-    """Make a folder that only this user sees, or the other ``user``. Raises SandboxError."""
+def make_private_folder(folder: Path, inside: tuple[str, ...] = (), user: int | None = None) -> None:
+    """Make a folder, and folders in it, that only this user sees, or the other ``user``. Raises SandboxError."""
     try:
-        folder.parent.mkdir(parents=True, exist_ok=True, mode=0o711)
+        folder.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         folder.mkdir(mode=0o700)
+        for name in inside:
+            (folder / name).mkdir(mode=0o700)
         if user is not None:
-            os.chown(folder, user, user)
+            for path in (*(folder / name for name in inside), folder):
+                os.chown(path, user, user, follow_symlinks=False)
     except OSError as error:
         raise SandboxError(f"cannot make {visible_line(str(folder))}: {error.strerror}") from error
 

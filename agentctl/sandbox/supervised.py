@@ -292,9 +292,7 @@ class SupervisedSandbox:
             raise stream
         self._stream = stream
 
-    def _keep(
-        self, opener: Callable[[], ByteStream], opened: queue.SimpleQueue[ByteStream | BaseException]
-    ) -> None:
+    def _keep(self, opener: Callable[[], ByteStream], opened: queue.SimpleQueue[ByteStream | BaseException]) -> None:
         try:
             stream = opener()
         except BaseException as error:  # noqa: BLE001 - raised again by the thread that waits for it

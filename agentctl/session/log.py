@@ -2,13 +2,12 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Generic, Protocol, Self, TypeVar
 
 from agentctl.events.base import Event
 from agentctl.events.preview import Preview
 from agentctl.session.state import SessionState
 from agentctl.session.transcript import Transcript
-from agentctl.session.usage import Usage
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,14 +47,28 @@ class Listener(Protocol):
         ...
 
 
-class Session:
-    """One session over its log, with what the log comes to kept up to date."""
+class Fold(Protocol):
+    """A value that takes one event after another."""
 
-    def __init__(self, session_id: str, log: EventLog, listeners: Sequence[Listener] = ()) -> None:
+    def after(self, event: Event) -> Self:
+        """Return the value after one more event."""
+        ...
+
+
+FoldT = TypeVar("FoldT", bound=Fold)
+
+
+class Session(Generic[FoldT]):
+    """One session over its log, with what the log comes to kept up to date.
+
+    ``outlook`` is a fold of whoever drives the session.
+    """
+
+    def __init__(self, session_id: str, log: EventLog, outlook: FoldT, listeners: Sequence[Listener] = ()) -> None:
         """Fold the log as it is; the listeners learn it as the past."""
+        self.outlook = outlook
         self.id = session_id
         self.state = SessionState()
-        self.usage = Usage()
         self.transcript = Transcript()
         self._log = log
         self._listeners = listeners
@@ -67,8 +80,10 @@ class Session:
 
     def append(self, *events: Event) -> None:
         """Store events together, fold them, tell the listeners. Raises StoreError."""
+        if not events:
+            return
         records = self._log.append(self.id, events)
-        if records and records[0].seq == self._seen + 1:
+        if records[0].seq == self._seen + 1:
             self._take(records)
         else:
             self.catch_up()  # somebody else wrote in between, and comes first
@@ -91,5 +106,5 @@ class Session:
     def _fold(self, record: Record) -> None:
         self._seen = record.seq
         self.state = self.state.after(record.event)
-        self.usage = self.usage.after(record.event)
+        self.outlook = self.outlook.after(record.event)
         self.transcript.add(record.event)

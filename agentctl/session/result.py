@@ -1,7 +1,7 @@
 """What a session came to, as scripts read it: the object ``agentctl.result/1`` and the exit code."""
 
 import signal
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from decimal import Decimal
 
 from agentctl.canonical import JsonObject
@@ -12,6 +12,7 @@ from agentctl.events.local import LocalInterrupted, LocalOutputs, LocalSessionCr
 from agentctl.events.session import (
     SessionError,
     SessionStatusIdle,
+    SessionStatusRescheduled,
     SessionStatusRunning,
     SessionStatusTerminated,
 )
@@ -31,7 +32,7 @@ class Result:
     status: str = "idle"
     stop_reason: JsonObject | None = None
     text: str = ""
-    usage: Usage = field(default_factory=Usage)
+    usage: Usage = Usage()
     events: int = 0
     outputs: tuple[str, ...] = ()
     error: JsonObject | None = None
@@ -96,6 +97,8 @@ class Result:
                 return replace(self, session_id=event.session_id)
             case SessionStatusRunning():
                 return replace(self, status="running", stop_reason=None, error=None, signal=None)
+            case SessionStatusRescheduled():
+                return replace(self, status="rescheduling")
             case SessionStatusIdle():
                 return replace(self, status="idle", stop_reason=event.stop_reason)
             case SessionStatusTerminated():

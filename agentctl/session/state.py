@@ -19,13 +19,14 @@ from agentctl.events.local import (
 from agentctl.events.session import (
     SessionError,
     SessionStatusIdle,
+    SessionStatusRescheduled,
     SessionStatusRunning,
     SessionStatusTerminated,
 )
 from agentctl.events.span import SpanModelRequestEnd, SpanModelRequestStart
 from agentctl.events.user import UserCustomToolResult, UserMessage, UserToolConfirmation
 
-Status: TypeAlias = Literal["idle", "running", "terminated"]
+Status: TypeAlias = Literal["idle", "running", "rescheduling", "terminated"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +64,8 @@ class SessionState:
     ``queued`` are messages not taken up yet. ``owes_turn`` says that the model has not yet seen
     all there is for it. ``requests`` and ``pauses`` count model requests since a person last
     spoke, and those in a row that ended with ``pause_turn``; ``cut`` counts answers in a row that
-    were cut by their length.
+    were cut by their length. ``attempts`` are failed model requests in a row, ``waited`` the
+    seconds waited between them, ``retry_at`` when the next one is due.
     """
 
     status: Status = "idle"
@@ -80,6 +82,9 @@ class SessionState:
     requests: int = 0
     pauses: int = 0
     cut: int = 0
+    attempts: int = 0
+    waited: float = 0.0
+    retry_at: str | None = None
     tool_calls: int = 0
     running_since: str | None = None
     interrupted: bool = False
@@ -96,10 +101,11 @@ class SessionState:
                 left = tuple(name for name in self.queued if name not in event.event_ids)
                 return replace(self._with_fresh_turn(), queued=left)
             case SessionStatusRunning():
-                return replace(
-                    self, status="running", stop_reason=None, stop_details=None, failure=None, limit=None,
-                    running_since=event.processed_at, interrupted=False,
-                )
+                return self._after_running(event)
+            case SessionStatusRescheduled():
+                local = event.local or {}
+                waited = self.waited + float(local.get("wait_seconds", 0))
+                return replace(self, status="rescheduling", retry_at=local.get("retry_at"), waited=waited)
             case SessionStatusIdle():
                 return replace(self, status="idle", stop_reason=event.stop_reason, stop_details=event.stop_details)
             case SessionStatusTerminated():
@@ -109,7 +115,7 @@ class SessionState:
             case SpanModelRequestStart():
                 return replace(self, open_request=event.id, requests=self.requests + 1)
             case SpanModelRequestEnd():
-                return replace(self, open_request=None)
+                return replace(self, open_request=None, attempts=self.attempts + 1 if event.is_error else 0)
             case LocalModelResponse():
                 return self._after_response(event)
             case AgentToolUse():
@@ -134,6 +140,14 @@ class SessionState:
                 return replace(self, interrupted=True)
             case _:
                 return self
+
+    def _after_running(self, event: SessionStatusRunning) -> "SessionState":
+        if self.status == "rescheduling":
+            return replace(self, status="running", retry_at=None)
+        return replace(
+            self, status="running", stop_reason=None, stop_details=None, failure=None, limit=None,
+            running_since=event.processed_at, interrupted=False, attempts=0, waited=0.0,
+        )
 
     def _after_message(self, event: UserMessage) -> "SessionState":
         if event.processed_at is None:

@@ -18,7 +18,8 @@ from agentctl.canonical import JsonObject
 from agentctl.events.agent import AgentToolResult
 from agentctl.events.base import Event
 from agentctl.events.content import text_block
-from agentctl.events.local import LocalInputProcessed, LocalModelResponse
+from agentctl.events.local import LocalInputProcessed, LocalModelResponse, LocalStuckWarned
+from agentctl.events.span import SpanModelRequestStart
 from agentctl.events.user import UserCustomToolResult, UserMessage
 
 NO_OUTPUT = "(no output)"
@@ -32,6 +33,9 @@ class Transcript:
         self._queued: dict[str, list[JsonObject]] = {}
         self._calls: list[tuple[str, str]] = []
         self._results: dict[str, JsonObject] = {}
+        # What the harness has to say stands last in the request that follows, behind what people said
+        # meanwhile: nothing but an answer may follow a message of the system.
+        self._last_words: list[JsonObject] = []
 
     def add(self, event: Event) -> None:
         """Take one more event into account."""
@@ -45,6 +49,12 @@ class Transcript:
                     self._take_up(event_id)
             case LocalModelResponse():
                 self._add_answer(event)
+            case LocalStuckWarned():
+                self._last_words.append({"role": event.role, "content": [text_block(event.advice)]})
+            case SpanModelRequestStart():
+                self._flush_results()
+                self._messages += self._last_words
+                self._last_words = []
             case AgentToolResult():
                 self._results[event.tool_use_id] = _tool_result(event.content, is_error=event.is_error)
             case UserCustomToolResult():
@@ -61,7 +71,7 @@ class Transcript:
         self._flush_results()
         if self._calls:
             raise ValueError("a tool call has no result yet")
-        return list(self._messages)
+        return [*self._messages, *self._last_words]
 
     def _take_up(self, event_id: str) -> None:
         content = [block for block in self._queued.pop(event_id, []) if not _is_empty_text(block)]

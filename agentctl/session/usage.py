@@ -9,7 +9,7 @@ from agentctl.catalog import list_cost
 from agentctl.events.agent import AgentCustomToolUse, AgentToolUse
 from agentctl.events.base import Event
 from agentctl.events.local import LocalModelResponse
-from agentctl.events.session import SessionStatusIdle, SessionStatusRunning
+from agentctl.events.session import SessionStatusIdle, SessionStatusRescheduled, SessionStatusRunning
 from agentctl.ids import time_of
 
 _TOKENS = ("input_tokens", "output_tokens", "cache_read_input_tokens", "cache_creation_input_tokens")
@@ -41,7 +41,7 @@ class Usage:
                 return replace(self, tool_calls=self.tool_calls + 1)
             case SessionStatusRunning():
                 return replace(self, running_since=event.processed_at)
-            case SessionStatusIdle():
+            case SessionStatusIdle() | SessionStatusRescheduled():
                 return replace(self.until(event.processed_at), running_since=None)
             case _:
                 return self

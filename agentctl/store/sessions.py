@@ -15,6 +15,7 @@ from agentctl.events.local import LocalInterrupted, LocalSessionCreated
 from agentctl.events.session import (
     SessionError,
     SessionStatusIdle,
+    SessionStatusRescheduled,
     SessionStatusRunning,
     SessionStatusTerminated,
     SessionUsage,
@@ -138,6 +139,8 @@ def _changes(event: Event) -> dict[str, str | int | None]:
             return {"first_message": text_of(event.content)[:500].encode("utf-8", "replace").decode("utf-8")}
         case SessionStatusRunning():
             return {"status": "running", "stop_reason": None, "error": None}
+        case SessionStatusRescheduled():
+            return {"status": "rescheduling"}
         case SessionStatusIdle():
             return {"status": "idle", "stop_reason": canonical_json(event.stop_reason)}
         case SessionStatusTerminated():

@@ -6,7 +6,8 @@ from types import MappingProxyType
 from typing import Literal, TypeAlias
 
 from agentctl.canonical import JsonObject
-from agentctl.definitions.agent import TOOL_NAMES, Agent, AgentToolset, CustomTool
+from agentctl.definitions.agent import TOOL_NAMES, Agent, AgentToolset, CustomTool, snapshot
+from agentctl.policy.permissions import Decision, Rules, decide
 from agentctl.tools.arguments import problems
 from agentctl.tools.builtin import DEFINITIONS
 
@@ -42,9 +43,10 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True)
 class Toolset:
-    """The tools of one agent."""
+    """The tools of one agent, and the rules for calling them."""
 
     offered: Mapping[str, OfferedTool]
+    rules: Rules = Rules()
 
     @property
     def definitions(self) -> Sequence[JsonObject]:
@@ -68,7 +70,7 @@ class Toolset:
             return Verdict("deny", refusal=f"The call was not run: {'; '.join(wrong)}.")
         if tool.policy is None:
             return Verdict("allow", custom=True)
-        return _by_policy(tool.policy)
+        return _decided(decide(self.rules, tool.policy, name, arguments), tool.policy, name)
 
 
 _INVALID_JSON = (
@@ -77,15 +79,19 @@ _INVALID_JSON = (
 )
 
 
-def toolset_of(agent: Agent) -> Toolset:
-    """Return the tools of an agent, the built-in ones first, in the order of their definition."""
+def toolset_of(agent: Agent, workspace: str) -> Toolset:
+    """Return the tools of an agent, in the order in which its definition names their sets.
+
+    ``workspace`` is the path, inside the sandbox, that rules on relative paths start from.
+    """
     offered: dict[str, OfferedTool] = {}
     for entry in agent.tools:
         if isinstance(entry, AgentToolset):
             offered |= _builtin(entry)
         elif isinstance(entry, CustomTool):
             offered[entry.name] = OfferedTool(_custom_definition(entry), None)
-    return Toolset(MappingProxyType(offered))
+    rules = Rules.from_json(snapshot(agent.local.permissions), workspace)
+    return Toolset(MappingProxyType(offered), rules)
 
 
 def _builtin(entry: AgentToolset) -> dict[str, OfferedTool]:
@@ -99,11 +105,18 @@ def _custom_definition(tool: CustomTool) -> JsonObject:
     return {"name": tool.name, "description": tool.description, "input_schema": dict(tool.input_schema)}
 
 
-def _by_policy(policy: str) -> Verdict:
-    if policy == "always_allow":
-        return Verdict("allow", {"type": policy})
+def _decided(decision: Decision, policy: str, name: str) -> Verdict:
+    if decision.rule is None:
+        return Verdict(decision.permission, _evaluation(policy))
+    # The API knows policies only, so a rule is recorded as the policy that says the same.
+    if decision.permission == "deny":
+        return Verdict("deny", refusal=f"Permission to use {name} has been denied by a rule ({decision.rule}).")
+    return Verdict(decision.permission, {"type": f"always_{decision.permission}", "local_rule": decision.rule})
+
+
+def _evaluation(policy: str) -> JsonObject:
     if policy == "auto":
         # The hosted service judges such a call itself and asks a person where it cannot tell. There
         # is no judge here, so it never can.
-        return Verdict("ask", {"type": policy, "evaluated_permission": {"type": "ask", "reason_code": "indeterminate"}})
-    return Verdict("ask", {"type": policy})
+        return {"type": policy, "evaluated_permission": {"type": "ask", "reason_code": "indeterminate"}}
+    return {"type": policy}

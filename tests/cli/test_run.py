@@ -364,7 +364,7 @@ def test_a_session_against_a_strict_api_obeys_its_rules_and_repeats_what_it_was_
 @pytest.mark.parametrize(
     ("failure", "said"),
     [
-        (refuse(529, "overloaded_error"), "overloaded"),
+        (refuse(429, "rate_limit_error", error_code="enforced_spend_limit_reached"), "spend"),
         (refuse(401, "authentication_error"), "ANTHROPIC_API_KEY"),
         (refuse(400, "invalid_request_error", "bad thing"), "bad thing"),
     ],
@@ -382,3 +382,93 @@ def test_a_failure_of_the_api_is_recorded_and_ends_with_exit_6(project: Path, fa
     error = next(line["error"] for line in done.lines if line["type"] == "session.error")
     assert said in json.dumps(error)
     assert error["retry_status"] == {"type": "exhausted"}
+
+
+def test_an_overloaded_api_is_asked_again_and_each_attempt_is_in_the_record(project: Path) -> None:
+    with LoopbackApi([refuse(529, "overloaded_error"), refuse(500, "api_error"), say("There you are.")]) as api:
+        done = agentctl(
+            "run", project / "agent.yaml", "go", "--sandbox", "none", "-o", "jsonl",
+            ANTHROPIC_BASE_URL=api.url, ANTHROPIC_API_KEY=api.key,
+        )  # fmt: skip
+        assert api.violations == []
+    assert done.code == 0, done.err
+    assert done.json["text"] == "There you are."
+    kinds = [line["type"] for line in done.lines]
+    assert kinds.count("span.model_request_start") == kinds.count("span.model_request_end") == 3
+    assert kinds.count("session.status_rescheduled") == 2
+    errors = [line["error"] for line in done.lines if line["type"] == "session.error"]
+    assert [error["type"] for error in errors] == ["model_overloaded_error", "model_request_failed_error"]
+    assert {error["retry_status"]["type"] for error in errors} == {"retrying"}
+
+
+def test_rules_of_the_agent_decide_before_its_policies(project: Path) -> None:
+    (project / "agent.yaml").write_text(
+        AGENT
+        + """local:
+  permissions:
+    deny: [{tool: bash, input: {command: {matches: "rm "}}}]
+    allow: [{tool: write, input: {file_path: "notes/**"}}]
+"""
+    )
+    rules = script(
+        project,
+        """- tools:
+    - {name: bash, input: {command: "rm -rf x"}}
+    - {name: write, input: {file_path: notes/a.txt, content: x}}
+    - {name: write, input: {file_path: notes/../b.txt, content: x}}
+- {text: never}
+""",
+    )
+    done = run(project, "-o", "jsonl", model=rules)
+    assert done.code == 3, done.err
+    uses = [line["evaluated_permission"] for line in done.lines if line["type"] == "agent.tool_use"]
+    assert uses == ["deny", "allow", "ask"]
+    results = [line["content"][0]["text"] for line in done.lines if line["type"] == "agent.tool_result"]
+    assert any("denied by a rule (deny[0])" in text for text in results)
+
+
+def test_going_in_circles_is_told_once_and_then_ends_with_exit_5(project: Path) -> None:
+    circle = script(project, "- tools: [{name: bash, input: {command: 'echo same'}}]\n" * 12)
+    done = run(project, "-o", "jsonl", model=circle)
+    assert done.code == 5, done.err
+    kinds = [line["type"] for line in done.lines]
+    assert kinds.count("local.stuck_warned") == 1
+    assert kinds.count("local.stuck") == 1
+    assert kinds.count("agent.tool_use") == 8
+    assert done.json["error"]["type"] == "stuck"
+
+
+def test_a_session_that_met_a_limit_goes_on_with_a_higher_one(project: Path) -> None:
+    first = run(project, "-o", "json", "--max-turns", "1", "--session", "limited")
+    assert first.code == 4
+    assert agentctl("resume", "limited", "-o", "json").code == 4
+    again = agentctl("resume", "limited", "--max-turns", "5", "-o", "json")
+    assert (again.code, again.json["text"]) == (0, "All is well."), again.err
+
+
+def test_a_message_goes_to_a_session_that_rests(project: Path) -> None:
+    both = script(project, "- {text: One.}\n- {expect: {user_text: and then}, text: Two.}")
+    assert run(project, "--session", "talk", "-q", model=both).out == "One.\n"
+    assert agentctl("send", "talk", "and then?", "-q").out == "Two.\n"
+    assert [line["type"] for line in agentctl("events", "talk", "-o", "jsonl").lines].count("user.message") == 2
+
+
+def test_a_question_is_answered_from_another_shell_and_the_session_goes_on(project: Path) -> None:
+    done = run(project, "-o", "json", "--session", "asks", model=script(project, ASKS.replace("RESULT", "wrote 1")))
+    assert done.code == 3
+    (waiting,) = done.json["stop_reason"]["event_ids"]
+    wrong = agentctl("approve", "asks", "sevt_other")
+    assert wrong.code == 2
+    assert waiting in wrong.err
+    assert agentctl("approve", "asks", waiting, "-o", "json").json["tool_use_ids"] == [waiting]
+    assert agentctl("deny", "asks", waiting).code == 2  # the first answer stands
+    again = agentctl("resume", "asks", "-o", "json")
+    assert again.code == 0, again.err
+    assert agentctl("approve", "asks").code == 2  # nothing waits any more
+
+
+def test_a_denial_with_a_reason_reaches_the_model(project: Path) -> None:
+    denied = script(project, ASKS.replace("RESULT", '"has been denied: not today"'))
+    assert run(project, "--session", "no", "-q", model=denied).code == 3
+    assert agentctl("deny", "no", "-m", "not today").code == 0
+    assert agentctl("resume", "no", "-q").code == 0

@@ -15,7 +15,7 @@ from agentctl.events import agent, local, session, span, user
 from agentctl.events.base import Event, UnknownEvent
 from agentctl.events.codec import decode, encode, known_types, type_of
 from agentctl.events.local import LocalInterrupted
-from agentctl.events.session import SessionError, SessionStatusRunning
+from agentctl.events.session import SessionError, SessionStatusRescheduled, SessionStatusRunning
 from agentctl.events.user import UserInterrupt, UserToolConfirmation
 from agentctl.paths import Home
 from tests.cli.program import agentctl
@@ -107,6 +107,7 @@ MEMBERS: dict[type[Event], dict[str, st.SearchStrategy[Any]]] = {
             tagged("refusal", category=st.sampled_from(["cyber", "bio", None]), explanation=maybe(TEXT))
         ),
     },
+    session.SessionStatusRescheduled: {"local": maybe(OBJECT)},
     session.SessionStatusTerminated: {},
     session.SessionError: {"error": record_of(type=ERROR_TYPES, message=TEXT, retry_status=RETRY, local=OBJECT)},
     session.SessionUsage: {
@@ -135,7 +136,15 @@ MEMBERS: dict[type[Event], dict[str, st.SearchStrategy[Any]]] = {
     local.LocalToolStarted: {"tool_use_ids": st.lists(IDS, max_size=3)},
     local.LocalToolFacts: {"tool_use_id": IDS, "facts": OBJECT},
     local.LocalOutputs: {"files": st.lists(OBJECT, max_size=2)},
-    local.LocalLimitReached: {"limit": TEXT, "allowed": st.floats(0, 1e9), "used": st.floats(0, 1e9)},
+    local.LocalLimitReached: {
+        "limit": TEXT,
+        "allowed": st.floats(0, 1e9),
+        "used": st.floats(0, 1e9),
+        "line": maybe(TEXT),
+    },
+    local.LocalLimitsChanged: {"limits": OBJECT},
+    local.LocalStuckWarned: dict.fromkeys(("reason", "line", "advice", "role"), TEXT),
+    local.LocalStuck: dict.fromkeys(("reason", "line"), TEXT),
     local.LocalInterrupted: {"signal": TEXT},
 }
 
@@ -241,6 +250,7 @@ def test_everything_that_a_recorded_session_prints_is_valid_for_the_sdk(own_home
         recorder.add(SessionStatusRunning)
         error = {"type": "model_overloaded_error", "message": "busy", "retry_status": {"type": "exhausted"}}
         recorder.add(SessionError, error=error)
+        recorder.add(SessionStatusRescheduled, local={"wait_seconds": 1.5, "retry_at": "2026-11-20T09:10:00Z"})
         recorder.add(UserInterrupt)
         recorder.add(LocalInterrupted, signal="SIGTERM")
         recorder.rest("refusal", {"type": "refusal", "category": None, "explanation": None})

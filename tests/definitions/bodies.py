@@ -84,7 +84,38 @@ FULL_AGENT: JsonObject = {
     },
     "metadata": {"team": "data"},
     "execution_identity": {"type": "aws_role", "role_arn": "arn:aws:iam::123456789012:role/runner"},
-    "local": {"limits": {"max_turns": 50, "timeout": "1h30m"}},
+    "local": {
+        "limits": {
+            "max_cost": "2.50",
+            "max_turns": 50,
+            "timeout": "1h30m",
+            "max_active": 3600,
+            "max_output_tokens": 400_000,
+            "max_tool_calls": 200,
+        },
+        "permissions": {
+            "deny": [{"tool": "*", "input": {"file_path": "secrets/**"}}, {"tool": "g*", "input": {"path": "/etc"}}],
+            "ask": [
+                "write",
+                {"tool": "bash", "input": {"command": {"matches": r"\bcurl\b"}}},
+                {"tool": "edit", "input": {"old_string": "a", "new_string": {"text": "b"}}},
+            ],
+            "allow": [
+                {"tool": "bash", "input": {"command": "pytest -q"}},
+                {"tool": "write", "input": {"file_path": "notes.md", "content": "none"}},
+                {"tool": "grep", "input": {"pattern": "TODO", "path": "src"}},
+            ],
+        },
+        "stuck": {
+            "enabled": True,
+            "same_result": 5,
+            "same_error": 4,
+            "alternating": 8,
+            "waiting": 40,
+            "no_action": 4,
+            "context_window": 2,
+        },
+    },
 }
 
 COORDINATOR: JsonObject = {

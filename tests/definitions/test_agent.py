@@ -450,47 +450,5 @@ def test_other_fields_are_checked_too(fields: JsonObject, said: str, tmp_path: P
     assert said in str(caught.value)
 
 
-# --- local ---
-
-
-@pytest.mark.parametrize(
-    ("timeout", "seconds"),
-    [("90s", 90), ("30m", 1800), ("1h30m", 5400), ("2d", 172_800), ("1h0m1.5s", 3601.5), (90, 90), (0.5, 0.5)],
-)
-def test_a_timeout_is_a_duration_or_seconds(timeout: object, seconds: float) -> None:
-    assert agent(local={"limits": {"timeout": timeout}}).local.limits.timeout == seconds
-
-
-@pytest.mark.parametrize(
-    ("local", "said"),
-    [
-        ({"limits": {"timeout": ""}}, "local.limits.timeout: must be a duration such as 90s, 30m or 1h30m"),
-        ({"limits": {"timeout": "90"}}, "local.limits.timeout: must be a duration"),
-        ({"limits": {"timeout": "30m1h"}}, "local.limits.timeout: must be a duration"),
-        ({"limits": {"timeout": "-5m"}}, "local.limits.timeout: must be a duration"),
-        ({"limits": {"timeout": "5m\n"}}, "local.limits.timeout: must be a duration"),
-        ({"limits": {"timeout": "٣m"}}, "local.limits.timeout: must be a duration"),
-        ({"limits": {"timeout": "0s"}}, "local.limits.timeout: must be longer than nothing"),
-        ({"limits": {"timeout": 0}}, "local.limits.timeout: must be longer than nothing"),
-        ({"limits": {"timeout": -1}}, "local.limits.timeout: must be longer than nothing"),
-        ({"limits": {"timeout": "367d"}}, "local.limits.timeout: must be at most 366 days"),
-        ({"limits": {"timeout": True}}, "local.limits.timeout: must be a number, not true"),
-        ({"limits": {"max_turns": 0}}, "local.limits.max_turns: must be at least 1"),
-        ({"limits": {"max_turns": 1_000_001}}, "local.limits.max_turns: must be at most 1,000,000"),
-        ({"limits": {"max_turns": 2.5}}, "local.limits.max_turns: must be a whole number, not 2.5"),
-        ({"limits": {"max_turns": "5"}}, 'local.limits.max_turns: must be a whole number, not "5"'),
-        ({"limits": {"max_turns": True}}, "local.limits.max_turns: must be a whole number, not true"),
-        ({"limits": {"max_cost": "2.00"}}, "local.limits.max_cost: is not a known key"),
-        ({"limit": {}}, "local.limit: is not a known key; did you mean limits?"),
-    ],
-)
-def test_a_limit_that_would_not_hold_is_refused(local: JsonObject, said: str, tmp_path: Path) -> None:
-    assert said in problem(tmp_path, local=local)
-
-
-def test_null_stands_for_no_limits() -> None:
-    assert agent(local=None) == agent(local={"limits": None}) == agent()
-
-
 def test_every_field_of_an_agent_is_in_the_full_body() -> None:
     assert set(FULL_AGENT) == set(Agent.model_fields)

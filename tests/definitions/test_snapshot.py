@@ -35,7 +35,13 @@ def test_a_snapshot_keeps_what_cannot_be_run_and_every_null_of_a_schema() -> Non
     assert kept["execution_identity"] == FULL_AGENT["execution_identity"]
     assert kept["multiagent"]["advisor"] == FULL_AGENT["multiagent"]["advisor"]
     assert kept["skills"][1] == FULL_AGENT["skills"][1]
-    assert kept["local"] == {"limits": {"max_turns": 50, "timeout": 5400.0}}
+    assert kept["local"]["limits"] == FULL_AGENT["local"]["limits"] | {"timeout": 5400.0, "max_active": 3600.0}
+    assert kept["local"]["stuck"] == FULL_AGENT["local"]["stuck"]
+    assert kept["local"]["permissions"]["ask"][:2] == [
+        {"tool": "write", "input": {}},
+        {"tool": "bash", "input": {"command": {"matches": r"\bcurl\b"}}},
+    ]
+    assert kept["local"]["permissions"]["allow"][0]["input"] == {"command": {"text": "pytest -q"}}
 
 
 def test_a_snapshot_fills_in_what_matters() -> None:
@@ -71,6 +77,14 @@ def backwards(value: Any) -> Any:
         (Agent, FULL_AGENT, changed(FULL_AGENT, "model", "effort", to="xhigh")),
         (Agent, FULL_AGENT, changed(FULL_AGENT, "local", "limits", "timeout", to=5400)),
         (Agent, FULL_AGENT, changed(FULL_AGENT, "local", "limits", "timeout", to="90m")),
+        (Agent, FULL_AGENT, changed(FULL_AGENT, "local", "limits", "max_cost", to="2.5")),
+        (Agent, FULL_AGENT, changed(FULL_AGENT, "local", "limits", "max_cost", to="2.500")),
+        (Agent, FULL_AGENT, changed(FULL_AGENT, "local", "permissions", "ask", 0, to={"tool": "write", "input": {}})),
+        (
+            Agent,
+            FULL_AGENT,
+            changed(FULL_AGENT, "local", "permissions", "allow", 0, "input", "command", to={"text": "pytest -q"}),
+        ),
         (Agent, FULL_AGENT, changed(FULL_AGENT, "skills", 2, to={"type": "custom", "skill_id": "../skills/summary"})),
         (Agent, FULL_AGENT, changed(FULL_AGENT, "tools", 0, "configs", 1, to={"name": "read", "type": "read"})),
         (

@@ -17,6 +17,7 @@ from agentctl.events.make import Maker
 from agentctl.events.user import UserMessage
 from agentctl.harness.hands import Hands
 from agentctl.harness.loop import run
+from agentctl.harness.outlook import Outlook
 from agentctl.harness.perform import Performer
 from agentctl.ids import SystemClock
 from agentctl.model.request import header_for
@@ -62,19 +63,19 @@ def agent() -> Agent:
     )
 
 
-def drive(log: MemoryLog, agent: Agent, folder: Path, script: str = SCRIPT) -> Session:
+def drive(log: MemoryLog, agent: Agent, folder: Path, script: str = SCRIPT) -> Session[Outlook]:
     """Take a session up from its log, as a new process would, and drive it until it rests."""
     (folder / "script.yaml").write_text(script)
     environment = Environment.model_validate({"name": "e", "config": {"type": "bubblewrap"}})
     sandbox = ProcessSandbox(environment, folder / "sandboxes")
     hands = Hands(sandbox, (), lambda line: None)
     clock = SystemClock()
-    toolset = toolset_of(agent)
+    toolset = toolset_of(agent, sandbox.layout.workspace)
     # A tool that is not offered is asked for by a model that was told otherwise.
     told = [*toolset.definitions, {"name": "nothing_like_it", "description": "x", "input_schema": {"type": "object"}}]
     header = header_for("claude-opus-5-5", system="s", tools=told)
     model = Checked(ScriptedModel.open(folder / "script.yaml"))
-    session = Session("sesn_1", log)
+    session = Session("sesn_1", log, Outlook(header, "script:test"))
     try:
         run(session, Performer(model, header, toolset, hands, Maker(clock), Blobs(folder / "blobs").put), clock)
     finally:
@@ -166,7 +167,7 @@ def test_the_running_sums_are_those_of_the_log(agent: Agent, tmp_path: Path) -> 
     session = drive(log, agent, tmp_path)
     events = [event for group in log.groups for event in group]
     *_, last = accumulate(events, lambda folded, event: folded.after(event), initial=Result())
-    assert last.usage == session.usage
-    assert session.usage.requests == 3
-    assert session.usage.tool_calls == 4
-    assert 0 < session.usage.active_seconds < 30
+    assert last.usage == session.outlook.usage
+    assert session.outlook.usage.requests == 3
+    assert session.outlook.usage.tool_calls == 4
+    assert 0 < session.outlook.usage.active_seconds < 30

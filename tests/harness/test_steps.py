@@ -1,6 +1,9 @@
 """Choosing the next step: from events to a word, with nothing in between."""
 
+import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 
 from agentctl.events.agent import AgentCustomToolUse, AgentToolResult, AgentToolUse
 from agentctl.events.base import Event
@@ -8,26 +11,38 @@ from agentctl.events.content import text_block
 from agentctl.events.local import (
     LocalInputProcessed,
     LocalLimitReached,
+    LocalLimitsChanged,
     LocalModelResponse,
-    LocalSessionCreated,
+    LocalStuckWarned,
     LocalToolStarted,
 )
-from agentctl.events.session import SessionError, SessionStatusIdle, SessionStatusRunning
-from agentctl.events.span import SpanModelRequestStart
+from agentctl.events.session import (
+    SessionError,
+    SessionStatusIdle,
+    SessionStatusRescheduled,
+    SessionStatusRunning,
+)
+from agentctl.events.span import SpanModelRequestEnd, SpanModelRequestStart
 from agentctl.events.user import UserMessage, UserToolConfirmation
+from agentctl.harness.outlook import Outlook
 from agentctl.harness.steps import (
     LOST,
     AnswerCalls,
     AskModel,
     ComeToRest,
+    GiveUp,
     Resting,
     RunTools,
     Step,
     StopAtLimit,
     TakeInput,
+    Wait,
+    Warn,
     has_work,
     next_step,
 )
+from agentctl.model.request import RequestHeader
+from agentctl.policy.budget import Limits
 from agentctl.session.state import SessionState
 
 BEGAN = datetime(2026, 11, 20, 5, tzinfo=UTC)
@@ -41,15 +56,14 @@ def state(*events: Event) -> SessionState:
     return folded
 
 
-def step(*events: Event, after_seconds: float = 0) -> Step:
-    return next_step(state(*events), BEGAN + timedelta(seconds=after_seconds))
+HEADER = RequestHeader("claude-opus-5-5", 32_000, "s", ())
 
 
-def created(**limits: float) -> LocalSessionCreated:
-    return LocalSessionCreated(
-        id="sevt_0", processed_at=NOW, session_id="sesn_1", agentctl_version="0", agent={}, agent_hash="",
-        environment={}, environment_hash="", model="m", request={}, sandbox={}, uploads=[], limits=limits,
-    )
+def step(*events: Event, after_seconds: float = 0, limits: Limits | None = None) -> Step:
+    outlook = Outlook(HEADER, HEADER.model, limits or Limits())
+    for event in events:
+        outlook = outlook.after(event)
+    return next_step(state(*events), outlook, BEGAN + timedelta(seconds=after_seconds))
 
 
 message = UserMessage(id="sevt_m", content=[text_block("go")])
@@ -152,12 +166,62 @@ def test_an_error_that_is_being_retried_does_not_end_the_turn() -> None:
     assert step(*begun, retrying) == AskModel()
 
 
+def limit(chosen: Step) -> str | None:
+    return chosen.reached.limit if isinstance(chosen, StopAtLimit) else None
+
+
 def test_limits_are_checked_before_each_request() -> None:
-    assert step(created(max_turns=1), *begun) == AskModel()
-    assert step(created(max_turns=1), *begun, asked, answered("tool_use"), call("a"), result("a")) == StopAtLimit(
-        "max_turns", 1, 1
-    )
-    assert step(created(timeout_seconds=60), *begun, after_seconds=59) == AskModel()
-    assert step(created(timeout_seconds=60), *begun, after_seconds=61) == StopAtLimit("timeout", 60, 61)
+    one, minute, cent = Limits(max_turns=1), Limits(timeout_seconds=60), Limits(max_cost=Decimal("0.01"))
+    assert step(*begun, limits=one) == AskModel()
+    after_one = (*begun, asked, answered("tool_use"), call("a"), result("a"))
+    assert limit(step(*after_one, limits=one)) == "max_turns"
+    assert step(*begun, after_seconds=59, limits=minute) == AskModel()
+    assert limit(step(*begun, after_seconds=61, limits=minute)) == "timeout"
+    assert step(*begun, limits=cent) == AskModel()  # the answer is kept shorter instead
+    spent = {"model": "claude-opus-5-5", "stop_reason": "pause_turn", "usage": {"output_tokens": 490}}
+    assert limit(step(*begun, asked, replace(answered("x"), raw=json.dumps(spent)), limits=cent)) == "max_cost"
     met = LocalLimitReached(id="l", processed_at=NOW, limit="timeout", allowed=60, used=61)
-    assert step(created(timeout_seconds=60), *begun, met) == ComeToRest({"type": "budget_reached"})
+    assert step(*begun, met, limits=minute) == ComeToRest({"type": "budget_reached"})
+
+
+def test_a_limit_that_was_raised_lets_the_session_go_on() -> None:
+    after_one = (*begun, asked, answered("tool_use"), call("a"), result("a"))
+    raised = LocalLimitsChanged(id="l", processed_at=NOW, limits={"max_turns": 2})
+    assert limit(step(*after_one, limits=Limits(max_turns=1))) == "max_turns"
+    assert step(*after_one, raised, limits=Limits(max_turns=1)) == AskModel()
+
+
+def test_a_circle_is_told_to_the_model_once_and_then_ends_the_turn() -> None:
+    def circle(*names: str) -> list[Event]:
+        said = AgentToolResult(id="", processed_at=NOW, tool_use_id="", content=[text_block("the same")])
+        return [
+            event
+            for name in names
+            for event in (
+                asked,
+                answered("tool_use"),
+                call(name),
+                replace(said, id="r" + name, tool_use_id=name),
+            )
+        ]
+
+    warned = step(*begun, *circle("a", "b", "c", "d"))
+    assert isinstance(warned, Warn)
+    told = LocalStuckWarned(
+        id="w", processed_at=NOW, reason=warned.stuck.reason, line="l", advice="do something else", role="system"
+    )
+    assert step(*begun, *circle("a", "b", "c", "d"), told) == AskModel()
+    given_up = step(*begun, *circle("a", "b", "c", "d"), told, *circle("e", "f", "g", "h"))
+    assert isinstance(given_up, GiveUp)
+    assert given_up.stuck.final
+
+
+def test_a_wait_for_the_api_is_a_step_of_its_own_and_ends_where_it_began() -> None:
+    failed = SpanModelRequestEnd(id="e", processed_at=NOW, model_request_start_id="s", model_usage={}, is_error=True)
+    waits = SessionStatusRescheduled(
+        id="w", processed_at=NOW, local={"retry_at": "2026-11-20T05:00:02Z", "wait_seconds": 2.0}
+    )
+    assert step(*begun, asked, failed, waits) == Wait("2026-11-20T05:00:02Z")
+    again = state(*begun, asked, failed, waits, running)
+    assert (again.attempts, again.waited, again.status) == (1, 2.0, "running")
+    assert step(*begun, asked, failed, waits, running) == AskModel()

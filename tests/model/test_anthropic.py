@@ -367,6 +367,27 @@ def test_silence_is_not_waited_out_and_pings_do_not_break_it(serve: Serve, how: 
     assert "silent" in error.message
 
 
+def test_a_body_that_only_ends_with_its_connection_is_late_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def stall() -> None:
+            connection, _ = server.accept()
+            with connection:
+                connection.recv(65536)
+                connection.sendall(b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\r\nevent: ping\n\n")
+                while connection.recv(65536):  # the rest of the request, and then until it hangs up
+                    pass
+
+        thread = threading.Thread(target=stall)
+        thread.start()
+        monkeypatch.setenv("ANTHROPIC_API_KEY", "k")
+        monkeypatch.setenv("ANTHROPIC_BASE_URL", f"http://127.0.0.1:{server.getsockname()[1]}")
+        with closing(AnthropicModel(deadline_seconds=0.3)) as model:
+            error = failure(model)
+        thread.join()
+    assert (error.kind, error.retryable) == ("timeout_error", True)
+
+
 def test_a_slow_answer_is_not_silence(serve: Serve) -> None:
     pauses = [Break("pause", after, seconds=0.25) for after in (2, 3, 4, 5)]
     _, model = serve([say("Hello there", piece=4, breaks=pauses)], silence_seconds=0.7)

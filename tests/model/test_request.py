@@ -24,6 +24,7 @@ def test_fast_mode_names_its_beta_only_where_it_is_needed(model: str) -> None:
     request = build_request(header_for(model, system=None, tools=[], speed="fast"), [user("go")])
     assert list(check_body({**request.body, "stream": True}, list(request.betas))) == []
     assert bool(request.betas) == (model != "claude-opus-5-5")
+    assert header_for(model, system=None, tools=[]).betas == ()
 
 
 def test_the_whole_body() -> None:

@@ -77,6 +77,11 @@ def test_tokens_grow_with_the_conversation_and_the_past_is_read_from_the_cache()
         first["input_tokens"] + first["cache_creation_input_tokens"], abs=5
     )
     assert 1000 < second["cache_creation_input_tokens"] < 1200
+    conversation = drive(model(LOOK, LOOK, DONE))
+    *_, before, last = (ask(model(LOOK, LOOK, DONE), *conversation[:number]).message["usage"] for number in (1, 3, 5))
+    assert last["cache_read_input_tokens"] == pytest.approx(
+        sum(count for name, count in before.items() if name.endswith("input_tokens")), abs=5
+    )
 
 
 def test_a_script_may_say_the_tokens_itself() -> None:

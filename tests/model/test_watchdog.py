@@ -76,16 +76,13 @@ def test_the_end_is_not_put_off_by_what_is_heard() -> None:
 
 
 def test_a_thousand_alarms_take_one_thread_which_ends_with_it() -> None:
-    before = threading.active_count()
+    before = set(threading.enumerate())
     dog = Watchdog(lambda: None)
     for _ in range(1000):
         with dog.watching(60):
             pass
-    assert threading.active_count() == before + 1
+    (own,) = [thread for thread in threading.enumerate() if thread not in before and thread.name == "watchdog"]
     dog.close()
     dog.close()
-    for _ in range(100):
-        if threading.active_count() == before:
-            return
-        time.sleep(0.01)
-    raise AssertionError("the thread goes on")
+    own.join(5)
+    assert not own.is_alive()

@@ -1,9 +1,11 @@
 """The story in plain lines: whole, in order, and never anything that moves."""
 
+import re
 from pathlib import Path
 
 import pytest
 
+from agentctl.cli.main import COMMANDS
 from agentctl.events.agent import AgentToolResult
 from agentctl.events.codec import decode
 from agentctl.events.content import text_block
@@ -12,6 +14,7 @@ from agentctl.events.preview import Preview
 from agentctl.events.session import SessionStatusRunning
 from agentctl.events.user import UserCustomToolResult, UserInterrupt, UserToolConfirmation
 from agentctl.paths import Home
+from agentctl.render import layout
 from agentctl.render.look import Look
 from agentctl.render.plain import PlainRenderer
 from agentctl.session.log import Record
@@ -145,7 +148,8 @@ def test_a_session_whose_process_was_killed_ends_with_what_is_known(home: Home) 
     lines = [line for line in drawing.lines() if line]
     assert lines[2] == "● bash  make"
     assert lines[3].startswith("· interrupted: the process that ran the session ended before")
-    assert lines[-1].startswith("── interrupted · $0.0075 · 1 turn · 1 call")
+    assert lines[-2].startswith("── interrupted · $0.0075 · 1 turn · 1 call")
+    assert lines[-1] == f"   agentctl resume {drawing.recorder.id}"
 
 
 def test_a_session_that_still_runs_says_so_at_the_end(home: Home) -> None:
@@ -153,6 +157,25 @@ def test_a_session_that_still_runs_says_so_at_the_end(home: Home) -> None:
         drawing.recorder.user("Go")
         drawing.renderer.finish("running")
     assert drawing.lines()[-1] == "· the session is still running"
+
+
+def test_a_session_that_waits_ends_with_how_it_is_answered_unless_only_a_part_was_shown(home: Home) -> None:
+    with Drawing(home) as drawing:
+        drawing.recorder.user("Go")
+        (push,) = drawing.recorder.answer(call("bash", command="git push"), asks=["toolu_1"])
+        drawing.recorder.rest("requires_action", event_ids=[push.id])
+        drawing.renderer.finish(whole=False)
+        assert drawing.lines()[-1].startswith("── waits for a decision")
+        drawing.renderer.finish("idle")
+    name = drawing.recorder.id
+    steps = [f"   agentctl {verb} {name}" for verb in ("approve", "deny", "resume")]
+    assert drawing.lines()[-3:] == steps
+
+
+def test_what_is_named_as_the_next_step_is_a_command() -> None:
+    source = Path(layout.__file__).read_text(encoding="utf-8")
+    named = set(re.findall(r"agentctl ([a-z]+) \{", source))
+    assert {"approve", "deny", "resume", "outputs"} == named <= set(COMMANDS)
 
 
 def test_what_is_only_learned_is_not_written_but_known(home: Home) -> None:

@@ -1,12 +1,15 @@
 """The live view: what is typed, what runs, what stays, and nothing that anybody else wants the terminal to do."""
 
 import threading
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
-from agentctl.events.session import SessionError
+from agentctl.events.session import SessionError, SessionStatusRescheduled, SessionStatusRunning
 from agentctl.events.span import SpanModelRequestEnd, SpanModelRequestStart
+from agentctl.events.user import UserToolConfirmation
+from agentctl.ids import timestamp
 from agentctl.paths import Home
 from agentctl.render.lines import plain
 from agentctl.render.look import ASCII, Look
@@ -120,7 +123,26 @@ def test_an_answer_that_is_cut_is_marked_and_the_failure_told(home: Home) -> Non
     at = rows.index("  Half a sent")
     assert rows[at + 1] == "  (cut off here; the answer was not received whole)"
     assert rows[at + 3 : at + 5] == ["✗ the API is overloaded", "  try again later"]
-    assert rows[-1].startswith("── failed · $0 · 0 turns")
+    assert rows[-2].startswith("── failed · $0 · 0 turns")
+    assert rows[-1].startswith("   agentctl resume sesn_")
+
+
+def test_a_wait_before_the_next_try_is_told(home: Home) -> None:
+    with stage(home) as shown:
+        shown.recorder.user("Go")
+        start = shown.recorder.add(SpanModelRequestStart)
+        shown.recorder.add(SpanModelRequestEnd, model_request_start_id=start.id, model_usage={}, is_error=True)
+        error = {"type": "model_overloaded_error", "message": "busy", "retry_status": {"type": "retrying"}}
+        shown.recorder.add(SessionError, error=error)
+        due = timestamp(shown.recorder.clock.now() + timedelta(seconds=20))
+        shown.recorder.add(SessionStatusRescheduled, local={"wait_seconds": 20, "retry_at": due})
+        assert shown.terminal.rows[-4:-2] == ["· busy", "· trying again in 20s"]
+        shown.recorder.clock.pass_by(15)
+        shown.renderer.tick()
+        assert "trying again in 5.0s" in shown.terminal.status
+        shown.recorder.add(SessionStatusRunning)
+        shown.recorder.answer(text("There."))
+        assert "trying again" not in shown.terminal.status
 
 
 def test_calls_that_run_are_shown_with_their_time_and_then_with_their_result(home: Home) -> None:
@@ -183,6 +205,23 @@ def test_a_question_to_a_person_finds_nothing_that_moves(home: Home) -> None:
     assert rows[-3].endswith("needs permission")
     assert rows[-2] == f"  │ {push.id}"
     assert rows[-1].startswith("── waits for a decision · ")
+
+
+def test_a_call_that_was_allowed_is_shown_while_it_runs(home: Home) -> None:
+    with stage(home) as shown:
+        shown.recorder.user("Go")
+        (push,) = shown.recorder.answer(call("bash", command="git push"), asks=["toolu_1"])
+        shown.recorder.rest("requires_action", event_ids=[push.id])
+        shown.recorder.add(UserToolConfirmation, tool_use_id=push.id, result="allow")
+        shown.recorder.add(SessionStatusRunning)
+        shown.recorder.run_tools(push)
+        shown.recorder.clock.pass_by(3)
+        shown.renderer.tick()
+        rows = [row for row in shown.terminal.rows if row]
+        assert rows[-3] == "› allowed  bash  git push"
+        assert rows[-2][1:] == " bash  git push" + " " * 59 + "3.0s"
+        shown.recorder.result(push, "pushed", 3, exit_code=0)
+        assert shown.terminal.text.count("git push") == 3  # asked, allowed, done
 
 
 def test_a_preparation_is_shown_from_another_thread(home: Home) -> None:

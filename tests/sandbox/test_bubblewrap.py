@@ -85,7 +85,7 @@ def test_whatever_it_leaves_in_its_folders_goes_with_it(tmp_path: Path) -> None:
     folder = sandbox._end._folder  # type: ignore[attr-defined]
     sandbox.start("sesn_x", [], lambda _line: None)
     assert stat.S_IMODE(folder.stat().st_mode) == 0o700
-    deep = "mkdir -p a/b; chmod 0 a; python3 -c 'import os\nfor i in range(3000): os.mkdir(\"d\"); os.chdir(\"d\")'"
+    deep = 'mkdir -p a/b; chmod 0 a; python3 -c \'import os\nfor i in range(1500): os.mkdir("d"); os.chdir("d")\''
     list(sandbox.call([ToolCall("a", "bash", {"command": deep})]))
     sandbox.close()
     assert not folder.exists()
@@ -104,7 +104,7 @@ def test_it_says_when_it_is_not_installed(tmp_path: Path, monkeypatch: pytest.Mo
 def test_it_says_when_the_kernel_forbids_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     program = tmp_path / "bwrap"
     program.write_text(
-        "#!/bin/sh\n[ \"$1\" = --version ] && exec echo bubblewrap 0.8.0\n"
+        '#!/bin/sh\n[ "$1" = --version ] && exec echo bubblewrap 0.8.0\n'
         "echo 'bwrap: No permissions to create a new namespace, likely because the kernel says no' >&2; exit 1\n"
     )
     program.chmod(0o755)

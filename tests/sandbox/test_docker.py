@@ -77,11 +77,14 @@ def test_the_container_is_kept_to_itself(session_id: str, tmp_path: Path, client
     assert not found["Mounts"]
     assert (config["User"], config["Tty"]) == ("10001:10001", False)
     assert (config["OpenStdin"], config["StdinOnce"]) == (True, False)
-    assert config["Labels"].items() >= {
-        "agentctl.session": session_id,
-        "agentctl.owner": owner_of(tmp_path),
-        "agentctl.generation": "1",
-    }.items()
+    assert (
+        config["Labels"].items()
+        >= {
+            "agentctl.session": session_id,
+            "agentctl.owner": owner_of(tmp_path),
+            "agentctl.generation": "1",
+        }.items()
+    )
     assert not [variable for variable in config["Env"] if variable.lower().startswith(("http", "anthropic"))]
 
 
@@ -202,9 +205,14 @@ def test_a_container_that_is_paused_is_given_up(
     assert time.monotonic() - began < 10
 
 
-def test_a_container_without_memory_for_the_supervisor_says_so(session_id: str, tmp_path: Path) -> None:
-    with pytest.raises(SandboxError, match=r"out of memory: the limit of 6 MiB|exit code|cannot"):
-        started(session_id, tmp_path, resources={"memory": "6m"})
+def test_a_container_that_ends_at_once_says_why(
+    session_id: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(docker, "PYTHON", ("no-such-python",))
+    began = time.monotonic()
+    with pytest.raises(SandboxError, match="the container ended: exit code 127: .*no-such-python"):
+        started(session_id, tmp_path)
+    assert time.monotonic() - began < 5
 
 
 def test_a_command_that_runs_out_of_memory_is_told_the_limit(session_id: str, tmp_path: Path) -> None:

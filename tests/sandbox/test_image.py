@@ -116,9 +116,11 @@ def test_a_build_that_fails_shows_its_last_lines_and_where_all_of_them_are(tmp_p
 def test_of_many_that_want_the_same_image_one_builds_it(images: set[str], tmp_path: Path) -> None:
     setup = f"sleep 0.5 # {os.getpid()} many"
     told: list[list[str]] = [[] for _ in range(4)]
-    threads = [
-        threading.Thread(target=lambda lines=lines: built(images, tmp_path, lines, setup=setup).close()) for lines in told
-    ]
+
+    def build(lines: list[str]) -> None:
+        built(images, tmp_path, lines, setup=setup).close()
+
+    threads = [threading.Thread(target=build, args=(lines,)) for lines in told]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -133,9 +135,7 @@ def test_of_many_that_want_the_same_image_one_builds_it(images: set[str], tmp_pa
     ("image", "says"),
     [("agentctl-base:never", "there is no image agentctl-base:never"), ("registry.invalid/a/b:c", "cannot pull image")],
 )
-def test_an_image_that_is_not_there_is_one_line_and_a_hint(
-    tmp_path: Path, image: str, says: str
-) -> None:
+def test_an_image_that_is_not_there_is_one_line_and_a_hint(tmp_path: Path, image: str, says: str) -> None:
     sandbox = DockerSandbox(Environment(name="x", config={"type": "docker", "image": image}), tmp_path)
     with pytest.raises(SandboxError, match=says) as raised:
         sandbox.prepare(lambda _line: None)

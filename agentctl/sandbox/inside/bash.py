@@ -1,4 +1,3 @@
-# ruff: noqa: PTH118
 """The tool ``bash``: one call of it, from its first byte to its outcome."""
 
 from __future__ import annotations
@@ -8,9 +7,8 @@ import time
 
 from agentctl.sandbox.inside.loop import read_some
 from agentctl.sandbox.inside.outcome import ToolError, encode, outcome, printable, reason_of, text_block, utf8
-from agentctl.sandbox.inside.output import Collector, write_all
+from agentctl.sandbox.inside.output import Collector
 from agentctl.sandbox.inside.processes import Killer, count_oom_kills, running_already, signal_name
-from agentctl.sandbox.inside.shell import remove
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -42,7 +40,7 @@ class BashCall:
         self.spared: set[tuple[int, str]] = set()
         self.shell: Shell | None = None
         self.shell_gone = False
-        self.fifo, self.fifo_path = -1, ""
+        self.output = self.their_end = -1
         self.code: int | None = None
         self.stopped = ""
         self.killer: Killer | None = None
@@ -55,19 +53,19 @@ class BashCall:
             self.begin_restart()
             return
         script = self.script()
-        private = self.supervisor.private_folder()
         self.shell = self.supervisor.ready_shell()
         self.shell.call = self
         self.spared = running_already(self.shell.pid)
         self.oom_kills = count_oom_kills() if self.supervisor.config["memory_limit"] is not None else 0
         self.collector = Collector(self.supervisor.spill_path(self.id))
-        self.script_path = os.path.join(private, "call")
-        self.open_fifo(os.path.join(private, "out"))
-        write_script(self.script_path, script)
         self.tell_of_lost_shell()
+        self.supervisor.script.write(script)
+        self.output, self.their_end = os.pipe()
+        os.set_blocking(self.output, False)
+        self.supervisor.loop.watch(self.output, self.on_output)
         self.began = time.monotonic()
         self.wake_at = self.began + self.seconds
-        self.shell.source(self.script_path, self.fifo_path)
+        self.shell.source(f"/proc/{os.getpid()}/fd/{self.their_end}")
 
     def script(self) -> bytes:
         """Return the command as bash is to read it."""
@@ -77,13 +75,6 @@ class BashCall:
         if "\0" in command:
             raise ToolError("the command holds a NUL character, which bash cannot take")
         return utf8(command, "the command") + b"\n"
-
-    def open_fifo(self, path: str) -> None:
-        """Make the named pipe for the output. We hold its end open before the shell opens the other."""
-        remove(path)
-        os.mkfifo(path, 0o600)
-        self.fifo, self.fifo_path = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), path
-        self.supervisor.loop.watch(self.fifo, self.on_output)
 
     def tell_of_lost_shell(self) -> None:
         """Say so when the shell has gone between two calls."""
@@ -103,15 +94,14 @@ class BashCall:
 
     def on_output(self) -> None:
         """Take output; when no process holds the pipe any more there will be none."""
-        data = read_some(self.fifo)
+        data = read_some(self.output)
         if data:
             self.collector.add(data)
         elif data == b"":
-            self.supervisor.loop.forget(self.fifo)
-            os.close(self.fifo)
-            self.fifo = -1
-            if self.code is not None and self.killer is None:
-                self.finish()
+            self.supervisor.loop.forget(self.output)
+            os.close(self.output)
+            self.output = -1
+            self.finish()
 
     def on_status(self, code: int) -> None:
         """The command is done; what it left behind may still hold the pipe."""
@@ -130,12 +120,10 @@ class BashCall:
             self.drain()
 
     def drain(self) -> None:
-        """Wait a moment for output that is under way."""
+        """Let go of the pipe, which shows its end, and wait a moment for output that is under way."""
+        os.close(self.their_end)
         self.wake_at = time.monotonic() + DRAIN_SECONDS
-        if self.fifo < 0:
-            self.finish()
-        else:
-            self.on_output()
+        self.on_output()
 
     def tick(self, now: float) -> None:
         """Do what is due."""
@@ -180,22 +168,21 @@ class BashCall:
 
     def finish_restart(self) -> None:
         """Start a shell that knows nothing of the former one."""
-        self.supervisor.exports = None
+        self.supervisor.exports.write(b"")
         self.supervisor.shell_was_lost = False
         self.supervisor.ready_shell()
         self.hand_in("bash session restarted", is_error=False)
 
     def finish(self) -> None:
         """Make the outcome, and see to it that the next call finds a shell."""
-        if self.fifo >= 0:
-            self.supervisor.loop.drain(self.fifo)
-        remove(self.fifo_path)
+        if self.output >= 0:
+            self.supervisor.loop.drain(self.output)
         if self.shell is not None:
             self.shell.call = None
         if self.shell_gone:
             self.renew_shell()
         self.tell_of_memory()
-        text, facts = self.collector.result({self.script_path + ": ": "bash: "})
+        text, facts = self.collector.result({self.supervisor.script.path + ": ": "bash: "})
         self.facts.update(facts)
         lines = [text.rstrip("\n"), *(f"[{note}]" for note in self.notes), self.verdict()]
         self.hand_in("\n".join(filter(None, lines)), is_error=bool(self.stopped or self.code))
@@ -207,13 +194,14 @@ class BashCall:
 
     def renew_shell(self) -> None:
         """Start a shell in place of the one that has ended, where that one was."""
+        exports = bool(self.supervisor.exports.read())
         try:
             shell = self.supervisor.ready_shell(self.shell.last_folder() if self.shell is not None else None)
         except (ToolError, OSError) as error:
             self.notes.append(f"no new shell: {reason_of(error)}")
             return
         where = printable(shell.known_folder)
-        kept = "exported variables are kept" if self.supervisor.exports else "variables are lost"
+        kept = "exported variables are kept" if exports else "variables are lost"
         what = self.notes.pop() + ": " if self.notes else ""
         self.notes.append(f"{what}a new shell was started in {where}; {kept}")
 
@@ -243,13 +231,3 @@ class BashCall:
 def seconds_of(timeout_ms: int | None) -> float:
     """Return how long a command may run."""
     return min(timeout_ms / 1000, MOST_SECONDS) if timeout_ms and timeout_ms > 0 else DEFAULT_SECONDS
-
-
-def write_script(path: str, script: bytes) -> None:
-    """Write the file that the shell sources."""
-    remove(path)
-    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-    try:
-        write_all(fd, script)
-    finally:
-        os.close(fd)

@@ -1,4 +1,4 @@
-# ruff: noqa: PTH103, PTH104, PTH110, PTH116, PTH118, PTH120
+# ruff: noqa: PTH103, PTH104, PTH108, PTH110, PTH116, PTH118, PTH120
 """The tools ``read``, ``write`` and ``edit``."""
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ import stat
 
 from agentctl.sandbox.inside.outcome import ToolError, text_block, utf8
 from agentctl.sandbox.inside.output import MOST_CHARACTERS, clean, preview, write_all
-from agentctl.sandbox.inside.shell import remove
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -190,7 +189,7 @@ def replace(target: str, content: bytes, mode: int) -> None:
         os.fchmod(fd, mode)
         os.rename(temporary, target)
     except BaseException:
-        remove(temporary)
+        os.unlink(temporary)
         raise
     finally:
         os.close(fd)

@@ -15,16 +15,20 @@ if TYPE_CHECKING:
     from typing import Any
 
 MOST_FILES = 10_000
+MOST_NAMES = 4 << 20
+"""Characters of all paths together."""
 
 
 def list_files(root: str) -> tuple[list[list[Any]], bool]:
     """List regular files as path, size and mode; say whether these are all."""
     found: list[list[Any]] = []
+    names = 0
     try:
         for path, entry in walk(root, into_git=True):
-            if len(found) >= MOST_FILES:
+            if len(found) >= MOST_FILES or names > MOST_NAMES:
                 return found, False
             if entry.is_file(follow_symlinks=False):
+                names += len(path)
                 status = os.lstat(entry.path)
                 found.append([path, status.st_size, stat.S_IMODE(status.st_mode) & 0o777])
     except (OSError, ToolError):

@@ -1,4 +1,4 @@
-# ruff: noqa: PTH108, PTH115, PTH118, SIM105
+# ruff: noqa: PTH115, SIM105
 """The shell that lives as long as the session, or until somebody ends it."""
 
 from __future__ import annotations
@@ -16,27 +16,41 @@ if TYPE_CHECKING:
     from agentctl.sandbox.inside.supervisor import Supervisor
 
 
+class Scratch:
+    """A file in memory that other processes of this user open by a path under /proc, whatever becomes of the disk."""
+
+    def __init__(self, name: str) -> None:
+        self.fd = os.memfd_create(name)
+        self.path = f"/proc/{os.getpid()}/fd/{self.fd}"
+
+    def write(self, data: bytes) -> None:
+        """Replace what is in it."""
+        os.ftruncate(self.fd, 0)
+        os.pwrite(self.fd, data, 0)
+
+    def read(self) -> bytes:
+        """Return what is in it."""
+        return os.pread(self.fd, os.fstat(self.fd).st_size, 0)
+
+
 class Shell:
     """A bash that reads its orders from a socket and reports each one's exit status on it.
 
     A command is a file that the shell sources, so an unclosed quote is an error like any other.
     The socket is the shell's standard input, in whose place the command has /dev/null: nothing that
-    a command starts inherits the socket. Where a shell ends by itself it leaves its folder and its
-    exported variables for the next one.
+    a command starts inherits the socket. A shell that ends by itself leaves its folder and its
+    exported variables, for the next one to take over.
     """
 
-    def __init__(self, supervisor: Supervisor, number: int, folder: str, exports: str | None) -> None:
+    def __init__(self, supervisor: Supervisor, folder: str) -> None:
         from socket import socketpair
 
         self.supervisor = supervisor
         self.call: BashCall | None = None
-        private = supervisor.private_folder()
-        self.taken_over = exports
-        self.exports = os.path.join(private, f"exports-{number}")
-        self.folder = os.path.join(private, f"folder-{number}")
         self.socket: Socket
         self.socket, theirs = socketpair()
         self.socket.setblocking(False)
+        supervisor.last_folder.write(b"")
         with theirs:
             self.pid = self.spawn(theirs.fileno(), folder)
         supervisor.loop.watch(self.socket.fileno(), self.on_report)
@@ -61,21 +75,20 @@ class Shell:
             os.close(null)
 
     def first_order(self) -> str:
-        """Take over exported variables; at the end leave them, and where the shell was."""
-        take = f". {quote(self.taken_over)} </dev/null >/dev/null 2>&1; " if self.taken_over else ""
-        leave = f"{{ builtin pwd -P >{quote(self.folder)}; builtin export -p >{quote(self.exports)}; }} 2>/dev/null"
-        return f"{take}builtin trap {quote(leave)} EXIT\n"
+        """Take over exported variables, if there are; at the end leave them, and where the shell was."""
+        exports, folder = self.supervisor.exports.path, self.supervisor.last_folder.path
+        leave = f"{{ builtin pwd -P >{folder}; builtin export -p >{exports}; }} 2>/dev/null"
+        return f"builtin . {exports} </dev/null >/dev/null 2>&1; : >{exports}; builtin trap {quote(leave)} EXIT\n"
 
-    def source(self, script: str, output: str) -> None:
-        """Run a command with its output to a named pipe; ``call`` hears of its exit status."""
-        self.order(
-            f"builtin . {quote(script)} </dev/null >{quote(output)} 2>&1; builtin printf '%d\\n' \"$?\" >&0\n"
-        )
+    def source(self, output: str) -> None:
+        """Run the script with its output to a pipe; ``call`` hears of its exit status."""
+        script = self.supervisor.script.path
+        self.order(f"builtin . {script} </dev/null >{output} 2>&1; builtin printf '%d\\n' \"$?\" >&0\n")
 
     def order(self, text: str) -> None:
         """Send an order to the shell."""
         try:
-            self.socket.send(text.encode("utf-8", "surrogateescape"))
+            self.socket.send(text.encode())
         except OSError:
             pass  # it has just ended, which on_exit tells
 
@@ -96,8 +109,6 @@ class Shell:
         """Let the call know that its shell is gone."""
         self.supervisor.loop.forget(self.socket.fileno())
         self.socket.close()
-        if self.taken_over:
-            remove(self.taken_over)
         self.supervisor.on_shell_exit(self)
         if self.call is not None:
             self.call.on_shell_exit(exit_code(status), killed=os.WIFSIGNALED(status))
@@ -112,24 +123,10 @@ class Shell:
 
     def last_folder(self) -> str:
         """Find out where the shell was when it ended: what it said, or else where it was last seen."""
-        try:
-            with open(self.folder, "rb") as file:
-                folder = os.fsdecode(file.read(8192)).rstrip("\n")
-        except OSError:
-            return self.known_folder
-        remove(self.folder)
-        return folder or self.known_folder
+        said = os.fsdecode(self.supervisor.last_folder.read()).rstrip("\n")
+        return said or self.known_folder
 
 
 def quote(text: str) -> str:
     """Quote a text for the shell."""
     return "'" + text.replace("'", "'\\''") + "'"
-
-
-def remove(*paths: str) -> None:
-    """Remove files that may not be there."""
-    for path in paths:
-        try:
-            os.unlink(path)
-        except OSError:
-            pass

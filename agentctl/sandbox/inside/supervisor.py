@@ -1,4 +1,4 @@
-# ruff: noqa: PTH103, PTH110, PTH112, PTH118, SIM105
+# ruff: noqa: PTH103, PTH118, SIM105
 """The supervisor: takes messages, starts calls, and sends what they come to."""
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from agentctl.sandbox.inside.outcome import ToolError, encode, failure, reason_o
 from agentctl.sandbox.inside.pipe import Pipe
 from agentctl.sandbox.inside.processes import Killer, become_subreaper
 from agentctl.sandbox.inside.put import Put
-from agentctl.sandbox.inside.shell import Shell
+from agentctl.sandbox.inside.shell import Scratch, Shell
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -46,9 +46,8 @@ class Supervisor:
         self.heard = time.monotonic()
         self.silence_seconds = HELLO_SECONDS
         self.shell: Shell | None = None
-        self.shells = 0
         self.shell_was_lost = False
-        self.exports: str | None = None
+        self.script, self.exports, self.last_folder = Scratch("script"), Scratch("exports"), Scratch("folder")
         self.states: dict[str, str] = {}
         self.results: dict[str, bytes] = {}
         self.waiting: deque[Message] = deque()
@@ -243,13 +242,6 @@ class Supervisor:
             fixed["TMPDIR"] = self.config["layout"]["temporary"]
         return {**os.environ, **fixed, **self.config["env"]}
 
-    def private_folder(self) -> str:
-        """Return the folder for what goes between the shell and us; made again if it was removed."""
-        folder = os.path.join(str(self.config["layout"]["temporary"]), ".agentctl")
-        if not os.path.isdir(folder):
-            os.makedirs(folder, 0o700, exist_ok=True)
-        return folder
-
     def spill_path(self, call_id: str) -> str:
         """Name the file that takes a call's output when it is too long."""
         name = re.sub(r"[^A-Za-z0-9_-]", "_", call_id)[:100]
@@ -259,17 +251,15 @@ class Supervisor:
         """Return the shell, starting one if there is none, in ``folder`` or else the workspace."""
         if self.shell is None:
             become_subreaper()
-            self.shells += 1
-            self.shell = Shell(self, self.shells, folder or self.config["layout"]["workspace"], self.exports)
+            self.shell = Shell(self, folder or self.config["layout"]["workspace"])
             self.children[self.shell.pid] = self.shell.on_exit
         return self.shell
 
     def on_shell_exit(self, shell: Shell) -> None:
-        """Know that a shell is gone, and what it left."""
+        """Know that a shell is gone."""
         if self.shell is shell:
             self.shell = None
             self.shell_was_lost = shell.call is None
-            self.exports = shell.exports if os.path.exists(shell.exports) else None
 
     def reap(self) -> None:
         """Collect every child that has ended, ours or an orphan that came to us."""
