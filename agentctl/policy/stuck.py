@@ -203,7 +203,7 @@ class Watch:
 
     def _after_result(self, call_id: str, result: _Result) -> "Watch":
         calls, results = self.open.calls, (*self.open.results, result)
-        if all(call.id != call_id for call in calls):
+        if all(call.id != call_id for call in calls) or call_id in map(_call_id, self.open.results):
             return self
         if len(results) < len(calls):
             return replace(self, open=_Open(calls, results, self.open.started_at))

@@ -263,9 +263,13 @@ def test_a_call_that_has_no_result_yet_counts_for_nothing() -> None:
     assert reason([*events, result_of("open", read("a"))]) == "same_result"
 
 
-def test_a_result_for_no_call_changes_nothing() -> None:
+def test_a_result_for_no_call_and_a_second_one_change_nothing() -> None:
     watch = after(rounds(read("a")))
     assert watch.after(result_of("nobody", read("a"))) is watch
+    two = after([answer(calls=2), *(AgentToolUse(id=name, name="read", input={}) for name in ("one", "two"))])
+    half = two.after(result_of("one", read("a")))
+    assert half.after(result_of("one", read("b"))) is half
+    assert half.after(result_of("two", read("b"))).circle.repeats == 1
 
 
 @pytest.mark.parametrize("input_event", [taken, UserMessage(id="m", processed_at=timestamp(BEGAN), content=[])])
@@ -328,12 +332,17 @@ def test_a_session_that_was_stopped_and_is_resumed_begins_anew() -> None:
 
 
 def test_the_words_name_the_tools_and_keep_hostile_names_harmless() -> None:
-    found = after(round_of(Call({}, name="\x1b[2J" + "x" * 100), read("a"), bash("ls"))).verdict(Thresholds(waiting=1))
-    assert found
-    assert (
-        found.line
-        == "the same call of \\x1b[2J" + "x" * 57 + " and 2 other tools waited 1 times in a row, and nothing changed"
-    )
+    hostile = Call({}, name="\x1b[2J" + "x" * 100)
+    shown = "\\x1b[2J" + "x" * 60
+    for others, named in (
+        ([], shown),
+        ([read("a")], f"{shown} and read"),
+        ([read("a"), bash("ls")], f"{shown} and other tools"),
+    ):
+        found = after(round_of(hostile, *others) * 4).verdict(USUAL)
+        assert found
+        assert found.line == f"the same call of {named} gave the same result 4 times in a row"
+        assert "\x1b" not in found.advice
 
 
 @pytest.mark.parametrize(
