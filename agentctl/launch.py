@@ -29,6 +29,7 @@ from agentctl.harness.loop import run
 from agentctl.harness.outlook import Outlook
 from agentctl.harness.perform import Performer
 from agentctl.harness.prompt import system_prompt
+from agentctl.harness.stop import Stop
 from agentctl.ids import SystemClock, new_id
 from agentctl.model.base import Model
 from agentctl.model.request import RequestHeader, header_for
@@ -39,10 +40,10 @@ from agentctl.sandbox.base import Layout, Progress, Sandbox, Upload
 from agentctl.session.log import Listener, Session
 from agentctl.session.result import Result
 from agentctl.session.state import OpenCall, SessionState
-from agentctl.signals import Interrupted, interruptible
+from agentctl.signals import Interrupted, first_interrupt, interruptible
 from agentctl.store.blobs import Blobs
-from agentctl.store.database import Database
-from agentctl.store.events import SqliteEventLog
+from agentctl.store.database import Database, reading
+from agentctl.store.events import SqliteEventLog, has_type
 from agentctl.store.leases import lease
 from agentctl.tools.toolset import Toolset, toolset_of
 
@@ -86,20 +87,19 @@ def start(
     session_id = request.session_id or new_id("sesn_", make.clock)
     with contextlib.ExitStack() as held:
         held.enter_context(interruptible())
-        sandbox = sandbox_for(request.environment, home, request.sandbox)
+        sandboxes = _Sandboxes(request.environment, home, request.sandbox)
+        sandbox = sandboxes()
         toolset = toolset_of(request.agent, sandbox.layout.workspace)
         _refuse_what_cannot_run(request, toolset)
         model, facts = _made_ready(request.model or request.agent.model.id, toolset, sandbox, progress, held)
         log = held.enter_context(_log(home))
         held.enter_context(lease(home, session_id))
         uploads = _uploads(request, sandbox.layout)
-        hands = Hands(sandbox, uploads, progress)
-        held.callback(hands.close)
         created = _created(request, session_id, toolset, sandbox, uploads, facts, make)
         session = Session(session_id, log, _outlook(created), listeners)
         session.append(created, make(UserMessage, content=[text_block(request.message)], processed_at=None))
-        perform = Performer(model, session.outlook.header, toolset, hands, make, Blobs(home.blobs).put)
-        _drive(session, perform, make, approve)
+        hands = Hands(sandbox, sandboxes, uploads, progress)
+        _drive(session, model, toolset, hands, home, approve)
 
 
 def take_up(
@@ -124,17 +124,16 @@ def take_up(
         log = held.enter_context(_log(home))
         held.enter_context(lease(home, session_id))
         created = _header_of(log, session_id)
+        session = Session(session_id, log, _outlook(created), listeners)
         environment = Environment.model_validate(created.environment)
-        sandbox = sandbox_for(environment, home, created.sandbox["kind"])
+        sandboxes = _Sandboxes(environment, home, created.sandbox["kind"], session.state.sandboxes)
+        sandbox = sandboxes()
         toolset = toolset_of(Agent.model_validate(created.agent), sandbox.layout.workspace)
         model, _ = _made_ready(created.model, toolset, sandbox, progress, held)
         uploads = [Upload(Path(upload["source"]), upload["target"]) for upload in created.uploads]
-        hands = Hands(sandbox, uploads, progress)
-        held.callback(hands.close)
-        session = Session(session_id, log, _outlook(created), listeners)
         session.append(*_openers(session.outlook, message, limits, make))
-        perform = Performer(model, session.outlook.header, toolset, hands, make, Blobs(home.blobs).put)
-        _drive(session, perform, make, approve)
+        hands = Hands(sandbox, sandboxes, uploads, progress, attach=True)
+        _drive(session, model, toolset, hands, home, approve)
 
 
 def tell(session_id: str, home: Home, choose: Callable[[SessionState, Maker], Sequence[Event]]) -> Sequence[Event]:
@@ -195,14 +194,43 @@ def _header_of(log: SqliteEventLog, session_id: str) -> LocalSessionCreated:
     return first.event
 
 
-def _drive(session: Session[Outlook], perform: Performer, make: Maker, approve: Approver | None) -> None:
+class _Sandboxes:
+    """Makes the sandboxes of a session, each of a generation of its own, so that none takes orders from the past."""
+
+    def __init__(self, environment: Environment, home: Home, kind: SandboxKind | None, before: int = 0) -> None:
+        self._environment = environment
+        self._home = home
+        self._kind = kind
+        self._generation = before
+
+    def __call__(self) -> Sandbox:
+        self._generation += 1
+        return sandbox_for(self._environment, self._home, self._kind, self._generation)
+
+
+def _drive(
+    session: Session[Outlook], model: Model, toolset: Toolset, hands: Hands, home: Home, approve: Approver | None
+) -> None:
+    make, stop = Maker(SystemClock()), Stop()
+    perform = Performer(model, session.outlook.header, toolset, hands, make, Blobs(home.blobs).put, stop)
+    watched = stop.watched(lambda: _is_interrupted(home, session), perform.cancel)
     try:
-        run(session, perform, make.clock)
-        while approve is not None and (answers := _answers(session, approve, make)):
-            session.append(*answers)
-            run(session, perform, make.clock)
-    except Interrupted as stop:
-        session.append(make(LocalInterrupted, signal=stop.name))
+        with contextlib.closing(hands), watched, first_interrupt(stop.ask):
+            run(session, perform, make, stop)
+            while approve is not None and not stop.is_asked and (answers := _answers(session, approve, make)):
+                session.append(*answers)
+                run(session, perform, make, stop)
+    except Interrupted as interruption:
+        session.append(make(LocalInterrupted, signal=interruption.name))
+
+
+def _is_interrupted(home: Home, session: Session[Outlook]) -> bool:
+    """Say whether somebody else has asked for the turn to stop, which the session has not folded yet."""
+    try:
+        with reading(home) as connection:
+            return has_type(connection, session.id, "user.interrupt", after=session.seen)
+    except AgentctlError:
+        return False  # the store's trouble is told where something is to be written
 
 
 def _answers(session: Session[Outlook], approve: Approver, make: Maker) -> list[UserToolConfirmation]:
@@ -357,7 +385,9 @@ def _places(layout: Layout) -> dict[str, str]:
     return {usual.outputs: layout.outputs, usual.uploads: layout.uploads, usual.workspace: layout.workspace}
 
 
-def sandbox_for(environment: Environment, home: Home, kind: SandboxKind | None = None) -> Sandbox:
+def sandbox_for(
+    environment: Environment, home: Home, kind: SandboxKind | None = None, generation: int = 1
+) -> Sandbox:
     """Make the sandbox of an environment, or of another ``kind``; nothing is started."""
     chosen = kind or environment.config.type
     if chosen == "bubblewrap":
@@ -370,7 +400,7 @@ def sandbox_for(environment: Environment, home: Home, kind: SandboxKind | None =
         return ProcessSandbox(environment, home.sandboxes)
     from agentctl.sandbox.docker import DockerSandbox
 
-    return DockerSandbox(environment, home.builds)
+    return DockerSandbox(environment, home.builds, generation=generation)
 
 
 @contextlib.contextmanager

@@ -3,7 +3,7 @@
 import contextlib
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from types import FrameType
 
 _STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -33,6 +33,25 @@ def interruptible() -> Iterator[None]:
     finally:
         for number in told:
             signal.signal(number, former[number])
+
+
+@contextlib.contextmanager
+def first_interrupt(ask: Callable[[str], None]) -> Iterator[None]:
+    """Within ``interruptible``: let the first SIGINT only ``ask`` (with its name); the second one is an Interrupted."""
+    former = signal.getsignal(signal.SIGINT)
+    if former is not _interrupt:
+        yield
+        return
+
+    def hear(number: int, frame: FrameType | None) -> None:  # noqa: ARG001 - the shape of a handler
+        signal.signal(signal.SIGINT, _interrupt)
+        ask(signal.Signals(number).name)
+
+    signal.signal(signal.SIGINT, hear)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, former)
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:  # noqa: ARG001 - the shape of a handler

@@ -16,7 +16,7 @@ def describe() -> list[tuple[str, str]]:
     load = os.getloadavg()[0]
     return [
         ("date", datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")),
-        ("machine", f"{os.cpu_count()} × {_cpu()}, {_memory_gib():.0f} GiB, Linux {platform.release()}"),
+        ("machine", f"{os.cpu_count()} cores, {_cpu()}, {_memory_gib():.0f} GiB, Linux {platform.release()}"),
         ("Docker", _output("docker", "version", "--format", "{{.Server.Version}}")),
         ("Python", platform.python_version()),
         ("agentctl", f"{_version('agentctl', 'agentctl')}{_commit()}, anthropic {_version('agentctl', 'anthropic')}"),

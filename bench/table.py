@@ -26,7 +26,7 @@ def facts(pairs: Iterable[tuple[str, str]], *, markdown: bool) -> str:
     """Lay out what was measured where."""
     pairs = list(pairs)
     if markdown:
-        return ". ".join(f"{name[0].upper()}{name[1:]}: {value}" for name, value in pairs) + "."
+        return "; ".join(f"{name}: {value}" for name, value in pairs)
     width = max(len(name) for name, _ in pairs)
     return "\n".join(f"{name.ljust(width)}  {value}" for name, value in pairs)
 

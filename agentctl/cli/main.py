@@ -32,6 +32,7 @@ COMMANDS = {
     "run": Entry("Run", "Start a session and drive it until it rests."),
     "send": Entry("Run", "Send a message to a session: it works on it now, or next if it is running."),
     "resume": Entry("Run", "Go on with a session that was stopped, has failed, or was answered."),
+    "interrupt": Entry("Run", "Stop the turn of a session that is running; it rests then."),
     "approve": Entry("Run", "Allow calls that wait for permission; then `agentctl resume`."),
     "deny": Entry("Run", "Refuse calls that wait for permission; then `agentctl resume`."),
     "demo": Entry("Run", "Run a scripted session over the examples; needs no key and no Docker."),

@@ -33,6 +33,7 @@ _KNOWN: dict[str, type[Event]] = {
         local.LocalSessionCreated,
         local.LocalInputProcessed,
         local.LocalSandboxStarted,
+        local.LocalSandboxLost,
         local.LocalModelResponse,
         local.LocalToolStarted,
         local.LocalToolFacts,

@@ -53,6 +53,15 @@ class LocalSandboxStarted(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LocalSandboxLost(Event):
+    """The sandbox failed or could not be started: ``reason`` says how."""
+
+    type: ClassVar[str] = "local.sandbox_lost"
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LocalModelResponse(Event):
     """A whole message of the model, verbatim, before the public events that are made from it.
 

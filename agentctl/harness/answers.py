@@ -14,7 +14,7 @@ from agentctl.events.agent import (
 )
 from agentctl.events.base import Event
 from agentctl.events.content import text_block
-from agentctl.events.local import LocalModelResponse
+from agentctl.events.local import LocalLimitReached, LocalModelResponse
 from agentctl.events.make import Maker
 from agentctl.events.session import SessionError
 from agentctl.events.span import SpanModelRequestEnd
@@ -35,12 +35,19 @@ _NOT_RUN = "The call was not run: the answer ended with {reason}, not with tool_
 
 
 def answer_events(
-    response: ModelResponse, request_id: str, state: SessionState, toolset: Toolset, make: Maker
+    response: ModelResponse,
+    request_id: str,
+    state: SessionState,
+    toolset: Toolset,
+    make: Maker,
+    *,
+    shortened_to: int | None = None,
 ) -> list[Event]:
     """Turn a whole answer into the events that record it, in the order of the API.
 
     A call that cannot be run has its error result among them. An answer that cannot be gone on
-    from ends with a ``session.error``.
+    from ends with a ``session.error``. ``shortened_to`` is how long a limit of the session let the
+    answer be; one that was cut there met that limit.
     """
     message = response.message
     reason = message.get("stop_reason")
@@ -49,6 +56,9 @@ def answer_events(
     events += _public(message, calls, make) if reason != "refusal" else ()
     events.append(_end(message, request_id, make))
     events += _refusals(calls, reason, make)
+    if reason == "max_tokens" and shortened_to is not None:
+        events.append(_limited(shortened_to, make))
+        return events
     trouble = _trouble(reason, state, has_calls=bool(calls))
     if trouble:
         events.append(make(SessionError, error=_error(trouble)))
@@ -121,6 +131,11 @@ def _refusals(calls: list[Call], reason: object, make: Maker) -> Iterator[Event]
             text = _CUT if reason == "max_tokens" else _NOT_RUN.format(reason=reason)
         if text:
             yield make(AgentToolResult, tool_use_id=event.id, content=[text_block(text)], is_error=True)
+
+
+def _limited(max_tokens: int, make: Maker) -> Event:
+    line = f"the answer was cut at {max_tokens} tokens, which is what the limits of the session had left"
+    return make(LocalLimitReached, limit="max_tokens", allowed=max_tokens, used=max_tokens, line=line)
 
 
 def _trouble(reason: object, state: SessionState, *, has_calls: bool) -> str | None:

@@ -1,7 +1,7 @@
 """Doing a step: the small part of the harness that touches the model, the sandbox and the clock."""
 
+import contextlib
 import random
-import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from datetime import timedelta
@@ -15,6 +15,7 @@ from agentctl.events.local import (
     LocalInputProcessed,
     LocalLimitReached,
     LocalOutputs,
+    LocalSandboxLost,
     LocalSandboxStarted,
     LocalStuck,
     LocalStuckWarned,
@@ -36,8 +37,10 @@ from agentctl.harness.outlook import Outlook
 from agentctl.harness.steps import (
     AnswerCalls,
     AskModel,
+    CloseRequest,
     ComeToRest,
     GiveUp,
+    RecoverCalls,
     Resting,
     RunTools,
     Step,
@@ -46,8 +49,9 @@ from agentctl.harness.steps import (
     Wait,
     Warn,
 )
+from agentctl.harness.stop import Stop
 from agentctl.ids import moment, timestamp
-from agentctl.model.base import Model
+from agentctl.model.base import Model, Preview, ShowPreview
 from agentctl.model.request import RequestHeader, build_request
 from agentctl.policy.budget import Reached
 from agentctl.policy.retry import Failure, after_failure
@@ -55,12 +59,27 @@ from agentctl.policy.stuck import Stuck
 from agentctl.sandbox.base import OutputFile, ToolCall, ToolOutcome
 from agentctl.session.log import Session
 from agentctl.session.state import OpenCall, SessionState
+from agentctl.tools.builtin import READ_ONLY
 from agentctl.tools.toolset import Toolset
 
 Events = Sequence[Event]
 
 MOST_OUTPUT_BYTES = 1 << 30
 """Output files are kept up to this many bytes in all."""
+
+_MOST_LOSSES = 3
+_PAUSE_SECONDS = 0.5
+
+_OUTCOME_UNKNOWN = (
+    "The process that ran this call ended before it had the result, so whether the call took effect is not known. "
+    "Check before you repeat it."
+)
+_DIED = "The sandbox failed while this call ran: {}. Whether the call took effect is not known."
+_NO_SANDBOX = "The call was not run, because there is no sandbox: {}."
+_REPLACED = (
+    "[Your sandbox was lost and replaced by a new one. What was copied in at the start is there again; files that "
+    "calls made or changed since, running processes and the state of the shell are gone.]"
+)
 
 _NO_TOKENS = {
     "input_tokens": 0,
@@ -73,8 +92,8 @@ _NO_TOKENS = {
 class Performer:
     """Does the steps of one session.
 
-    ``keep`` stores bytes and returns their SHA-256 and their number; ``sleep`` waits for seconds;
-    ``chance`` gives a number from 0 up to 1.
+    ``keep`` stores bytes and returns their SHA-256 and their number; ``chance`` gives a number from
+    0 up to 1.
     """
 
     def __init__(
@@ -85,7 +104,7 @@ class Performer:
         hands: Hands,
         make: Maker,
         keep: Callable[[Iterable[bytes]], tuple[str, int]],
-        sleep: Callable[[float], None] = time.sleep,
+        stop: Stop,
         chance: Callable[[], float] = random.random,
     ) -> None:
         self._model = model
@@ -94,7 +113,10 @@ class Performer:
         self._hands = hands
         self._make = make
         self._keep = keep
-        self._sleep = sleep
+        self._stop = stop
+        self._sleep = stop.sleep
+        self._running: dict[str, OpenCall] = {}
+        self._notice: str | None = None
         self._chance = chance
 
     def __call__(self, step: Step, session: Session[Outlook]) -> Iterator[Events]:
@@ -103,11 +125,15 @@ class Performer:
             case TakeInput():
                 yield [self._make(LocalInputProcessed, event_ids=list(step.event_ids))]
             case AskModel():
-                yield from self._ask_model(session)
+                yield from self._ask_model(step.max_tokens, session)
             case RunTools():
                 yield from self._run_tools(step.calls, session)
             case AnswerCalls():
                 yield [self._error_result(call, text) for call, text in step.answers]
+            case RecoverCalls():
+                yield from self._recover(step.calls, session)
+            case CloseRequest():
+                yield [self._request_ended(step.request_id)]
             case StopAtLimit():
                 yield [self._limit_reached(step.reached)]
             case Warn():
@@ -122,22 +148,41 @@ class Performer:
             case Resting():
                 pass
 
-    def _ask_model(self, session: Session[Outlook]) -> Iterator[Events]:
+    def _ask_model(self, max_tokens: int, session: Session[Outlook]) -> Iterator[Events]:
         start = self._make(SpanModelRequestStart)
-        most = session.outlook.max_tokens(self._make.clock.now())
-        request = build_request(replace(self._header, max_tokens=most), session.transcript.messages())
+        header = replace(self._header, max_tokens=max_tokens)
+        request = build_request(header, session.transcript.messages())
         yield [start]
         if self._toolset.uses_sandbox:
             self._hands.begin(session.id)
         try:
-            response = self._model.respond(request, session.show)
+            response = self._model.respond(request, self._preview_to(session))
         except ModelError as error:
-            end = self._make(
-                SpanModelRequestEnd, model_request_start_id=start.id, model_usage=_NO_TOKENS, is_error=True
-            )
-            yield [end, *self._after_failure(error, session.state)]
+            stopped = self._stop.is_asked
+            yield [self._request_ended(start.id), *([] if stopped else self._after_failure(error, session.state))]
         else:
-            yield answer_events(response, start.id, session.state, self._toolset, self._make)
+            shortened = max_tokens < self._header.max_tokens
+            yield answer_events(
+                response, start.id, session.state, self._toolset, self._make, shortened_to=max_tokens if shortened else None
+            )
+
+    def cancel(self) -> None:
+        """End what is going on, as soon as it can be; it has an outcome all the same. From any thread."""
+        self._model.cancel()
+        for call_id in list(self._running):
+            with contextlib.suppress(SandboxError):
+                self._hands.sandbox.cancel(call_id)
+
+    def _preview_to(self, session: Session[Outlook]) -> ShowPreview:
+        def show(preview: Preview) -> None:
+            if self._stop.is_asked:
+                raise ModelError("the turn was stopped", kind="stream_cut_error")
+            session.show(preview)
+
+        return show
+
+    def _request_ended(self, start_id: str) -> Event:
+        return self._make(SpanModelRequestEnd, model_request_start_id=start_id, model_usage=_NO_TOKENS, is_error=True)
 
     def _after_failure(self, error: ModelError, state: SessionState) -> Events:
         wait = after_failure(Failure.of(error), state.attempts + 1, state.waited, self._chance())
@@ -174,30 +219,67 @@ class Performer:
         ]
 
     def _run_tools(self, calls: Sequence[OpenCall], session: Session[Outlook]) -> Iterator[Events]:
-        open_calls = {call.id: call for call in calls}
         try:
-            yield [*self._sandbox_started(session), self._make(LocalToolStarted, tool_use_ids=list(open_calls))]
-            for call_id, outcome in self._hands.sandbox.call(
-                [ToolCall(call.id, call.name, call.input) for call in calls]
-            ):
-                del open_calls[call_id]
-                yield self._result(call_id, outcome)
-            self._hands.sandbox.acknowledge([call.id for call in calls])
+            started = self._sandbox_started(session)
         except (SandboxError, UsageError) as error:
-            text = f"The sandbox failed: {error.message}. Whether the call took effect is not known."
-            yield [
-                *(self._error_result(call, text) for call in open_calls.values()),
-                self._make(SessionError, error=sandbox_error(error)),
-            ]
+            yield self._lost(error, calls, session.state)
+            return
+        yield [*started, self._make(LocalToolStarted, tool_use_ids=[call.id for call in calls])]
+        yield from self._outcomes(calls, session)
+
+    def _recover(self, calls: Sequence[OpenCall], session: Session[Outlook]) -> Iterator[Events]:
+        """Ask the sandbox that the calls were sent to; without it, only what reads may be done again."""
+        try:
+            started = self._sandbox_started(session)
+        except (SandboxError, UsageError) as error:
+            yield self._lost(error, calls, session.state)
+            return
+        known = self._hands.attached
+        lost = [call for call in calls if not known and call.name not in READ_ONLY]
+        yield [*started, *(self._error_result(call, _OUTCOME_UNKNOWN) for call in lost)]
+        yield from self._outcomes([call for call in calls if call not in lost], session)
+
+    def _outcomes(self, calls: Sequence[OpenCall], session: Session[Outlook]) -> Iterator[Events]:
+        self._running = {call.id: call for call in calls}
+        try:
+            sandbox = self._hands.sandbox
+            for call_id, outcome in sandbox.call([ToolCall(call.id, call.name, call.input) for call in calls]):
+                del self._running[call_id]
+                yield self._result(call_id, outcome)
+            sandbox.acknowledge([call.id for call in calls])
+        except SandboxError as error:
+            left, self._running = list(self._running.values()), {}
+            yield self._lost(error, left, session.state, begun=True)
+
+    def _lost(
+        self, error: AgentctlError, calls: Sequence[OpenCall], state: SessionState, *, begun: bool = False
+    ) -> Events:
+        """Give the sandbox up: the next call gets a new one, unless too many were lost in a row."""
+        events: list[Event] = [self._make(LocalSandboxLost, reason=error.message)]
+        final = isinstance(error, UsageError) or state.losses + 1 >= _MOST_LOSSES
+        if begun or final:
+            text = _DIED.format(error.message) if begun else _NO_SANDBOX.format(error.message)
+            events += (self._error_result(call, text) for call in calls)
+        if final:
+            events.append(self._make(SessionError, error=sandbox_error(error)))
+        else:
+            self._hands.renew()
+            self._sleep(_PAUSE_SECONDS * state.losses)
+        return events
 
     def _sandbox_started(self, session: Session[Outlook]) -> Events:
         started = self._hands.ready(session.id)
-        return [] if started is None else [self._make(LocalSandboxStarted, facts=started.facts)]
+        if started is None:
+            return []
+        replaced = session.state.sandboxes > 0 and not self._hands.attached
+        self._notice = _REPLACED if replaced else None
+        facts = started.facts | ({"attached": True} if self._hands.attached else {})
+        return [self._make(LocalSandboxStarted, facts=facts)]
 
     def _result(self, call_id: str, outcome: ToolOutcome) -> Events:
-        result = self._make(
-            AgentToolResult, tool_use_id=call_id, content=list(outcome.content), is_error=outcome.is_error
-        )
+        notice, self._notice = self._notice, None
+        content = [*([text_block(notice)] if notice else []), *outcome.content]
+        result = self._make(AgentToolResult, tool_use_id=call_id, content=content, is_error=outcome.is_error)
         return [result, self._make(LocalToolFacts, tool_use_id=call_id, facts=outcome.facts)]
 
     def _error_result(self, call: OpenCall, text: str) -> Event:

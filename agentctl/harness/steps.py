@@ -20,7 +20,9 @@ class TakeInput:
 
 @dataclass(frozen=True, slots=True)
 class AskModel:
-    """Send the conversation to the model."""
+    """Send the conversation to the model, for an answer of at most ``max_tokens``."""
+
+    max_tokens: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +37,20 @@ class AnswerCalls:
     """Give these calls an error result without running them."""
 
     answers: tuple[tuple[OpenCall, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class RecoverCalls:
+    """Find out what became of calls that a process began which has ended since."""
+
+    calls: tuple[OpenCall, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class CloseRequest:
+    """Write down that a request to the model has ended without an answer."""
+
+    request_id: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,13 +95,21 @@ class Resting:
 
 
 Step: TypeAlias = (
-    TakeInput | AskModel | RunTools | AnswerCalls | StopAtLimit | Warn | GiveUp | Wait | ComeToRest | Resting
+    TakeInput
+    | AskModel
+    | RunTools
+    | AnswerCalls
+    | RecoverCalls
+    | CloseRequest
+    | StopAtLimit
+    | Warn
+    | GiveUp
+    | Wait
+    | ComeToRest
+    | Resting
 )
 
-LOST = (
-    "The process that ran this call ended before it had the result, so whether the call took effect is not known. "
-    "Check before you repeat it."
-)
+INTERRUPTED = "Tool execution was interrupted before completion. Please retry."
 
 
 def has_work(state: SessionState) -> bool:
@@ -99,10 +123,14 @@ def has_work(state: SessionState) -> bool:
 
 def next_step(state: SessionState, outlook: Outlook, now: datetime) -> Step:
     """Choose the next step of a session. Touches nothing."""
+    if state.status not in ("running", "rescheduling"):
+        return Resting()
+    if state.open_request is not None:
+        return CloseRequest(state.open_request)
+    if state.interrupted:
+        return _step_to_stop(state.calls)
     if state.status == "rescheduling":
         return Wait(state.retry_at)
-    if state.status != "running":
-        return Resting()
     if state.failure is not None:
         return ComeToRest({"type": "retries_exhausted"})
     if state.limit is not None:
@@ -112,18 +140,25 @@ def next_step(state: SessionState, outlook: Outlook, now: datetime) -> Step:
     if state.queued:
         return TakeInput(state.queued)
     if state.owes_turn:
-        return _reason_not_to_ask(state, outlook, now) or AskModel()
+        return _reason_not_to_ask(state, outlook, now) or AskModel(outlook.max_tokens(now))
     if state.answer_stop_reason == "refusal":
         return ComeToRest({"type": "refusal"}, state.answer_stop_details)
     return ComeToRest({"type": "end_turn"})
 
 
+def _step_to_stop(calls: tuple[OpenCall, ...]) -> Step:
+    if calls:
+        return AnswerCalls(tuple((call, INTERRUPTED) for call in calls))
+    return ComeToRest({"type": "end_turn"})
+
+
 def _step_for_calls(calls: tuple[OpenCall, ...]) -> Step:
-    unanswered = tuple(
-        (call, _refusal(call) if call.denied else LOST) for call in calls if call.denied or call.started
-    )
-    if unanswered:
-        return AnswerCalls(unanswered)
+    denied = tuple((call, _refusal(call)) for call in calls if call.denied)
+    if denied:
+        return AnswerCalls(denied)
+    begun = tuple(call for call in calls if call.started)
+    if begun:
+        return RecoverCalls(begun)
     runnable = tuple(call for call in calls if not call.waits)
     if runnable:
         return RunTools(runnable)

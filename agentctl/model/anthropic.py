@@ -97,6 +97,10 @@ class AnthropicModel:
             raise self._too_late()
         return answer.response(response.request_id)
 
+    def cancel(self) -> None:
+        """End the request that is being made, if one is. From any thread."""
+        self._connections.hang_up()
+
     def close(self) -> None:
         """Close the connections; may be called twice."""
         self._watchdog.close()

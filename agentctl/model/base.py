@@ -45,6 +45,10 @@ class Model(Protocol):
         """
         ...
 
+    def cancel(self) -> None:
+        """End the request that is being made, if one is; ``respond`` raises ModelError then. From any thread."""
+        ...
+
     def close(self) -> None:
         """Give back what is held; may be called twice."""
         ...

@@ -30,6 +30,7 @@ class ScriptedModel:
     def __init__(self, script: Script, sleep: Callable[[float], None] = time.sleep) -> None:
         self._script = script
         self._sleep = sleep
+        self._is_cancelled = False
 
     @classmethod
     def open(cls, path: Path) -> "ScriptedModel":
@@ -42,6 +43,7 @@ class ScriptedModel:
         Raises ModelError of the kind ``script_error`` when the request is not what the script
         expects, or when there is no more to play.
         """
+        self._is_cancelled = False
         number = turn_number(request.body)
         message = {**answer(self._script, request.body), "model": f"script:{self._script.name}"}
         pieces = list(_previews(message["content"]))
@@ -49,8 +51,14 @@ class ScriptedModel:
         for piece in pieces:
             if pause:
                 self._sleep(pause)
+            if self._is_cancelled:
+                raise ModelError("the answer was cancelled", kind="stream_cut_error", retryable=True)
             show(piece)
         return ModelResponse(exact_json(message), message, _id("req", self._script, number))
+
+    def cancel(self) -> None:
+        """End the answer that is being given before its next piece."""
+        self._is_cancelled = True
 
     def close(self) -> None:
         """Nothing is held."""

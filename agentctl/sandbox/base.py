@@ -110,12 +110,24 @@ class Sandbox(Protocol):
         """Start the process and copy the uploads in. Raises SandboxError and leaves nothing behind."""
         ...
 
+    def attach(self, session_id: str) -> Started | None:
+        """Take over a sandbox of the session that another process has left running, if there is one.
+
+        The facts hold ``calls``: how far each call is whose result nobody has acknowledged;
+        ``call`` with such a call gives its outcome, without running it again.
+        """
+        ...
+
     def call(self, calls: Sequence[ToolCall]) -> Iterator[tuple[str, ToolOutcome]]:
         """Send all the calls at once; yield each call's id and outcome as it ends, in order.
 
         An outcome stays with the sandbox until it is acknowledged. Raises SandboxError when the
         sandbox is gone; calls without an outcome then have none.
         """
+        ...
+
+    def cancel(self, call_id: str) -> None:
+        """End a call that waits or runs; it then has an outcome that says so. From any thread."""
         ...
 
     def acknowledge(self, call_ids: Sequence[str]) -> None:

@@ -83,17 +83,24 @@ class DockerSandbox(SupervisedSandbox):
             self._container, environment.config.env, generation=generation, silence_seconds=silence_seconds
         )
 
-    def attach(self, session_id: str) -> Started:
-        """Take over the session's running container from a harness that is gone.
+    def attach(self, session_id: str) -> Started | None:
+        """Take over the session's running container from a harness that is gone, if there is one.
 
         The facts hold ``calls``: how far each call is whose result nobody has acknowledged. Raises
-        SandboxError.
+        SandboxError for a container that runs and does not answer.
         """
-        return self.take_over(session_id, lambda: self._container.reopen(session_id))
+        if not self._container.runs(session_id):
+            return None
+        taken = self.take_over(session_id, lambda: self._container.reopen(session_id))
+        self._container.owned = True
+        return taken
 
 
 class DockerEnd:
-    """One container."""
+    """One container.
+
+    While it is not ``owned``, because another harness may still have it, closing leaves it alone.
+    """
 
     def __init__(self, config: EnvironmentConfig, builds: Path, generation: int) -> None:
         self._config = config
@@ -106,6 +113,7 @@ class DockerEnd:
         self._container: str | None = None
         self._name: str | None = None
         self._session_id = ""
+        self.owned = True
         self._stream: AttachStream | None = None
 
     @property
@@ -159,18 +167,26 @@ class DockerEnd:
             client.start(self._container)
         return self._stream
 
+    def runs(self, session_id: str) -> bool:
+        """Say whether a container of the session runs. Raises SandboxError."""
+        with _explained():
+            return bool(self._running(session_id))
+
     def reopen(self, session_id: str) -> ByteStream:
         """Attach to the session's running container, which another harness has left. Raises SandboxError."""
         with _explained():
-            client = self._connected()
-            labels = [f"{key}={value}" for key, value in self._identity(session_id).items()]
-            found = client.containers(filters={"label": labels, "status": "running"})
+            found = self._running(session_id)
             if not found:
                 raise SandboxError(f"no container of session {visible_line(session_id)} runs")
             newest = max(found, key=lambda container: int(container["Labels"].get("agentctl.generation", 0)))
-            self._container = newest["Id"]
-            self._stream = AttachStream(client, newest["Id"])
+            self._container, self.owned = newest["Id"], False
+            self._stream = AttachStream(self._connected(), newest["Id"])
         return self._stream
+
+    def _running(self, session_id: str) -> list[JsonObject]:
+        labels = [f"{key}={value}" for key, value in self._identity(session_id).items()]
+        found: list[JsonObject] = self._connected().containers(filters={"label": labels, "status": "running"})
+        return found
 
     def config(self) -> JsonObject:
         """Tell the supervisor about its place."""
@@ -203,8 +219,9 @@ class DockerEnd:
             return
         self._client.timeout = CLOSE_SECONDS
         # A container that cannot be removed ends itself when it hears from nobody, and has our labels.
-        with suppress(docker.errors.DockerException, requests.RequestException):
-            self._remove(self._client)
+        if self.owned:
+            with suppress(docker.errors.DockerException, requests.RequestException):
+                self._remove(self._client)
         self._client.close()
         self._client = None
 

@@ -186,6 +186,10 @@ class SupervisedSandbox:
         facts = {"ready_seconds": round(ready_seconds, 6), "uploads": [_facts_of(cargo) for cargo in cargoes]}
         return Started({**self._facts(ready), **facts})
 
+    def attach(self, session_id: str) -> Started | None:  # noqa: ARG002 - nothing but a container outlives us
+        """Find nothing to take over: this sandbox ends with the process that began it."""
+        return None
+
     def take_over(self, session_id: str, reopen: Callable[[], ByteStream]) -> Started:
         """Take over a sandbox that runs, from a harness that is gone.
 

@@ -78,6 +78,11 @@ class Session(Generic[FoldT]):
             for listener in listeners:
                 listener.learn(record)
 
+    @property
+    def seen(self) -> int:
+        """The number of the last event that was folded."""
+        return self._seen
+
     def append(self, *events: Event) -> None:
         """Store events together, fold them, tell the listeners. Raises StoreError."""
         if not events:

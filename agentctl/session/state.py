@@ -10,10 +10,11 @@ from agentctl.events.agent import AgentCustomToolUse, AgentToolResult, AgentTool
 from agentctl.events.base import Event
 from agentctl.events.local import (
     LocalInputProcessed,
-    LocalInterrupted,
     LocalLimitReached,
     LocalModelResponse,
-    LocalSessionCreated,
+    LocalSandboxLost,
+    LocalSandboxStarted,
+    LocalToolFacts,
     LocalToolStarted,
 )
 from agentctl.events.session import (
@@ -24,7 +25,7 @@ from agentctl.events.session import (
     SessionStatusTerminated,
 )
 from agentctl.events.span import SpanModelRequestEnd, SpanModelRequestStart
-from agentctl.events.user import UserCustomToolResult, UserMessage, UserToolConfirmation
+from agentctl.events.user import UserCustomToolResult, UserInterrupt, UserMessage, UserToolConfirmation
 
 Status: TypeAlias = Literal["idle", "running", "rescheduling", "terminated"]
 
@@ -62,10 +63,12 @@ class SessionState:
     """A fold over the log.
 
     ``queued`` are messages not taken up yet. ``owes_turn`` says that the model has not yet seen
-    all there is for it. ``requests`` and ``pauses`` count model requests since a person last
-    spoke, and those in a row that ended with ``pause_turn``; ``cut`` counts answers in a row that
+    all there is for it. ``requests`` counts the model's answers since a person last
+    spoke, ``pauses`` those in a row that ended with ``pause_turn``; ``cut`` counts answers in a row that
     were cut by their length. ``attempts`` are failed model requests in a row, ``waited`` the
-    seconds waited between them, ``retry_at`` when the next one is due.
+    seconds waited between them, ``retry_at`` when the next one is due. ``sandboxes`` counts those
+    that were started or taken over, ``losses`` those in a row that were lost before a call ended.
+    ``interrupted`` says that a person wants this turn to stop.
     """
 
     status: Status = "idle"
@@ -88,13 +91,12 @@ class SessionState:
     tool_calls: int = 0
     running_since: str | None = None
     interrupted: bool = False
-    limits: JsonObject | None = None
+    sandboxes: int = 0
+    losses: int = 0
 
     def after(self, event: Event) -> "SessionState":
         """Return the state after one more event; events that change nothing return the state itself."""
         match event:
-            case LocalSessionCreated():
-                return replace(self, limits=event.limits)
             case UserMessage():
                 return self._after_message(event)
             case LocalInputProcessed():
@@ -113,7 +115,7 @@ class SessionState:
             case SessionError():
                 return self._after_error(event)
             case SpanModelRequestStart():
-                return replace(self, open_request=event.id, requests=self.requests + 1)
+                return replace(self, open_request=event.id)
             case SpanModelRequestEnd():
                 return replace(self, open_request=None, attempts=self.attempts + 1 if event.is_error else 0)
             case LocalModelResponse():
@@ -136,8 +138,14 @@ class SessionState:
                 return self._without_call(event.custom_tool_use_id)
             case LocalLimitReached():
                 return replace(self, limit=event.limit)
-            case LocalInterrupted():
-                return replace(self, interrupted=True)
+            case LocalSandboxStarted():
+                return replace(self, sandboxes=self.sandboxes + 1)
+            case LocalSandboxLost():
+                return replace(self, losses=self.losses + 1)
+            case LocalToolFacts() if self.losses:
+                return replace(self, losses=0)
+            case UserInterrupt():
+                return replace(self, interrupted=True) if self.status in ("running", "rescheduling") else self
             case _:
                 return self
 
@@ -146,7 +154,7 @@ class SessionState:
             return replace(self, status="running", retry_at=None)
         return replace(
             self, status="running", stop_reason=None, stop_details=None, failure=None, limit=None,
-            running_since=event.processed_at, interrupted=False, attempts=0, waited=0.0,
+            running_since=event.processed_at, interrupted=False, attempts=0, waited=0.0, losses=0,
         )
 
     def _after_message(self, event: UserMessage) -> "SessionState":
@@ -163,6 +171,7 @@ class SessionState:
         reason = message.get("stop_reason")
         return replace(
             self,
+            requests=self.requests + 1,
             owes_turn=reason == "pause_turn",
             answer_stop_reason=reason,
             answer_stop_details=message.get("stop_details"),

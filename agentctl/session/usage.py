@@ -6,10 +6,11 @@ from decimal import ROUND_HALF_UP, Decimal
 
 from agentctl.canonical import JsonObject
 from agentctl.catalog import list_cost
-from agentctl.events.agent import AgentCustomToolUse, AgentToolUse
+from agentctl.events.agent import AgentCustomToolUse, AgentToolResult, AgentToolUse
 from agentctl.events.base import Event
-from agentctl.events.local import LocalModelResponse
+from agentctl.events.local import LocalInterrupted, LocalModelResponse
 from agentctl.events.session import SessionStatusIdle, SessionStatusRescheduled, SessionStatusRunning
+from agentctl.events.span import SpanModelRequestEnd, SpanModelRequestStart
 from agentctl.ids import time_of
 
 _TOKENS = ("input_tokens", "output_tokens", "cache_read_input_tokens", "cache_creation_input_tokens")
@@ -31,6 +32,7 @@ class Usage:
     active_seconds: float = 0.0
     cost: Decimal | None = Decimal(0)
     running_since: str | None = None
+    last_word: str | None = None
 
     def after(self, event: Event) -> "Usage":
         """Return the sums after one more event."""
@@ -40,7 +42,10 @@ class Usage:
             case AgentToolUse() | AgentCustomToolUse():
                 return replace(self, tool_calls=self.tool_calls + 1)
             case SessionStatusRunning():
-                return replace(self, running_since=event.processed_at)
+                # A process that was killed could not say when it stopped: it worked until its last word.
+                return replace(self.until(self.last_word), running_since=event.processed_at, last_word=None)
+            case AgentToolResult() | SpanModelRequestStart() | SpanModelRequestEnd() | LocalInterrupted():
+                return replace(self, last_word=event.processed_at)
             case SessionStatusIdle() | SessionStatusRescheduled():
                 return replace(self.until(event.processed_at), running_since=None)
             case _:

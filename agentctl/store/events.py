@@ -99,11 +99,12 @@ def find_event(connection: sqlite3.Connection, session_id: str, name: str) -> in
     return int(row[0])
 
 
-def has_type(connection: sqlite3.Connection, session_id: str, pattern: str) -> bool:
-    """Say whether a session has an event of a type; ``agent.*`` stands for every type that begins so."""
+def has_type(connection: sqlite3.Connection, session_id: str, pattern: str, *, after: int = 0) -> bool:
+    """Say whether a session has an event of a type behind a number; ``agent.*`` is every type that begins so."""
     row = connection.execute(
-        "SELECT 1 FROM events WHERE session = (SELECT key FROM sessions WHERE id = ?) AND type GLOB ? LIMIT 1",
-        (session_id, pattern),
+        "SELECT 1 FROM events WHERE session = (SELECT key FROM sessions WHERE id = ?) AND seq > ? "
+        "AND type GLOB ? LIMIT 1",
+        (session_id, after, pattern),
     ).fetchone()
     return row is not None
 

@@ -19,6 +19,7 @@ from agentctl.harness.hands import Hands
 from agentctl.harness.loop import run
 from agentctl.harness.outlook import Outlook
 from agentctl.harness.perform import Performer
+from agentctl.harness.stop import Stop
 from agentctl.ids import SystemClock
 from agentctl.model.request import header_for
 from agentctl.model.scripted import ScriptedModel
@@ -68,8 +69,7 @@ def drive(log: MemoryLog, agent: Agent, folder: Path, script: str = SCRIPT) -> S
     (folder / "script.yaml").write_text(script)
     environment = Environment.model_validate({"name": "e", "config": {"type": "bubblewrap"}})
     sandbox = ProcessSandbox(environment, folder / "sandboxes")
-    hands = Hands(sandbox, (), lambda line: None)
-    clock = SystemClock()
+    hands = Hands(sandbox, lambda: ProcessSandbox(environment, folder / "sandboxes"), (), lambda line: None)
     toolset = toolset_of(agent, sandbox.layout.workspace)
     # A tool that is not offered is asked for by a model that was told otherwise.
     told = [*toolset.definitions, {"name": "nothing_like_it", "description": "x", "input_schema": {"type": "object"}}]
@@ -77,7 +77,8 @@ def drive(log: MemoryLog, agent: Agent, folder: Path, script: str = SCRIPT) -> S
     model = Checked(ScriptedModel.open(folder / "script.yaml"))
     session = Session("sesn_1", log, Outlook(header, "script:test"))
     try:
-        run(session, Performer(model, header, toolset, hands, Maker(clock), Blobs(folder / "blobs").put), clock)
+        stop, make = Stop(), Maker(SystemClock())
+        run(session, Performer(model, header, toolset, hands, make, Blobs(folder / "blobs").put, stop), make, stop)
     finally:
         hands.close()
     return session
@@ -92,6 +93,9 @@ class Checked:
     def respond(self, request, show):
         assert list(check_body({**request.body, "stream": True}, list(request.betas))) == []
         return self._model.respond(request, show)
+
+    def cancel(self) -> None:
+        self._model.cancel()
 
     def close(self) -> None:
         self._model.close()

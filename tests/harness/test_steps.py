@@ -1,6 +1,7 @@
 """Choosing the next step: from events to a word, with nothing in between."""
 
 import json
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -23,14 +24,16 @@ from agentctl.events.session import (
     SessionStatusRunning,
 )
 from agentctl.events.span import SpanModelRequestEnd, SpanModelRequestStart
-from agentctl.events.user import UserMessage, UserToolConfirmation
+from agentctl.events.user import UserInterrupt, UserMessage, UserToolConfirmation
 from agentctl.harness.outlook import Outlook
 from agentctl.harness.steps import (
-    LOST,
+    INTERRUPTED,
     AnswerCalls,
     AskModel,
+    CloseRequest,
     ComeToRest,
     GiveUp,
+    RecoverCalls,
     Resting,
     RunTools,
     Step,
@@ -49,19 +52,31 @@ BEGAN = datetime(2026, 11, 20, 5, tzinfo=UTC)
 NOW = "2026-11-20T05:00:00.000000Z"
 
 
+def whole(events: tuple[Event, ...]) -> Iterator[Event]:
+    """A request ends behind its answer, or its failure."""
+    for event in events:
+        yield event
+        if isinstance(event, LocalModelResponse | SessionError):
+            failed = isinstance(event, SessionError)
+            yield SpanModelRequestEnd(
+                id="sevt_e", processed_at=NOW, model_request_start_id="sevt_s", model_usage={}, is_error=failed
+            )
+
+
 def state(*events: Event) -> SessionState:
     folded = SessionState()
-    for event in events:
+    for event in whole(events):
         folded = folded.after(event)
     return folded
 
 
+ASK = AskModel(32_000)
 HEADER = RequestHeader("claude-opus-5-5", 32_000, "s", ())
 
 
 def step(*events: Event, after_seconds: float = 0, limits: Limits | None = None) -> Step:
     outlook = Outlook(HEADER, HEADER.model, limits or Limits())
-    for event in events:
+    for event in whole(events):
         outlook = outlook.after(event)
     return next_step(state(*events), outlook, BEGAN + timedelta(seconds=after_seconds))
 
@@ -92,7 +107,7 @@ def result(name: str = "c") -> AgentToolResult:
 
 def test_a_message_is_taken_up_then_the_model_is_asked_then_the_session_rests() -> None:
     assert step(message, running) == TakeInput(("sevt_m",))
-    assert step(*begun) == AskModel()
+    assert step(*begun) == ASK
     assert step(*begun, asked, answered("end_turn")) == ComeToRest({"type": "end_turn"})
 
 
@@ -108,14 +123,28 @@ def test_calls_that_are_allowed_run_together_and_the_model_is_asked_when_all_hav
     chosen = step(*events)
     assert isinstance(chosen, RunTools)
     assert [c.id for c in chosen.calls] == ["a", "b"]
-    assert step(*events, result("a"), result("b")) == AskModel()
+    assert step(*events, result("a"), result("b")) == ASK
 
 
-def test_a_call_that_was_begun_and_has_no_result_is_answered_never_run_again() -> None:
-    chosen = step(*begun, answered("tool_use"), call("a"),
-                  LocalToolStarted(id="x", processed_at=NOW, tool_use_ids=["a"]))
+def test_a_call_that_was_begun_and_has_no_result_is_asked_after_not_run() -> None:
+    began = LocalToolStarted(id="x", processed_at=NOW, tool_use_ids=["a"])
+    chosen = step(*begun, answered("tool_use"), call("a"), call("b"), began)
+    assert isinstance(chosen, RecoverCalls)
+    assert [c.id for c in chosen.calls] == ["a"]
+
+
+def test_a_request_that_nobody_waits_for_any_more_is_closed_first() -> None:
+    assert step(*begun, asked) == CloseRequest("sevt_s")
+
+
+def test_an_interruption_answers_every_open_call_and_rests() -> None:
+    interrupt = UserInterrupt(id="i", processed_at=NOW)
+    chosen = step(*begun, answered("tool_use"), call("a"), call("b", "ask"), interrupt)
     assert isinstance(chosen, AnswerCalls)
-    assert [(c.id, text) for c, text in chosen.answers] == [("a", LOST)]
+    assert [(c.id, text) for c, text in chosen.answers] == [("a", INTERRUPTED), ("b", INTERRUPTED)]
+    after = (*begun, answered("tool_use"), call("a"), interrupt, result("a"))
+    assert step(*after) == ComeToRest({"type": "end_turn"})
+    assert state(message, interrupt).interrupted is False  # nothing to interrupt
 
 
 def test_a_call_that_asks_waits_while_the_others_run() -> None:
@@ -148,7 +177,7 @@ def test_a_custom_call_waits_for_whoever_runs_the_session() -> None:
 
 
 def test_a_paused_turn_is_sent_again_and_a_refusal_rests_with_its_details() -> None:
-    assert step(*begun, asked, answered("pause_turn")) == AskModel()
+    assert step(*begun, asked, answered("pause_turn")) == ASK
     assert step(*begun, asked, answered("refusal")) == ComeToRest({"type": "refusal"}, {"category": "bio"})
 
 
@@ -158,12 +187,12 @@ def test_a_failure_rests_and_is_forgotten_when_the_session_is_taken_up_again() -
     assert step(*begun, asked, failed) == ComeToRest({"type": "retries_exhausted"})
     assert step(*begun, asked, failed, idle) == Resting()
     assert has_work(state(*begun, asked, failed, idle))
-    assert step(*begun, asked, failed, idle, running) == AskModel()
+    assert step(*begun, asked, failed, idle, running) == ASK
 
 
 def test_an_error_that_is_being_retried_does_not_end_the_turn() -> None:
     retrying = SessionError(id="e", processed_at=NOW, error={"type": "x", "retry_status": {"type": "retrying"}})
-    assert step(*begun, retrying) == AskModel()
+    assert step(*begun, retrying) == ASK
 
 
 def limit(chosen: Step) -> str | None:
@@ -172,12 +201,14 @@ def limit(chosen: Step) -> str | None:
 
 def test_limits_are_checked_before_each_request() -> None:
     one, minute, cent = Limits(max_turns=1), Limits(timeout_seconds=60), Limits(max_cost=Decimal("0.01"))
-    assert step(*begun, limits=one) == AskModel()
+    assert step(*begun, limits=one) == ASK
     after_one = (*begun, asked, answered("tool_use"), call("a"), result("a"))
     assert limit(step(*after_one, limits=one)) == "max_turns"
-    assert step(*begun, after_seconds=59, limits=minute) == AskModel()
+    assert step(*begun, after_seconds=59, limits=minute) == ASK
     assert limit(step(*begun, after_seconds=61, limits=minute)) == "timeout"
-    assert step(*begun, limits=cent) == AskModel()  # the answer is kept shorter instead
+    shortened = step(*begun, limits=cent)  # the answer is kept shorter instead
+    assert isinstance(shortened, AskModel)
+    assert shortened.max_tokens < 500
     spent = {"model": "claude-opus-5-5", "stop_reason": "pause_turn", "usage": {"output_tokens": 490}}
     assert limit(step(*begun, asked, replace(answered("x"), raw=json.dumps(spent)), limits=cent)) == "max_cost"
     met = LocalLimitReached(id="l", processed_at=NOW, limit="timeout", allowed=60, used=61)
@@ -188,7 +219,7 @@ def test_a_limit_that_was_raised_lets_the_session_go_on() -> None:
     after_one = (*begun, asked, answered("tool_use"), call("a"), result("a"))
     raised = LocalLimitsChanged(id="l", processed_at=NOW, limits={"max_turns": 2})
     assert limit(step(*after_one, limits=Limits(max_turns=1))) == "max_turns"
-    assert step(*after_one, raised, limits=Limits(max_turns=1)) == AskModel()
+    assert step(*after_one, raised, limits=Limits(max_turns=1)) == ASK
 
 
 def test_a_circle_is_told_to_the_model_once_and_then_ends_the_turn() -> None:
@@ -210,7 +241,7 @@ def test_a_circle_is_told_to_the_model_once_and_then_ends_the_turn() -> None:
     told = LocalStuckWarned(
         id="w", processed_at=NOW, reason=warned.stuck.reason, line="l", advice="do something else", role="system"
     )
-    assert step(*begun, *circle("a", "b", "c", "d"), told) == AskModel()
+    assert step(*begun, *circle("a", "b", "c", "d"), told) == ASK
     given_up = step(*begun, *circle("a", "b", "c", "d"), told, *circle("e", "f", "g", "h"))
     assert isinstance(given_up, GiveUp)
     assert given_up.stuck.final
@@ -224,4 +255,4 @@ def test_a_wait_for_the_api_is_a_step_of_its_own_and_ends_where_it_began() -> No
     assert step(*begun, asked, failed, waits) == Wait("2026-11-20T05:00:02Z")
     again = state(*begun, asked, failed, waits, running)
     assert (again.attempts, again.waited, again.status) == (1, 2.0, "running")
-    assert step(*begun, asked, failed, waits, running) == AskModel()
+    assert step(*begun, asked, failed, waits, running) == ASK

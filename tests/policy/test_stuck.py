@@ -160,6 +160,10 @@ def test_one_error_among_several_calls_is_not_the_same_error() -> None:
     assert reason(events) is None
 
 
+def test_the_same_output_once_as_a_result_and_once_as_an_error_are_two_results() -> None:
+    assert first_reason(*[bash("x", "no"), bash("x", "no", is_error=True)] * 2) is None
+
+
 def test_the_same_call_many_times_in_one_answer_is_one_round() -> None:
     assert reason(round_of(*[read("a")] * 8)) is None
 

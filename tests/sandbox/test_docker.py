@@ -210,7 +210,7 @@ def test_a_container_that_ends_at_once_says_why(
 ) -> None:
     monkeypatch.setattr(docker, "PYTHON", ("no-such-python",))
     began = time.monotonic()
-    with pytest.raises(SandboxError, match="the container ended: exit code 127: .*no-such-python"):
+    with pytest.raises(SandboxError, match=r"the container ended: exit code 127: .*no-such-python"):
         started(session_id, tmp_path)
     assert time.monotonic() - began < 5
 
@@ -250,7 +250,7 @@ def test_another_harness_takes_over_and_nothing_is_run_twice(session_id: str, tm
     first = started(session_id, tmp_path)
     bash(first, "cd /tmp; x=kept", "a")
     first.acknowledge(["a"])
-    first.call([ToolCall("b", "bash", {"command": "sleep 0.5; echo once >>log; echo done"})])
+    first.call([ToolCall("b", "bash", {"command": "sleep 3; echo once >>log; echo done"})])
     first.call([ToolCall("c", "bash", {"command": "cat log; echo $x"})])
     stream = first._stream
     assert stream is not None
@@ -260,7 +260,7 @@ def test_another_harness_takes_over_and_nothing_is_run_twice(session_id: str, tm
     second = DockerSandbox(environment(), tmp_path, generation=2)
     facts = second.attach(session_id).facts
     assert facts["calls"] == {"b": "running", "c": "waiting"}
-    outcomes = second.call([ToolCall("b", "bash", {"command": "sleep 0.5; echo once >>log; echo done"})])
+    outcomes = second.call([ToolCall("b", "bash", {"command": "sleep 3; echo once >>log; echo done"})])
     assert [outcome.content[0]["text"] for _, outcome in outcomes] == ["done"]
     assert bash(second, "", "c").content[0]["text"] == "once\nkept"
     second.acknowledge(["b", "c"])
@@ -269,6 +269,8 @@ def test_another_harness_takes_over_and_nothing_is_run_twice(session_id: str, tm
     third = DockerSandbox(environment(), tmp_path, generation=1)
     with pytest.raises(SandboxError, match=r"refused us: .*generation 2"):
         third.attach(session_id)
+    third.close()
+    assert bash(second, "echo still mine", "e").content[0]["text"] == "still mine"
     second.close()
     first._closing.set()
 
