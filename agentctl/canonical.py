@@ -38,6 +38,4 @@ def hash_of(value: object) -> str:
 
 
 def _dump(value: object, *, ascii_only: bool) -> str:
-    return json.dumps(
-        value, sort_keys=True, separators=(",", ":"), ensure_ascii=ascii_only, allow_nan=False
-    )
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=ascii_only, allow_nan=False)

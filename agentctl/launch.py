@@ -213,13 +213,19 @@ def _drive(
 ) -> None:
     make, stop = Maker(SystemClock()), Stop()
     perform = Performer(model, session.outlook.header, toolset, hands, make, Blobs(home.blobs).put, stop)
-    watched = stop.watched(lambda: _is_interrupted(home, session), perform.cancel)
-    try:
-        with contextlib.closing(hands), watched, first_interrupt(stop.ask):
+
+    def turn() -> None:
+        watched = stop.watched(lambda: _is_interrupted(home, session), perform.cancel)
+        with watched, first_interrupt(stop.ask):
             run(session, perform, make, stop)
+
+    try:
+        with contextlib.closing(hands):
+            turn()
+            # A person who is asked and answers ^C means the program, not the turn: there is none.
             while approve is not None and not stop.is_asked and (answers := _answers(session, approve, make)):
                 session.append(*answers)
-                run(session, perform, make, stop)
+                turn()
     except Interrupted as interruption:
         session.append(make(LocalInterrupted, signal=interruption.name))
 
@@ -356,9 +362,7 @@ def _header(request: RunRequest, system: str | None, toolset: Toolset) -> Reques
 
 def _uploads(request: RunRequest, layout: Layout) -> tuple[Upload, ...]:
     workspace = (Upload(request.workspace, layout.workspace),) if request.workspace else ()
-    files = (
-        Upload(file.source, file.target or f"{layout.uploads}/{file.source.name}") for file in request.files
-    )
+    files = (Upload(file.source, file.target or f"{layout.uploads}/{file.source.name}") for file in request.files)
     return (*workspace, *files)
 
 
@@ -385,9 +389,7 @@ def _places(layout: Layout) -> dict[str, str]:
     return {usual.outputs: layout.outputs, usual.uploads: layout.uploads, usual.workspace: layout.workspace}
 
 
-def sandbox_for(
-    environment: Environment, home: Home, kind: SandboxKind | None = None, generation: int = 1
-) -> Sandbox:
+def sandbox_for(environment: Environment, home: Home, kind: SandboxKind | None = None, generation: int = 1) -> Sandbox:
     """Make the sandbox of an environment, or of another ``kind``; nothing is started."""
     chosen = kind or environment.config.type
     if chosen == "bubblewrap":

@@ -317,4 +317,3 @@ def analysis(recorder: Recorder) -> None:
     recorder.answer(text(ANSWER), seconds=7.7)
     recorder.outputs(report_md=b"# Wettest month\n" * 60, chart_png=b"\x89PNG" * 9000, analysis_py=b"import pandas\n")
     recorder.rest()
-

@@ -16,5 +16,3 @@ def approve(
 ) -> None:
     """Allow calls that wait for permission; then `agentctl resume`."""
     answer(session, calls or [], "allow", None, output)
-
-

@@ -38,5 +38,3 @@ def write_error(text: str) -> None:
     if sys.stderr is not None:
         sys.stderr.write(text + "\n")
         sys.stderr.flush()
-
-

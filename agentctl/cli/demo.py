@@ -86,5 +86,3 @@ def _show(command: list[str]) -> None:
 
 def _say(line: str) -> None:
     typer.echo(line)
-
-

@@ -110,9 +110,7 @@ def _print_table(store: Home, connection: sqlite3.Connection, rows: list[Session
     write_out(paint_all(lines, look))
 
 
-def _cells(
-    store: Home, connection: sqlite3.Connection, row: SessionRow, look: Look, now: datetime
-) -> list[Span]:
+def _cells(store: Home, connection: sqlite3.Connection, row: SessionRow, look: Look, now: datetime) -> list[Span]:
     status = status_of(store, row)
     word = str((row.stop_reason or {}).get("type", status)) if status == "idle" else status
     cost, seconds = _cost(row), _seconds(row)

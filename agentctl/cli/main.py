@@ -71,9 +71,7 @@ class Commands(TyperGroup):
         """Write the commands in sections, without importing them."""
         for section in dict.fromkeys(entry.section for entry in COMMANDS.values()):
             with formatter.section(section):
-                formatter.write_dl(
-                    [(name, entry.help) for name, entry in COMMANDS.items() if entry.section == section]
-                )
+                formatter.write_dl([(name, entry.help) for name, entry in COMMANDS.items() if entry.section == section])
 
 
 app = typer.Typer(

@@ -105,4 +105,3 @@ def _upload(text: str) -> Upload:
     if not path.is_file():
         raise UsageError(f"--file {text}: no such file")
     return Upload(path.resolve(), target if source and target else "")
-

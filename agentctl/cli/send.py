@@ -48,6 +48,4 @@ def _queue(session_id: str, text: str, output: Output) -> None:
     if output is Output.TEXT:
         typer.echo(f"{session_id} is running; it takes the message up next")
     else:
-        print_json(
-            {"type": "queued", "schema": "agentctl.queued/1", "session_id": session_id, "event_id": event_id}
-        )
+        print_json({"type": "queued", "schema": "agentctl.queued/1", "session_id": session_id, "event_id": event_id})

@@ -50,6 +50,7 @@ _MEMBERS: dict[type[Event], tuple[str, ...]] = {
     kind: tuple(item.name for item in fields(kind) if item.name != "extra") for kind in _KNOWN.values()
 }
 
+
 def known_types() -> frozenset[str]:
     """Return the types of event that this version has a class for."""
     return frozenset(_KNOWN)

@@ -161,10 +161,8 @@ class Performer:
             stopped = self._stop.is_asked
             yield [self._request_ended(start.id), *([] if stopped else self._after_failure(error, session.state))]
         else:
-            shortened = max_tokens < self._header.max_tokens
-            yield answer_events(
-                response, start.id, session.state, self._toolset, self._make, shortened_to=max_tokens if shortened else None
-            )
+            shortened = max_tokens if max_tokens < self._header.max_tokens else None
+            yield answer_events(response, start.id, session.state, self._toolset, self._make, shortened_to=shortened)
 
     def cancel(self) -> None:
         """End what is going on, as soon as it can be; it has an outcome all the same. From any thread."""

@@ -116,4 +116,3 @@ class Teller(ABC):
             if self._untold:
                 is_open = {call.id for call in self.story.open_calls}
                 self.settle({name: call for name, call in self._untold.items() if name not in is_open})
-

@@ -39,6 +39,7 @@ PING_SECONDS = 60.0
 SILENCE_SECONDS = 600.0
 """How long a sandbox waits to hear from anybody before it ends itself."""
 
+_KEEPER_SECONDS = 1.0
 _PROBE_SECONDS = 10.0
 _DEAD_SECONDS = 40.0
 _MOST_VIOLATIONS = 1_000
@@ -273,9 +274,7 @@ class SupervisedSandbox:
         """End every process of the sandbox and remove it; may be called twice, never raises."""
         self._closing.set()
         self._broken = self._broken or "the sandbox was closed"
-        keeper = self._keeper
-        if keeper is not None and keeper.ident is not None and keeper is not threading.current_thread():
-            keeper.join()
+        self._join_keeper()
         self._end.close()
         if self._stream is not None:
             self._stream.close()
@@ -298,6 +297,8 @@ class SupervisedSandbox:
 
     def _keep(self, opener: Callable[[], ByteStream], opened: queue.SimpleQueue[ByteStream | BaseException]) -> None:
         try:
+            if self._closing.is_set():
+                raise SandboxError("the sandbox was closed")
             stream = opener()
         except BaseException as error:  # noqa: BLE001 - raised again by the thread that waits for it
             opened.put(error)
@@ -308,6 +309,17 @@ class SupervisedSandbox:
                 stream.write(_message({"type": "ping"}), ANSWER_SECONDS)
             except OSError:
                 return  # whoever uses the sandbox next is told
+
+    def _join_keeper(self) -> None:
+        """Wait for the keeper, so that nothing is started any more.
+
+        An interrupt may come while it is being started; then it may not be known yet whether it was.
+        """
+        deadline = time.monotonic() + _KEEPER_SECONDS
+        while self._keeper is not None and self._keeper.ident is None and time.monotonic() < deadline:
+            time.sleep(0.001)
+        if self._keeper is not None and self._keeper.ident is not None:
+            self._keeper.join()
 
     def _hello(self, session_id: str) -> JsonObject:
         layout = self._end.layout

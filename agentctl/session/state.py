@@ -153,8 +153,17 @@ class SessionState:
         if self.status == "rescheduling":
             return replace(self, status="running", retry_at=None)
         return replace(
-            self, status="running", stop_reason=None, stop_details=None, failure=None, limit=None,
-            running_since=event.processed_at, interrupted=False, attempts=0, waited=0.0, losses=0,
+            self,
+            status="running",
+            stop_reason=None,
+            stop_details=None,
+            failure=None,
+            limit=None,
+            running_since=event.processed_at,
+            interrupted=False,
+            attempts=0,
+            waited=0.0,
+            losses=0,
         )
 
     def _after_message(self, event: UserMessage) -> "SessionState":
@@ -196,4 +205,3 @@ class SessionState:
     def _without_call(self, call_id: str) -> "SessionState":
         left = tuple(call for call in self.calls if call.id != call_id)
         return self if len(left) == len(self.calls) else replace(self, calls=left, owes_turn=True)
-

@@ -144,9 +144,7 @@ def _record(session_id: str, blobs: Blobs, seq: int, body: str, taken: str, row_
 def _insert(
     connection: sqlite3.Connection, session_id: str, prepared: Sequence[tuple[Event, str, str]]
 ) -> list[Record]:
-    head = connection.execute(
-        "SELECT key, head_seq, head_hash FROM sessions WHERE id = ?", (session_id,)
-    ).fetchone()
+    head = connection.execute("SELECT key, head_seq, head_hash FROM sessions WHERE id = ?", (session_id,)).fetchone()
     first = prepared[0][0]
     if head is None and isinstance(first, LocalSessionCreated):
         head = (create_row(connection, first), 0, "")
@@ -175,9 +173,7 @@ def _without_large(value: object, pointer: str, taken: dict[str, str], blobs: Bl
         taken[pointer] = blobs.put([value.encode("utf-8")])[0]
         return ""
     if isinstance(value, dict):
-        return {
-            name: _without_large(item, f"{pointer}/{_escaped(name)}", taken, blobs) for name, item in value.items()
-        }
+        return {name: _without_large(item, f"{pointer}/{_escaped(name)}", taken, blobs) for name, item in value.items()}
     if isinstance(value, list | tuple):
         return [_without_large(item, f"{pointer}/{index}", taken, blobs) for index, item in enumerate(value)]
     return value

@@ -96,9 +96,7 @@ def toolset_of(agent: Agent, workspace: str) -> Toolset:
 
 def _builtin(entry: AgentToolset) -> dict[str, OfferedTool]:
     configs = {name: entry.resolved(name) for name in TOOL_NAMES if name in DEFINITIONS}
-    return {
-        name: OfferedTool(DEFINITIONS[name], config.policy) for name, config in configs.items() if config.enabled
-    }
+    return {name: OfferedTool(DEFINITIONS[name], config.policy) for name, config in configs.items() if config.enabled}
 
 
 def _custom_definition(tool: CustomTool) -> JsonObject:

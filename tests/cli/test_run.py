@@ -47,9 +47,7 @@ def script(project: Path, text: str) -> str:
 
 def run(project: Path, *more: str | Path, model: str | None = None, message: str = "go", **environ: str) -> Outcome:
     chosen = model or f"script:{project / 'hello.yaml'}"
-    return agentctl(
-        "run", project / "agent.yaml", message, "--sandbox", "none", "--model", chosen, *more, **environ
-    )
+    return agentctl("run", project / "agent.yaml", message, "--sandbox", "none", "--model", chosen, *more, **environ)
 
 
 def test_a_session_runs_to_its_end_and_says_so_in_one_json_object(project: Path) -> None:
@@ -64,8 +62,18 @@ def test_a_session_runs_to_its_end_and_says_so_in_one_json_object(project: Path)
     assert result["cost"] == {"amount": "0", "currency": "USD"}  # a script costs nothing
     assert result["error"] is None
     assert set(result) == {
-        "type", "schema", "session_id", "status", "stop_reason", "exit_code", "text", "usage", "cost", "events",
-        "outputs", "error",
+        "type",
+        "schema",
+        "session_id",
+        "status",
+        "stop_reason",
+        "exit_code",
+        "text",
+        "usage",
+        "cost",
+        "events",
+        "outputs",
+        "error",
     }
     assert len(done.out.splitlines()) == 1
 
@@ -308,8 +316,8 @@ def test_a_closed_standard_output_is_no_failure(project: Path) -> None:
     assert "Traceback" not in done.stderr
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-def test_a_signal_ends_the_run_with_its_code_and_leaves_a_record_and_no_process(project: Path, number: int) -> None:
+def signalled(project: Path, number: int) -> tuple[int, list[dict]]:
+    """Send a signal to a run while a call is under way; return its exit code and its lines."""
     slow = script(project, "- tools: [{name: bash, input: {command: 'sleep 98765'}}]\n- {text: never}")
     process = subprocess.Popen(
         [
@@ -325,19 +333,54 @@ def test_a_signal_ends_the_run_with_its_code_and_leaves_a_record_and_no_process(
     time.sleep(0.3)
     process.send_signal(number)
     out, err = process.communicate(timeout=20)
-    assert process.returncode == 128 + number, err
     assert "Traceback" not in err
-    lines = [json.loads(line) for line in out.splitlines()]
+    assert not subprocess.run(["pgrep", "-f", "sleep 98765"], capture_output=True, check=False).stdout
+    return process.returncode, [json.loads(line) for line in out.splitlines()]
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_ends_the_run_with_its_code_and_leaves_a_record_and_no_process(project: Path, number: int) -> None:
+    code, lines = signalled(project, number)
+    assert code == 128 + number
     assert lines[-2]["type"] == "local.interrupted"
     assert lines[-1]["exit_code"] == 128 + number
     assert lines[-1]["status"] == "interrupted"
-    assert not subprocess.run(["pgrep", "-f", "sleep 98765"], capture_output=True, check=False).stdout
+
+
+def test_control_c_stops_the_turn_answers_what_is_open_and_rests(project: Path) -> None:
+    code, lines = signalled(project, signal.SIGINT)
+    assert code == 130
+    kinds = [line["type"] for line in lines]
+    assert {"user.interrupt", "local.interrupted"} <= set(kinds)
+    assert kinds[-3:] == ["session.usage", "session.status_idle", "result"]
+    assert (lines[-1]["exit_code"], lines[-1]["status"]) == (130, "idle")
+    assert kinds.count("agent.tool_result") == 1
+
+
+def test_another_shell_stops_the_turn_and_the_session_can_go_on(project: Path) -> None:
+    slow = script(project, "- tools: [{name: bash, input: {command: 'sleep 98765'}}]\n- {text: Gone on.}")
+    process = subprocess.Popen(
+        [
+            sys.executable, "-m", "agentctl", "run", str(project / "agent.yaml"), "go", "--sandbox", "none",
+            "--model", slow, "-o", "jsonl", "--session", "stopped",
+        ],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )  # fmt: skip
+    assert process.stdout is not None
+    for line in process.stdout:
+        if json.loads(line)["type"] == "local.tool_started":
+            break
+    assert agentctl("interrupt", "stopped", "-o", "json").json["was_running"] is True
+    out, err = process.communicate(timeout=20)
+    assert process.returncode == 0, err
+    assert json.loads(out.splitlines()[-1])["stop_reason"] == {"type": "end_turn"}
+    assert agentctl("interrupt", "stopped", "-o", "json").json["was_running"] is False
+    again = agentctl("resume", "stopped", "-o", "json")
+    assert (again.code, again.json["text"]) == (0, "Gone on."), again.err
 
 
 def test_nothing_of_the_person_s_environment_reaches_the_sandbox(project: Path) -> None:
-    leaks = script(
-        project, "- tools: [{name: bash, input: {command: 'env; cat /proc/$PPID/environ'}}]\n- {text: ok}"
-    )
+    leaks = script(project, "- tools: [{name: bash, input: {command: 'env; cat /proc/$PPID/environ'}}]\n- {text: ok}")
     done = run(project, "-o", "jsonl", model=leaks, ANTHROPIC_API_KEY="sk-ant-canary", OTHER_SECRET="canary-2")
     assert done.code == 0, done.err
     assert "canary" not in done.out

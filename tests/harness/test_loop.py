@@ -153,8 +153,13 @@ def test_a_session_can_be_taken_up_from_every_group_of_its_log(agent: Agent, tmp
         assert final(log).exit_code == 0
         assert [len(one) for one in results(log).values()] == [1, 1, 1, 1]
         # A call that was begun when the process ended is reported, never begun again.
-        begun = [ids for group in log.groups for body in map(encode, group)
-                 if body["type"] == "local.tool_started" for ids in body["tool_use_ids"]]
+        begun = [
+            ids
+            for group in log.groups
+            for body in map(encode, group)
+            if body["type"] == "local.tool_started"
+            for ids in body["tool_use_ids"]
+        ]
         assert len(begun) == len(set(begun))
 
 

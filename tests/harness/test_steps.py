@@ -90,14 +90,22 @@ begun = (message, running, taken)
 
 def answered(stop_reason: str) -> LocalModelResponse:
     return LocalModelResponse(
-        id="sevt_a", processed_at=NOW, model_request_start_id="sevt_s", model="m",
-        raw=f'{{"stop_reason": "{stop_reason}", "stop_details": {{"category": "bio"}}}}', tool_uses=[],
+        id="sevt_a",
+        processed_at=NOW,
+        model_request_start_id="sevt_s",
+        model="m",
+        raw=f'{{"stop_reason": "{stop_reason}", "stop_details": {{"category": "bio"}}}}',
+        tool_uses=[],
     )
 
 
 def call(name: str = "c", permission: str = "allow") -> AgentToolUse:
     return AgentToolUse(
-        id=name, processed_at=NOW, name="bash", input={}, evaluated_permission=permission  # type: ignore[arg-type]
+        id=name,
+        processed_at=NOW,
+        name="bash",
+        input={},
+        evaluated_permission=permission,  # type: ignore[arg-type]
     )
 
 

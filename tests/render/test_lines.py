@@ -91,4 +91,7 @@ def test_characters_that_cannot_be_written_are_measured_as_what_is_written() -> 
 
 
 def test_markup_is_text() -> None:
-    assert paint([Span("[red]x[/red] [link=http://e]y[/link]")], Look(colour=True)) == "[red]x[/red] [link=http://e]y[/link]"
+    assert (
+        paint([Span("[red]x[/red] [link=http://e]y[/link]")], Look(colour=True))
+        == "[red]x[/red] [link=http://e]y[/link]"
+    )

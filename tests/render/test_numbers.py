@@ -25,7 +25,8 @@ def test_money_in_the_record(value: object, back: Decimal | None) -> None:
 
 
 @pytest.mark.parametrize(
-    ("number", "text"), [(0, "0"), (999, "999"), (1000, "1.0k"), (12_345, "12.3k"), (999_999, "1.0M")],
+    ("number", "text"),
+    [(0, "0"), (999, "999"), (1000, "1.0k"), (12_345, "12.3k"), (999_999, "1.0M")],
 )
 def test_counts(number: int, text: str) -> None:
     assert count(number) == text

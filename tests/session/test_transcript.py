@@ -83,7 +83,9 @@ def test_a_queued_message_is_not_sent_before_it_is_taken_up() -> None:
 
 def test_empty_text_is_left_out_and_an_empty_result_gets_a_word() -> None:
     sent = messages(
-        said("go"), answer(text_block("  \n"), use("a"), stop_reason="tool_use"), result("a", ""),
+        said("go"),
+        answer(text_block("  \n"), use("a"), stop_reason="tool_use"),
+        result("a", ""),
     )
     assert [block["type"] for block in sent[1]["content"]] == ["tool_use"]
     assert sent[2]["content"][0]["content"] == [text_block(NO_OUTPUT)]

@@ -51,8 +51,17 @@ def log(home: Home, database: Database) -> SqliteEventLog:
 def created(session_id: str) -> LocalSessionCreated:
     return make(
         LocalSessionCreated,
-        session_id=session_id, agentctl_version="0", agent={"name": "a"}, agent_hash="", environment={"name": "e"},
-        environment_hash="", model="m", request={}, sandbox={"kind": "none"}, uploads=[], limits={},
+        session_id=session_id,
+        agentctl_version="0",
+        agent={"name": "a"},
+        agent_hash="",
+        environment={"name": "e"},
+        environment_hash="",
+        model="m",
+        request={},
+        sandbox={"kind": "none"},
+        uploads=[],
+        limits={},
     )
 
 
@@ -227,7 +236,8 @@ def test_many_processes_write_at_once_and_none_sees_a_locked_database(home: Home
     writers = [
         subprocess.Popen(
             [sys.executable, "-c", textwrap.dedent(WRITER), str(home.root), f"sesn_{number}", root],
-            stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
         )
         for number in range(12)
     ]

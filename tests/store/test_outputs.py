@@ -43,9 +43,7 @@ def test_files_are_written_whole_with_their_folders(blobs: Blobs, folder: Path) 
     "path",
     ["../out", "a/../../out", "/etc/passwd", "a//b", "", ".", "a/.", "..", "a/..", "x\0y", "/".join("a" * 65), "a/"],
 )
-def test_a_name_that_leads_outside_is_refused_before_anything_is_written(
-    blobs: Blobs, folder: Path, path: str
-) -> None:
+def test_a_name_that_leads_outside_is_refused_before_anything_is_written(blobs: Blobs, folder: Path, path: str) -> None:
     with pytest.raises(StoreError, match="not inside"):
         write_files([kept(blobs, "good"), kept(blobs, path)], blobs, folder)
     assert not folder.exists()
