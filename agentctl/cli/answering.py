@@ -6,7 +6,7 @@ import typer
 
 from agentctl.cli.finding import id_of
 from agentctl.cli.options import Output
-from agentctl.cli.output import print_json, reporting
+from agentctl.cli.output import print_json, reporting, write_out
 from agentctl.errors import UsageError
 from agentctl.events.make import Maker
 from agentctl.events.user import UserToolConfirmation
@@ -40,7 +40,7 @@ def answer(
             )
             return
         word = "allowed" if result == "allow" else "denied"
-        typer.echo(f"{word}: {', '.join(ids)}\ngo on with: agentctl resume {session_id}")
+        write_out(f"{word}: {', '.join(ids)}\ngo on with: agentctl resume {session_id}\n")
 
 
 def _answers(

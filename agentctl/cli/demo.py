@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from agentctl.cli.output import write_out
 from agentctl.definitions.environment import Environment
 from agentctl.definitions.load import load_environment
 from agentctl.errors import SandboxError, UsageError
@@ -85,4 +86,4 @@ def _show(command: list[str]) -> None:
 
 
 def _say(line: str) -> None:
-    typer.echo(line)
+    write_out(line + "\n")

@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from agentctl.cli.options import Output, OutputOption
-from agentctl.cli.output import print_json
+from agentctl.cli.output import print_json, write_out
 from agentctl.definitions.environment import Environment, EnvironmentConfig
 from agentctl.errors import AgentctlError
 from agentctl.launch import model_for, sandbox_for
@@ -46,7 +46,7 @@ def doctor(
     for finding in _findings(home(), image):
         findings.append(finding)
         if output is Output.TEXT:
-            typer.echo(_line(finding))
+            write_out(_line(finding) + "\n")
     well = all(finding.ok for finding in findings if finding.needed)
     if output is not Output.TEXT:
         print_json(

@@ -4,7 +4,7 @@ import typer
 
 from agentctl.cli.finding import id_of
 from agentctl.cli.options import Output, OutputOption, SessionArgument
-from agentctl.cli.output import print_json, reporting
+from agentctl.cli.output import print_json, reporting, write_out
 from agentctl.events.make import Maker
 from agentctl.events.user import UserInterrupt
 from agentctl.launch import tell
@@ -24,7 +24,7 @@ def interrupt(session: SessionArgument, output: OutputOption = Output.TEXT) -> N
             body = {"type": "interrupted", "schema": "agentctl.interrupted/1"}
             print_json(body | {"session_id": session_id, "was_running": bool(told)})
         else:
-            typer.echo(f"{session_id} {'stops' if told else 'rests already'}")
+            write_out(f"{session_id} {'stops' if told else 'rests already'}\n")
 
 
 def _interruption(state: SessionState, make: Maker) -> list[UserInterrupt]:

@@ -8,7 +8,7 @@ from agentctl.cli.finding import id_of
 from agentctl.cli.limiting import MaxCostOption, MaxTurnsOption, TimeoutOption, limits_of
 from agentctl.cli.message import MessageArgument, MessageFileOption, message_of
 from agentctl.cli.options import Approval, ApproveOption, Output, OutputOption, QuietOption, SessionArgument
-from agentctl.cli.output import print_json, reporting
+from agentctl.cli.output import print_json, reporting, write_out
 from agentctl.errors import BusyError
 from agentctl.launch import queue_message, take_up
 from agentctl.paths import home
@@ -46,6 +46,6 @@ def send(
 def _queue(session_id: str, text: str, output: Output) -> None:
     event_id = queue_message(session_id, home(), text)
     if output is Output.TEXT:
-        typer.echo(f"{session_id} is running; it takes the message up next")
+        write_out(f"{session_id} is running; it takes the message up next\n")
     else:
         print_json({"type": "queued", "schema": "agentctl.queued/1", "session_id": session_id, "event_id": event_id})

@@ -8,7 +8,7 @@ import typer
 from agentctl.canonical import JsonObject
 from agentctl.cli.complain import complain
 from agentctl.cli.options import Output, OutputOption
-from agentctl.cli.output import print_json
+from agentctl.cli.output import print_json, write_out
 from agentctl.definitions.agent import Agent, definition_hash
 from agentctl.definitions.load import load_any
 from agentctl.errors import DefinitionError, UsageError
@@ -42,7 +42,7 @@ def _check(path: Path, output: Output) -> JsonObject:
         return {"path": str(path), "valid": False, "problems": [_problem(problem) for problem in problems]}
     kind = "agent" if isinstance(definition, Agent) else "environment"
     if output is Output.TEXT:
-        typer.echo(f"{visible_line(str(path))}: ok, {kind} {visible_line(definition.name)}")
+        write_out(f"{visible_line(str(path))}: ok, {kind} {visible_line(definition.name)}\n")
     return {
         "path": str(path),
         "valid": True,

@@ -157,3 +157,23 @@ def test_it_runs_with_an_empty_environment(tmp_path: Path) -> None:
         capture_output=True, text=True, stdin=subprocess.DEVNULL, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("words", ["schema agent", "doctor", "ls", "demo --examples /does/not/exist"])
+def test_standard_output_that_cannot_be_written_is_one_line_and_no_bug(words: str) -> None:
+    done = subprocess.run(
+        ["sh", "-c", f"exec {sys.executable} -m agentctl {words} > /dev/full"],
+        capture_output=True, text=True, env={**os.environ, "PYTHONPATH": str(ROOT)}, check=False,
+    )  # fmt: skip
+    assert done.returncode == 2, done.stderr
+    assert "a bug" not in done.stderr
+    assert len(done.stderr.splitlines()) <= 2
+
+
+def test_a_reader_who_has_read_enough_ends_the_command_well() -> None:
+    command = f"{sys.executable} -m agentctl schema agent | head -1; echo ${{PIPESTATUS[0]}}"
+    done = subprocess.run(
+        ["bash", "-c", command], capture_output=True, text=True, env={**os.environ, "PYTHONPATH": str(ROOT)}, check=False
+    )
+    assert done.stdout.splitlines() == ["{", "0"]
+    assert done.stderr == ""
