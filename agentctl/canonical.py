@@ -22,6 +22,17 @@ def canonical_json(value: object) -> str:
     return text
 
 
+def sorted_keys(value: Any) -> Any:
+    """Return a JSON value with the keys of every object in canonical order, as it is after being stored."""
+    match value:
+        case dict():
+            return {name: sorted_keys(value[name]) for name in sorted(value)}
+        case list():
+            return [sorted_keys(item) for item in value]
+        case _:
+            return value
+
+
 def exact_json(value: object) -> str:
     """Write ``value`` compactly with its keys in the order they have, as model messages must keep them."""
     return json.dumps(value, separators=(",", ":"), allow_nan=False)

@@ -10,6 +10,7 @@
     │   └── CredentialsError  6   no key, or one that was refused
     ├── SandboxError          7   the sandbox or its daemon
     ├── StoreError            8   the store cannot be read or written
+    │   └── UnsavedError      8   a session that goes on cannot be recorded any further
     └── BusyError             9   the session is being run by somebody else
 
 Each carries one line for a person (``message``), what to do about it (``hint``), a stable word
@@ -130,6 +131,14 @@ class StoreError(AgentctlError):
 
     type = "store_error"
     exit_code = 8
+
+
+class UnsavedError(StoreError):
+    """Events of a session could not be stored, so it stopped; ``text`` is what the agent said in them."""
+
+    def __init__(self, message: str, *, text: str, hint: str | None = None) -> None:
+        super().__init__(message, hint=hint)
+        self.text = text
 
 
 class BusyError(AgentctlError):

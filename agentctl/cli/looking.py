@@ -16,6 +16,7 @@ from agentctl.events.codec import known_types, type_of
 from agentctl.paths import Home, home
 from agentctl.render.look import Look, look_of
 from agentctl.session.log import Record
+from agentctl.store.anchors import read_anchor
 from agentctl.store.blobs import Blobs
 from agentctl.store.database import reading
 from agentctl.store.events import find_event, has_type, last_event, read_events
@@ -47,7 +48,10 @@ class Opened:
 
     def records(self, *, after: int = 0, until: int | None = None) -> Iterator[Record]:
         """Yield its events. Raises StoreError."""
-        return read_events(self.connection, Blobs(self.home.blobs), self.row.id, after=after, until=until)
+        anchor = read_anchor(self.home, self.row.id)
+        return read_events(
+            self.connection, Blobs(self.home.blobs), self.row.id, after=after, until=until, anchor=anchor
+        )
 
     def last(self, kind: str) -> Record | None:
         """Return its last event of a type. Raises StoreError."""

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from agentctl.canonical import JsonObject
+from agentctl.canonical import JsonObject, sorted_keys
 from agentctl.catalog import ALL_EFFORTS, Effort, ModelFacts, lookup
 from agentctl.errors import UsageError
 from agentctl.model.base import ModelRequest
@@ -89,15 +89,18 @@ def header_for(
 
 
 def build_request(header: RequestHeader, messages: Sequence[JsonObject]) -> ModelRequest:
-    """Put a session's head and its conversation together: equal arguments, equal bytes."""
+    """Put a session's head and its conversation together: equal arguments, equal bytes.
+
+    The head's keys are sent in canonical order, whether it was stored in between or not.
+    """
     body: JsonObject = {"model": header.model, "max_tokens": header.max_tokens}
     if header.system and not header.system.isspace():
         body["system"] = header.system
     if header.tools:
-        body["tools"] = list(header.tools)
+        body["tools"] = [sorted_keys(tool) for tool in header.tools]
     body["messages"] = list(messages)
     if header.thinking is not None:
-        body["thinking"] = header.thinking
+        body["thinking"] = sorted_keys(header.thinking)
     if header.effort is not None:
         body["output_config"] = {"effort": header.effort}
     # One mark at the top: the API moves it to the last block by itself.

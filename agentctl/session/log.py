@@ -4,7 +4,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Generic, Protocol, Self, TypeVar
 
+from agentctl.errors import StoreError, UnsavedError
+from agentctl.events.agent import AgentMessage
 from agentctl.events.base import Event
+from agentctl.events.content import text_of
 from agentctl.events.preview import Preview
 from agentctl.session.state import SessionState
 from agentctl.session.transcript import Transcript
@@ -84,10 +87,15 @@ class Session(Generic[FoldT]):
         return self._seen
 
     def append(self, *events: Event) -> None:
-        """Store events together, fold them, tell the listeners. Raises StoreError."""
+        """Store events together, fold them, tell the listeners. Raises StoreError; a begun session's is UnsavedError."""
         if not events:
             return
-        records = self._log.append(self.id, events)
+        try:
+            records = self._log.append(self.id, events)
+        except StoreError as error:
+            if self._seen == 0:
+                raise
+            raise self._unsaved(error, events) from error
         if records[0].seq == self._seen + 1:
             self._take(records)
         else:
@@ -101,6 +109,14 @@ class Session(Generic[FoldT]):
         """Tell the listeners of text that is being written."""
         for listener in self._listeners:
             listener.preview(preview)
+
+    def _unsaved(self, error: StoreError, events: Sequence[Event]) -> UnsavedError:
+        said = [text_of(event.content) for event in events if isinstance(event, AgentMessage)]
+        return UnsavedError(
+            f"session {self.id} cannot be recorded any further: {error.message}",
+            text=said[-1] if said else "",
+            hint=f"{error.hint or 'mend that'}; then: agentctl resume {self.id}",
+        )
 
     def _take(self, records: Iterable[Record]) -> None:
         for record in records:

@@ -8,13 +8,15 @@ Held true by construction, and tested one by one:
 * an answer stands as it was received, except that empty text is left out, which the API refuses;
 * all results of an answer's calls stand in one user message right behind it, in the calls' order;
 * a refused answer is not repeated, nor one without content;
-* a message of a person stands where it was taken up, not where it was sent.
+* a message of a person stands where it was taken up, not where it was sent;
+* what is not the model's own has its keys in canonical order, so that a session that is taken up
+  from its record sends the very bytes that it sent before.
 """
 
 import json
 from collections.abc import Sequence
 
-from agentctl.canonical import JsonObject
+from agentctl.canonical import JsonObject, sorted_keys
 from agentctl.events.agent import AgentToolResult
 from agentctl.events.base import Event
 from agentctl.events.content import text_block
@@ -50,7 +52,7 @@ class Transcript:
             case LocalModelResponse():
                 self._add_answer(event)
             case LocalStuckWarned():
-                self._last_words.append({"role": event.role, "content": [text_block(event.advice)]})
+                self._last_words.append({"role": event.role, "content": [sorted_keys(text_block(event.advice))]})
             case SpanModelRequestStart():
                 self._flush_results()
                 self._messages += self._last_words
@@ -74,7 +76,7 @@ class Transcript:
         return [*self._messages, *self._last_words]
 
     def _take_up(self, event_id: str) -> None:
-        content = [block for block in self._queued.pop(event_id, []) if not _is_empty_text(block)]
+        content = [sorted_keys(block) for block in self._queued.pop(event_id, []) if not _is_empty_text(block)]
         if content:
             self._flush_results()
             self._messages.append({"role": "user", "content": content})
@@ -99,7 +101,8 @@ class Transcript:
 
 
 def _tool_result(content: Sequence[JsonObject] | None, *, is_error: bool | None) -> JsonObject:
-    blocks = [block for block in content or () if not _is_empty_text(block)] or [text_block(NO_OUTPUT)]
+    blocks = [sorted_keys(block) for block in content or () if not _is_empty_text(block)]
+    blocks = blocks or [sorted_keys(text_block(NO_OUTPUT))]
     return {"content": blocks, "is_error": True} if is_error else {"content": blocks}
 
 

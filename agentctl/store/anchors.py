@@ -4,11 +4,29 @@ A chain alone does not show that its tail was cut off; the head that was written
 does. One small file for each session, replaced whenever the session comes to rest.
 """
 
+import json
 import os
+from typing import NamedTuple
 
 from agentctl.canonical import canonical_json
 from agentctl.errors import StoreError
 from agentctl.paths import Home
+
+
+class Anchor(NamedTuple):
+    """The number of a session's last event when it came to rest, and its hash."""
+
+    seq: int
+    hash: str
+
+
+def read_anchor(home: Home, session_id: str) -> Anchor | None:
+    """Return what was written down last; None where nothing was, or nothing that can be read."""
+    try:
+        body = json.loads((home.anchors / f"{session_id}.json").read_bytes())
+        return Anchor(int(body["seq"]), str(body["hash"]))
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
 
 
 def write_anchor(home: Home, session_id: str, seq: int, head: str) -> None:

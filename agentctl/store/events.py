@@ -3,12 +3,14 @@
 Each row holds the event's canonical JSON, with strings of 64 KiB and more taken out into blobs;
 ``blobs`` says which (a JSON object of JSON Pointers, RFC 6901, to SHA-256 names). The hash of a row
 is ``sha256(previous hash ‖ body ‖ blobs)``, so a change to any byte of the past shows in every hash
-behind it; the first row's previous hash is the empty string.
+behind it; the first row's previous hash is the empty string. Whoever reads checks the hashes.
 """
 
+import contextlib
 import json
 import sqlite3
 from collections.abc import Iterator, Sequence
+from typing import TypeAlias
 
 from agentctl.canonical import JsonObject, canonical_json, sha256_hex
 from agentctl.errors import NotFoundError, StoreError, UsageError
@@ -17,7 +19,7 @@ from agentctl.events.codec import decode, encode, type_of
 from agentctl.events.local import LocalSessionCreated
 from agentctl.paths import Home
 from agentctl.session.log import Record
-from agentctl.store.anchors import write_anchor
+from agentctl.store.anchors import Anchor, read_anchor, write_anchor
 from agentctl.store.blobs import Blobs
 from agentctl.store.database import Database
 from agentctl.store.sessions import create_row, update_row
@@ -25,6 +27,8 @@ from agentctl.store.sessions import create_row, update_row
 _BLOB_BYTES = 64 * 1024
 _PAGE_ROWS = 256
 _NO_LIMIT = (1 << 63) - 1
+
+_Row: TypeAlias = tuple[int, str, str, str]
 
 
 class SqliteEventLog:
@@ -49,7 +53,8 @@ class SqliteEventLog:
     def read(self, session_id: str, *, after: int = 0) -> Iterator[Record]:
         """Yield the events behind number ``after``, in order. Raises StoreError."""
         with self._database.reading() as connection:
-            yield from read_events(connection, self._blobs, session_id, after=after)
+            anchor = read_anchor(self._home, session_id)
+            yield from read_events(connection, self._blobs, session_id, after=after, anchor=anchor)
 
     def _detach(self, body: JsonObject) -> tuple[str, str]:
         taken: dict[str, str] = {}
@@ -58,18 +63,33 @@ class SqliteEventLog:
 
 
 def read_events(
-    connection: sqlite3.Connection, blobs: Blobs, session_id: str, *, after: int = 0, until: int | None = None
+    connection: sqlite3.Connection,
+    blobs: Blobs,
+    session_id: str,
+    *,
+    after: int = 0,
+    until: int | None = None,
+    anchor: Anchor | None = None,
 ) -> Iterator[Record]:
     """Yield a session's events behind number ``after``, up to ``until``; what is appended meanwhile too.
 
     Read a page at a time, so that a slow reader neither holds the log in memory nor keeps the
-    writers from checkpointing. Raises StoreError for a row that cannot be read.
+    writers from checkpointing. Raises StoreError for the first event that is missing, was changed
+    or cannot be read, and for an end that was cut off; everything before it is as it was written.
     """
     last = _NO_LIMIT if until is None else until
+    marks = _marks(connection, session_id, anchor)
+    former = _hash_at(connection, session_id, after)
     while page := _page(connection, session_id, after, last):
         for seq, body, taken, row_hash in page:
+            if seq != after + 1:
+                raise _damaged(session_id, after + 1, "it is missing")
+            if former is None or _chained(former, body, taken) != row_hash or marks.get(seq, row_hash) != row_hash:
+                raise _damaged(session_id, seq, "it is not what was written")
             yield _record(session_id, blobs, seq, body, taken, row_hash)
-        after = page[-1][0]
+            after, former = seq, row_hash
+    if after < min(last, max(marks, default=0)):
+        raise _damaged(session_id, after + 1, f"it is missing, and so is all behind it up to #{max(marks)}")
 
 
 def last_event(connection: sqlite3.Connection, blobs: Blobs, session_id: str, kind: str) -> Record | None:
@@ -117,18 +137,67 @@ def taken_up_at(connection: sqlite3.Connection, session_id: str, record: Record)
         (session_id, record.seq),
     )
     for (body,) in rows:
-        value = json.loads(body)
+        try:
+            value = json.loads(body)
+        except (ValueError, TypeError):
+            continue  # whoever comes to that event says so
         if record.event.id in value.get("event_ids", ()):
             return str(value["processed_at"])
     return None
 
 
-def _page(connection: sqlite3.Connection, session_id: str, after: int, last: int) -> list[tuple[int, str, str, str]]:
+def _marks(connection: sqlite3.Connection, session_id: str, anchor: Anchor | None) -> dict[int, str]:
+    """Return what is known of the hashes from elsewhere: the index of sessions, and the anchor."""
+    head = connection.execute("SELECT head_seq, head_hash FROM sessions WHERE id = ?", (session_id,)).fetchone()
+    return dict(mark for mark in (head, anchor) if mark is not None)
+
+
+def _hash_at(connection: sqlite3.Connection, session_id: str, seq: int) -> str | None:
+    if seq == 0:
+        return ""
+    row = connection.execute(
+        "SELECT hash FROM events WHERE session = (SELECT key FROM sessions WHERE id = ?) AND seq = ?",
+        (session_id, seq),
+    ).fetchone()
+    return None if row is None else str(row[0])
+
+
+def _chained(former: str, body: object, taken: object) -> str:
+    return sha256_hex(f"{former}{body}{taken}")
+
+
+def _damaged(session_id: str, seq: int, how: object) -> StoreError:
+    return StoreError(
+        f"event #{seq} of {session_id} is damaged: {how}",
+        hint=f"what comes before it can be had with: agentctl events {session_id} --salvage -o jsonl",
+    )
+
+
+def _page(connection: sqlite3.Connection, session_id: str, after: int, last: int) -> list[_Row]:
+    try:
+        return _rows(connection, session_id, after, last, _PAGE_ROWS)
+    except sqlite3.DatabaseError as error:
+        found = _readable_rows(connection, session_id, after, last)
+        if not found:
+            raise _damaged(session_id, after + 1, error) from error
+        return found
+
+
+def _rows(connection: sqlite3.Connection, session_id: str, after: int, last: int, most: int) -> list[_Row]:
     return connection.execute(
         "SELECT seq, body, blobs, hash FROM events WHERE seq > ? AND seq <= ? "
         "AND session = (SELECT key FROM sessions WHERE id = ?) ORDER BY seq LIMIT ?",
-        (after, last, session_id, _PAGE_ROWS),
+        (after, last, session_id, most),
     ).fetchall()
+
+
+def _readable_rows(connection: sqlite3.Connection, session_id: str, after: int, last: int) -> list[_Row]:
+    """Return the rows before one that the database itself cannot read."""
+    found: list[_Row] = []
+    with contextlib.suppress(sqlite3.DatabaseError):
+        for _ in range(_PAGE_ROWS):
+            found += _rows(connection, session_id, found[-1][0] if found else after, last, 1)
+    return found
 
 
 def _record(session_id: str, blobs: Blobs, seq: int, body: str, taken: str, row_hash: str) -> Record:
@@ -137,8 +206,10 @@ def _record(session_id: str, blobs: Blobs, seq: int, body: str, taken: str, row_
         for pointer, digest in json.loads(taken or "{}").items():
             _put_back(value, pointer, blobs.read(digest).decode("utf-8"))
         return Record(seq, decode(value), row_hash)
-    except (ValueError, KeyError, IndexError, TypeError) as error:
-        raise StoreError(f"event #{seq} of {session_id} is damaged: {error}") from error
+    except StoreError as error:
+        raise _damaged(session_id, seq, error.message) from error
+    except (ValueError, KeyError, IndexError, TypeError, AttributeError) as error:
+        raise _damaged(session_id, seq, error) from error
 
 
 def _insert(
@@ -156,7 +227,7 @@ def _insert(
     records = []
     for event, body, taken in prepared:
         seq += 1
-        row_hash = sha256_hex(row_hash + body + taken)
+        row_hash = _chained(row_hash, body, taken)
         connection.execute(
             "INSERT INTO events (session, seq, id, type, body, blobs, hash) VALUES (?, ?, ?, ?, ?, ?, ?)",
             (key, seq, event.id, type_of(event), body, taken, row_hash),

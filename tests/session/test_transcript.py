@@ -4,7 +4,9 @@ import json
 
 import pytest
 
+from agentctl.canonical import canonical_json
 from agentctl.events.agent import AgentToolResult, AgentToolUse
+from agentctl.events.codec import decode, encode
 from agentctl.events.content import text_block
 from agentctl.events.local import LocalInputProcessed, LocalModelResponse
 from agentctl.events.user import UserMessage
@@ -123,3 +125,16 @@ def test_each_request_repeats_the_former_one_and_adds_to_it() -> None:
         assert now[: len(former)] == former
         assert len(now) > len(former)
         former = now
+
+
+def test_a_session_that_is_taken_up_from_its_record_sends_the_bytes_that_it_sent_before() -> None:
+    picture = {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": "AA=="}}
+    events = [
+        said("go"),
+        answer({"type": "thinking", "thinking": "z", "signature": "a"}, use("a"), use("b"), stop_reason="tool_use"),
+        result("a", "done"),
+        AgentToolResult(id="r", processed_at=NOW, tool_use_id="sevt_b", content=[picture], is_error=True),
+        said("on", id="sevt_2"),
+    ]
+    stored = [decode(json.loads(canonical_json(encode(event)))) for event in events]
+    assert json.dumps(messages(*stored)) == json.dumps(messages(*events))
