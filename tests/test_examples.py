@@ -119,7 +119,7 @@ def test_the_reviewers_patch_applies_to_the_published_package_and_its_tests_pass
     package = tmp_path / "durationpy"
     subprocess.run(["cp", "-r", EXAMPLES / "workspaces" / "durationpy", package], check=True)
     subprocess.run(["git", "apply", tmp_path / "outputs" / "fix.patch"], cwd=package, check=True)
-    subprocess.run(["python3", "-m", "unittest", "-q", "tests/test_durationpy.py"], cwd=package, check=True)
+    subprocess.run(["env", "PYTHONPATH=.", "python3", "tests/test_durationpy.py"], cwd=package, check=True)
 
 
 @pytest.mark.bubblewrap
