@@ -23,7 +23,7 @@ from agentctl.events.base import Event
 from agentctl.events.content import text_block
 from agentctl.events.local import LocalInterrupted, LocalLimitsChanged, LocalSessionCreated
 from agentctl.events.make import Maker
-from agentctl.events.user import UserMessage, UserToolConfirmation
+from agentctl.events.user import SystemMessage, UserMessage, UserToolConfirmation
 from agentctl.harness.hands import Hands
 from agentctl.harness.loop import run
 from agentctl.harness.outlook import Outlook
@@ -32,9 +32,10 @@ from agentctl.harness.prompt import system_prompt
 from agentctl.harness.stop import Stop
 from agentctl.ids import SystemClock, new_id
 from agentctl.model.base import Model
-from agentctl.model.request import RequestHeader, header_for
+from agentctl.model.request import RequestHeader, clearing, header_for
 from agentctl.paths import Home
 from agentctl.policy.budget import Limits, NextRequest, refuse_unpriced
+from agentctl.policy.context import ContextRules, window_of
 from agentctl.policy.stuck import Thresholds
 from agentctl.sandbox.base import Layout, Progress, Sandbox, Upload
 from agentctl.session.log import Listener, Session
@@ -43,7 +44,7 @@ from agentctl.session.state import OpenCall, SessionState
 from agentctl.signals import Interrupted, first_interrupt, interruptible
 from agentctl.store.blobs import Blobs
 from agentctl.store.database import Database, reading
-from agentctl.store.events import SqliteEventLog, has_type
+from agentctl.store.events import SqliteEventLog, already_there, has_type, read_events
 from agentctl.store.leases import lease
 from agentctl.tools.toolset import Toolset, toolset_of
 
@@ -80,6 +81,9 @@ def start(
 ) -> None:
     """Make a session and drive it until it rests.
 
+    A session of the same id that was begun with the same input is not made again: the listeners
+    learn it as it is.
+
     Raises AgentctlError for whatever keeps the session from being made; nothing is left behind
     then. What goes wrong later is in the session's log, and told to the listeners.
     """
@@ -87,19 +91,81 @@ def start(
     session_id = request.session_id or new_id("sesn_", make.clock)
     with contextlib.ExitStack() as held:
         held.enter_context(interruptible())
+        if was_begun(request, home):
+            held.enter_context(lease(home, session_id))
+            _tell_again(session_id, home, listeners)
+            return
         sandboxes = _Sandboxes(request.environment, home, request.sandbox)
         sandbox = sandboxes()
         toolset = toolset_of(request.agent, sandbox.layout.workspace)
         _refuse_what_cannot_run(request, toolset)
-        model, facts = _made_ready(request.model or request.agent.model.id, toolset, sandbox, progress, held)
+        model_name = request.model or request.agent.model.id
+        model, facts = _made_ready(model_name, toolset, sandbox, home, progress, held)
         log = held.enter_context(_log(home))
         held.enter_context(lease(home, session_id))
+        if was_begun(request, home):  # by another process, meanwhile
+            _tell_again(session_id, home, listeners)
+            return
         uploads = _uploads(request, sandbox.layout)
         created = _created(request, session_id, toolset, sandbox, uploads, facts, make)
         session = Session(session_id, log, _outlook(created), listeners)
         session.append(created, make(UserMessage, content=[text_block(request.message)], processed_at=None))
         hands = Hands(sandbox, sandboxes, uploads, progress)
         _drive(session, model, toolset, hands, home, approve)
+
+
+def was_begun(request: RunRequest, home: Home) -> bool:
+    """Say whether the session that is asked for is there already, begun with the same input.
+
+    Raises UsageError for one of that id that was begun with another.
+    """
+    if request.session_id is None:
+        return False
+    try:
+        with reading(home) as connection:
+            records = [*read_events(connection, Blobs(home.blobs), request.session_id, until=2)]
+    except NotFoundError:
+        return False
+    if not records:
+        return False
+    created, message = records[0].event, records[-1].event
+    if not isinstance(created, LocalSessionCreated) or not isinstance(message, UserMessage):
+        raise already_there(request.session_id)
+    if _input_of(request) != (*_recorded_input(created), message.content):
+        raise already_there(request.session_id)
+    return True
+
+
+def _input_of(request: RunRequest) -> tuple[object, ...]:
+    sources = [*([request.workspace] if request.workspace else []), *(file.source for file in request.files)]
+    kind = request.sandbox or request.environment.config.type
+    return (
+        definition_hash(request.agent),
+        definition_hash(request.environment),
+        _durable_name(request.model or request.agent.model.id),
+        kind if kind in ("bubblewrap", "none") else "docker",
+        [str(source) for source in sources],
+        [text_block(request.message)],
+    )
+
+
+def _recorded_input(created: LocalSessionCreated) -> tuple[object, ...]:
+    sources = [upload["source"] for upload in created.uploads]
+    return created.agent_hash, created.environment_hash, created.model, created.sandbox.get("kind"), sources
+
+
+def _tell_again(session_id: str, home: Home, listeners: Sequence[Listener]) -> None:
+    result = Result()
+    with reading(home) as connection:
+        for record in read_events(connection, Blobs(home.blobs), session_id):
+            result = result.after(record.event)
+            for listener in listeners:
+                listener.learn(record)
+    if result.status != "idle" or result.stop_reason is None:
+        raise UsageError(
+            f"session {session_id} is there already, and was interrupted before it came to rest",
+            hint=f"go on with it: agentctl resume {session_id}",
+        )
 
 
 def take_up(
@@ -110,12 +176,15 @@ def take_up(
     approve: Approver | None = None,
     message: str | None = None,
     limits: Limits | None = None,
+    system: str | None = None,
 ) -> None:
     """Go on with a session from its log, after ``message`` if there is one, until it rests.
 
-    ``limits`` that are given hold from here on in place of the session's own.
+    ``limits`` that are given hold from here on in place of the session's own; ``system`` is what the
+    operator says along with the message.
 
-    Raises BusyError where somebody runs it, and AgentctlError for whatever keeps it from being
+    Raises BusyError where somebody runs it, UsageError where the model takes no word of the operator,
+    and AgentctlError for whatever keeps it from being
     taken up; nothing is changed then.
     """
     make = Maker(SystemClock())
@@ -129,9 +198,9 @@ def take_up(
         sandboxes = _Sandboxes(environment, home, created.sandbox["kind"], session.state.sandboxes)
         sandbox = sandboxes()
         toolset = toolset_of(Agent.model_validate(created.agent), sandbox.layout.workspace)
-        model, _ = _made_ready(created.model, toolset, sandbox, progress, held)
+        model, _ = _made_ready(created.model, toolset, sandbox, home, progress, held)
         uploads = [Upload(Path(upload["source"]), upload["target"]) for upload in created.uploads]
-        session.append(*_openers(session.outlook, message, limits, make))
+        session.append(*_openers(session.outlook, message, system, limits, make))
         hands = Hands(sandbox, sandboxes, uploads, progress, attach=True)
         _drive(session, model, toolset, hands, home, approve)
 
@@ -149,13 +218,34 @@ def tell(session_id: str, home: Home, choose: Callable[[SessionState, Maker], Se
         return events
 
 
-def queue_message(session_id: str, home: Home, message: str) -> str:
-    """Append a message that the session takes up when it can; return the event's id."""
+def queue_message(session_id: str, home: Home, message: str, system: str | None = None) -> str:
+    """Append a message that the session takes up when it can; return the event's id.
+
+    Raises UsageError where ``system``, what the operator says along with it, is nothing for the model.
+    """
+    if system is not None:
+        with _log(home) as log:
+            _refuse_system_message(_outlook(_header_of(log, session_id)))
 
     def choose(state: SessionState, make: Maker) -> Sequence[Event]:  # noqa: ARG001 - a message is always welcome
-        return [make(UserMessage, content=[text_block(message)], processed_at=None)]
+        return _said(message, system, make)
 
     return tell(session_id, home, choose)[0].id
+
+
+def _said(message: str, system: str | None, make: Maker) -> list[Event]:
+    said: list[Event] = [make(UserMessage, content=[text_block(message)], processed_at=None)]
+    if system is not None:
+        said.append(make(SystemMessage, content=[text_block(system)], processed_at=None))
+    return said
+
+
+def _refuse_system_message(outlook: Outlook) -> None:
+    if not outlook.takes_system_messages():
+        raise UsageError(
+            f"model {outlook.header.model} takes no system messages in the middle of a conversation",
+            hint="say it in the message itself, or in the system prompt of a new session",
+        )
 
 
 def _outlook(created: LocalSessionCreated) -> Outlook:
@@ -166,22 +256,27 @@ def _outlook(created: LocalSessionCreated) -> Outlook:
         _answering(created.model, header),
         Limits.from_json(created.limits),
         Thresholds.from_json(snapshot(local.stuck)),
+        ContextRules.from_json(snapshot(local.context)),
     )
 
 
-def _openers(outlook: Outlook, message: str | None, limits: Limits | None, make: Maker) -> list[Event]:
+def _openers(
+    outlook: Outlook, message: str | None, system: str | None, limits: Limits | None, make: Maker
+) -> list[Event]:
     events: list[Event] = []
+    if system is not None:
+        _refuse_system_message(outlook)
     if limits is not None and limits != Limits():
         events.append(make(LocalLimitsChanged, limits=outlook.limits.as_json() | limits.as_json()))
     if message is not None:
-        events.append(make(UserMessage, content=[text_block(message)], processed_at=None))
+        events += _said(message, system, make)
     return events
 
 
 def _made_ready(
-    model_name: str, toolset: Toolset, sandbox: Sandbox, progress: Progress, held: contextlib.ExitStack
+    model_name: str, toolset: Toolset, sandbox: Sandbox, home: Home, progress: Progress, held: contextlib.ExitStack
 ) -> tuple[Model, JsonObject]:
-    checked = _Checked(sandbox, progress) if toolset.uses_sandbox else None
+    checked = _Checked(sandbox, home, progress) if toolset.uses_sandbox else None
     model = model_for(model_name, sandbox.layout)
     held.callback(model.close)
     return model, checked.facts() if checked else {"kind": sandbox.kind}
@@ -251,23 +346,36 @@ def _answers(session: Session[Outlook], approve: Approver, make: Maker) -> list[
 class _Checked:
     """A sandbox that is being prepared beside the import of the model's SDK."""
 
-    def __init__(self, sandbox: Sandbox, progress: Progress) -> None:
+    def __init__(self, sandbox: Sandbox, home: Home, progress: Progress) -> None:
         self._outcome: JsonObject | AgentctlError | None = None
-        self._thread = threading.Thread(target=self._prepare, args=(sandbox, progress), daemon=True)
-        self._thread.start()
+        self._is_known = threading.Event()
+        threading.Thread(target=self._prepare, args=(sandbox, home, progress), daemon=True).start()
 
     def facts(self) -> JsonObject:
         """Wait for the preparation. Raises what it raised."""
-        self._thread.join()
+        self._is_known.wait()
         if isinstance(self._outcome, AgentctlError):
             raise self._outcome
         return self._outcome or {}
 
-    def _prepare(self, sandbox: Sandbox, progress: Progress) -> None:
+    def _prepare(self, sandbox: Sandbox, home: Home, progress: Progress) -> None:
         try:
             self._outcome = sandbox.prepare(progress)
         except AgentctlError as error:
             self._outcome = error
+        finally:
+            self._is_known.set()
+        if sandbox.kind == "docker" and isinstance(self._outcome, dict):
+            _tidy_up(home)
+
+
+def _tidy_up(home: Home) -> None:
+    """Remove the containers that others have left and that have ended; nobody waits for it, or hears of it."""
+    from agentctl.sandbox.leftovers import sweep_containers
+
+    with contextlib.suppress(AgentctlError):
+        for _ in sweep_containers(home, only_ended=True):
+            pass
 
 
 def _refuse_what_cannot_run(request: RunRequest, toolset: Toolset) -> None:
@@ -355,9 +463,21 @@ def _header(request: RunRequest, system: str | None, toolset: Toolset) -> Reques
             effort=config.effort,
             speed=config.speed,
             inference_geo=config.inference_geo,
+            context_management=_clearing(request.agent, config.id),
         )
     # Another model has other levels of effort and speed, so it gets its own defaults.
-    return header_for(other, system=system, tools=toolset.definitions)
+    return header_for(
+        other, system=system, tools=toolset.definitions, context_management=_clearing(request.agent, other)
+    )
+
+
+def _clearing(agent: Agent, model: str) -> JsonObject | None:
+    rules = agent.local.context
+    if rules.clear_tool_results is None:
+        return None
+    window = window_of(model, rules.window)
+    at = None if window is None else round(window * rules.clear_tool_results.at)
+    return clearing(rules.clear_tool_results.keep, at)
 
 
 def _uploads(request: RunRequest, layout: Layout) -> tuple[Upload, ...]:

@@ -44,6 +44,11 @@ class Home:
         return self.root / "sandboxes"
 
     @property
+    def logs(self) -> Path:
+        """What runs in the background print, one file each."""
+        return self.root / "logs"
+
+    @property
     def reports(self) -> Path:
         """Reports of bugs, one file each."""
         return self.root / "reports"

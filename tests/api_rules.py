@@ -74,6 +74,11 @@ _BODY_FIELDS = {
     *("output_config", "cache_control", "stream", "stop_sequences", "metadata", "service_tier"),
     *("speed", "inference_geo", "container", "diagnostics"),
 }
+COMPACT_BETA = "compact-2026-09-04"
+CONTEXT_BETA = "context-management-2025-06-27"
+_BETA_FIELDS = {"compaction": COMPACT_BETA, "context_management": CONTEXT_BETA}
+_COMPACTION_FIELDS = {"type", "content", "signature", "encrypted_content", "tool_changes"}
+_CLEARING_FIELDS = {"type", "trigger", "keep", "clear_at_least", "exclude_tools", "clear_tool_inputs"}
 _SAMPLING = ("temperature", "top_p", "top_k")
 _TOOL_FIELDS = {
     *("type", "name", "description", "input_schema", "strict", "cache_control", "defer_loading"),
@@ -129,7 +134,7 @@ def check_body(
     for name in body:
         if name in _SAMPLING:
             yield f"{name}: not supported in this API version"
-        elif name not in _BODY_FIELDS:
+        elif name not in _BODY_FIELDS and _BETA_FIELDS.get(name) not in betas:
             yield f"{name}: Extra inputs are not permitted"
     rules = MODELS.get(body.get("model", ""))
     if rules is None:
@@ -141,7 +146,77 @@ def check_body(
     yield from _check_marks(body)
     yield from _check_system(body.get("system"))
     yield from _check_tools(body.get("tools"))
-    yield from _check_messages(body.get("messages"), rules, paused=paused, checked=checked)
+    found = list(_check_messages(body.get("messages"), rules, paused=paused or "compaction" in body, checked=checked))
+    yield from found
+    if not found:
+        yield from _check_summary(body["messages"], betas)
+        yield from _check_compaction(body, paused=paused)
+        yield from _check_clearing(body.get("context_management"))
+
+
+def is_summary(message: dict[str, Any]) -> bool:
+    return any(block.get("type") == "compaction" for block in blocks_of(message))
+
+
+def _check_summary(messages: list[dict[str, Any]], betas: list[str]) -> Iterator[str]:
+    """Check where the summary of a conversation stands, and that it is whole."""
+    places = [number for number, message in enumerate(messages) if is_summary(message)]
+    if not places:
+        return
+    if COMPACT_BETA not in betas:
+        yield f"messages.{places[0]}: a compaction block needs the beta header {COMPACT_BETA}"
+    if places != [0] or len(blocks_of(messages[0])) != 1:
+        yield "compaction_block_misplaced: one block, first in messages, and here alone in its message"
+        return
+    (block,) = blocks_of(messages[0])
+    for name in block.keys() - _COMPACTION_FIELDS:
+        yield f"messages.0.content.0.{name}: Extra inputs are not permitted"
+    for name, part in block.items():
+        if part is None:
+            yield f"messages.0.content.0.{name}: null was not there in the answer"
+    if not block.get("content") or not block.get("signature"):
+        yield "compaction_signature_invalid: a summary has its content and its signature"
+    # An assistant message may only be the answer to the summary itself: whether it is, the history knows.
+    if len(messages) > 1 and messages[1].get("role") == "system":
+        yield "messages.1: a system message may not follow a summary"
+
+
+def _check_compaction(body: dict[str, Any], *, paused: bool) -> Iterator[str]:
+    """Check a request for a summary: what shapes an answer may not stand beside it."""
+    if "compaction" not in body:
+        return
+    compaction = body["compaction"]
+    if not isinstance(compaction, dict) or compaction.get("type") != "summarize":
+        yield "compaction.type: must be summarize"
+        return
+    if compaction.keys() - {"type", "instructions"} or len(str(compaction.get("instructions") or "")) > 16_384:
+        yield "compaction: only instructions of at most 16384 characters are permitted"
+    for name in ("context_management", "stop_sequences"):
+        if name in body:
+            yield f"{name}: not permitted together with compaction"
+    if "format" in body.get("output_config", {}):
+        yield "output_config.format: not permitted together with compaction"
+    if body.get("tool_choice", {}).get("type") in ("any", "tool"):
+        yield "tool_choice: no tool may be forced together with compaction"
+    if paused:
+        yield "compaction_incomplete_turn: the last turn is paused"
+    if all(is_summary(message) for message in body["messages"]):
+        yield "compaction_nothing_to_summarize"
+
+
+def _check_clearing(management: Any) -> Iterator[str]:
+    if management is None:
+        return
+    for number, edit in enumerate(management.get("edits", ())):
+        at = f"context_management.edits.{number}"
+        if edit.get("type") != "clear_tool_uses_20250919":
+            yield f"{at}.type: {edit.get('type')} is not offered here"
+        for name in edit.keys() - _CLEARING_FIELDS:
+            yield f"{at}.{name}: Extra inputs are not permitted"
+        for name, kinds in (("trigger", ("input_tokens", "tool_uses")), ("keep", ("tool_uses",))):
+            part = edit.get(name, {"type": kinds[0], "value": 1})
+            if part.get("type") not in kinds or not isinstance(part.get("value"), int) or part["value"] < 0:
+                yield f"{at}.{name}: must be a type and a number"
 
 
 def _check_max_tokens(body: dict[str, Any], rules: ModelRules) -> Iterator[str]:
@@ -303,9 +378,10 @@ def _check_messages(messages: Any, rules: ModelRules, *, paused: bool, checked: 
     yield from found
     if found:
         return  # of another shape than the rules below speak of
-    if messages[0].get("role") != "user":
+    if messages[0].get("role") != "user" and not is_summary(messages[0]):
         yield "messages: first message must use the user role"
-    if messages[-1].get("role") == "assistant" and not (paused or rules.prefill):
+    resumed = paused or (len(messages) == 1 and is_summary(messages[0]))
+    if messages[-1].get("role") == "assistant" and not (resumed or rules.prefill):
         yield ("This model does not support assistant message prefill. The conversation must end with a user message.")
     yield from _check_pairs(messages)
     yield from _check_system_messages(messages)
@@ -340,6 +416,8 @@ def _check_block(block: Any, role: str, at: str) -> Iterator[str]:
     kind = block["type"]
     if role == "system" and kind != "text":
         yield f"{at}.type: only text may stand in a system message"
+    if role == "assistant" and kind == "compaction" and not isinstance(block.get("content"), str):
+        yield f"{at}.content: Field required"
     if role == "user" and kind not in _USER_BLOCKS:
         yield f"{at}.type: {kind} is not permitted in a user message"
     if role == "assistant" and kind in ("tool_result", "document", "image"):

@@ -10,7 +10,9 @@ As a process: ``python tests/loopback_api.py --script FILE`` or ``--steps K``; i
 
 It refuses whatever ``tests/api_rules.py`` calls wrong, and beyond that holds every conversation to
 its own past: a request must repeat, byte for byte, a former request and the answer it got, and then
-add to it. Thinking is signed with all that came before it, and the signature is checked.
+add to it. Thinking is signed with all that came before it, and the signature is checked. A summary
+that is asked for is made by the server itself; from then on it has to stand, as it was given, for the
+messages that it was made of, and a request with those messages and without it is refused as well.
 """
 
 import argparse
@@ -28,7 +30,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from types import TracebackType
@@ -39,7 +41,7 @@ if __package__ in (None, ""):
 
 from agentctl.errors import ModelError
 from agentctl.model.script import Script, read_script
-from agentctl.model.scripted import answer
+from agentctl.model.scripted import answer, turn_number
 from tests.api_rules import (
     MAX_BODY_BYTES,
     MODELS,
@@ -135,7 +137,7 @@ def bash_steps(count: int, command: str = "echo step {step}") -> Callable[[Json]
     """Answer with so many bash calls, one per request, and then with a text."""
 
     def reply(body: Json) -> Answer:
-        step = sum(message["role"] == "assistant" for message in body["messages"]) + 1
+        step = turn_number(body) + 1
         if step > count:
             return say("All steps are done.")
         return call("bash", {"command": command.format(step=step)})
@@ -157,7 +159,9 @@ class LoopbackApi:
     """The server. Answers in the order given, or as the function or script says.
 
     ``requests`` are all that came, ``violations`` what was wrong with them, ``billed`` the
-    ``usage`` of each answer that was begun. ``strict=False`` lets everything pass.
+    ``usage`` of each answer that was begun, ``summaries`` how many of those were summaries. A request
+    for one is answered by ``summarise``, and by the server where that gives None. ``strict=False``
+    lets everything pass.
     """
 
     def __init__(
@@ -167,11 +171,14 @@ class LoopbackApi:
         strict: bool = True,
         port: int = 0,
         latency_seconds: float = 0.0,
+        summarise: Callable[[Json], Answer | None] | None = None,
     ) -> None:
         self.key = "sk-ant-loopback-" + secrets.token_hex(16)
         self.requests: list[Received] = []
         self.violations: list[str] = []
         self.billed: list[Json] = []
+        self.summaries = 0
+        self._summarise = summarise
         self.is_closing = threading.Event()
         self.latency_seconds = latency_seconds
         self.strict = strict
@@ -248,14 +255,23 @@ class LoopbackApi:
             message = self._message(reply, body, reading, size)
             self.billed.append(message["usage"])
             if all(each.how in ("insert", "drip", "pause") or each.after >= AT_END for each in reply.breaks):
-                self._history.add(reading, body, message["stop_reason"], size)
+                self._remember(reading, body, message, size)
         return reply, message
+
+    def _remember(self, reading: "_Reading", body: Json, message: Json, size: int) -> None:
+        if "compaction" not in body:
+            self._history.add(reading, body, message["stop_reason"], size)
+        elif message["content"]:
+            self.summaries += 1
+            self._history.add_summary(reading, body, message["content"])
 
     def number(self) -> int:
         self._numbers += 1
         return self._numbers
 
     def _choose(self, body: Json) -> Answer:
+        if "compaction" in body:
+            return (self._summarise and self._summarise(body)) or summary_of(body)
         if isinstance(self._answers, Script):
             return self._from_script(self._answers, body)
         if callable(self._answers):
@@ -278,6 +294,13 @@ class LoopbackApi:
     def _message(self, reply: Reply, body: Json, reading: "_Reading", size: int) -> Json:
         calls = any(block["type"] == "tool_use" for block in reply.content)
         usage = self._history.usage(reading, size)
+        if "compaction" in body:
+            # Nothing was sampled in the answer itself: what the summary took stands apart.
+            spent = {"type": "compaction", **usage, "output_tokens": _output(reply.content)}
+            spent.pop("service_tier")
+            nothing = dict.fromkeys(("input_tokens", "cache_creation_input_tokens", "cache_read_input_tokens"), 0)
+            usage = {**nothing, "iterations": [spent]}
+            reply = replace(reply, usage={"output_tokens": 0, **reply.usage})
         return {
             "id": f"msg_{self.number():08d}",
             "type": "message",
@@ -294,6 +317,18 @@ class LoopbackApi:
         if block["type"] != "tool_use" or "id" in block:
             return dict(block)
         return {"type": "tool_use", "id": f"toolu_{self.number():08d}", **block}
+
+
+def summary_of(body: Json) -> Reply:
+    """Make the summary of a conversation: how many answers it stands for, which the scripted answers count by."""
+    count = turn_number(body)
+    block = {"type": "compaction", "content": f"Summary of {count} answers.", "encrypted_content": str(count)}
+    return Reply([block], "compaction")
+
+
+def no_summary(stop_reason: str) -> Reply:
+    """Make the answer to a request for a summary that could not be made."""
+    return Reply([], stop_reason)
 
 
 def _output(content: Iterable[Json]) -> int:
@@ -321,6 +356,8 @@ class _Reading:
         self._begin("assistant")
         signed = []
         for block in content:
+            if block["type"] == "compaction" and "signature" not in block:
+                block = {**block, "signature": sign(block["content"], self._hash.digest())}
             if block["type"] == "thinking" and "signature" not in block:
                 block = {**block, "signature": sign(block["thinking"], self._hash.digest())}
             signed.append(block)
@@ -356,6 +393,7 @@ class _History:
         self._secret = secrets.token_bytes(16)
         self._answered: dict[bytes, tuple[bytes, int]] = {}
         self._paused: set[bytes] = set()
+        self._summarised: set[bytes] = set()
 
     def is_paused(self, reading: _Reading) -> bool:
         return bool(reading.states) and reading.states[-1] in self._paused
@@ -369,6 +407,8 @@ class _History:
         """Compare a request with the past: its prefix, its settings, the signatures in it."""
         for at, block, before in reading.thinking:
             yield from self._check_signature(block, before, at)
+        if "compaction" not in body and self._summarised.intersection(reading.states):
+            yield "the summary of these messages is left out"
         state = reading.answered()
         if state is None:
             return
@@ -400,6 +440,12 @@ class _History:
         if stop_reason == "pause_turn":
             self._paused.add(reading.states[-1])
 
+    def add_summary(self, reading: _Reading, body: Json, content: list[Json]) -> None:
+        """Remember a summary: from now on a conversation begins with it, instead of the messages before it."""
+        self._summarised.add(reading.states[-2])  # the last one has the summary itself behind it
+        anew = _Reading({**body, "messages": [{"role": "assistant", "content": content}]})
+        self._answered[anew.states[-1]] = (_settings(body), len(exact(content)))
+
     def _check_signature(self, block: Json, before: bytes, at: str) -> Iterator[str]:
         given, right = str(block.get("signature")), self._signature(block["thinking"], before)
         if given == right:
@@ -430,7 +476,8 @@ def _settings(body: Json) -> bytes:
 
 def events_of(message: Json, piece: int) -> Iterator[bytes]:
     """Cut a message into the events of a stream."""
-    usage = {**message["usage"], "output_tokens": 1}
+    usage = {**message["usage"], "output_tokens": min(1, message["usage"]["output_tokens"])}
+    iterations = {"iterations": usage.pop("iterations")} if "iterations" in usage else {}
     empty = {**message, "content": [], "stop_reason": None, "stop_sequence": None, "usage": usage}
     yield frame("message_start", {"type": "message_start", "message": empty})
     yield frame("ping", {"type": "ping"})
@@ -442,7 +489,7 @@ def events_of(message: Json, piece: int) -> Iterator[bytes]:
         yield frame("content_block_stop", {"type": "content_block_stop", "index": index})
     names = ("stop_reason", "stop_sequence", "stop_details", "container")
     delta = {name: message[name] for name in names if name in message}
-    usage = {"output_tokens": message["usage"]["output_tokens"]}
+    usage = {"output_tokens": message["usage"]["output_tokens"], **iterations}
     yield frame("message_delta", {"type": "message_delta", "delta": delta, "usage": usage})
     yield frame("message_stop", {"type": "message_stop"})
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from tests.api_rules import API_VERSION, FAST_BETA, check_body
+from tests.api_rules import API_VERSION, COMPACT_BETA, CONTEXT_BETA, FAST_BETA, check_body
 from tests.loopback_api import Break, LoopbackApi, Reply, bash_steps, call, refuse, say, think
 
 Json = dict[str, Any]
@@ -214,12 +214,13 @@ def test_many_images_must_be_small() -> None:
 class Client:
     """The plainest client there is."""
 
-    def __init__(self, api: LoopbackApi) -> None:
+    def __init__(self, api: LoopbackApi, beta: str | None = None) -> None:
         self.api = api
         self.headers = {
             "authorization": f"Bearer {api.key}",
             "anthropic-version": API_VERSION,
             "content-type": "application/json",
+            **({"anthropic-beta": beta} if beta else {}),
         }
 
     def post(self, body: Any, path: str = "/v1/messages", **headers: str) -> tuple[int, Json]:
@@ -324,6 +325,121 @@ def test_two_conversations_do_not_disturb_each_other(api: LoopbackApi) -> None:
     for _ in range(3):
         first, second = grown(first, client.ask(first)), grown(second, client.ask(second))
     assert api.violations == []
+
+
+# --- summaries ---
+
+
+SUMMARY = {"type": "compaction", "content": "We went.", "signature": "sig"}
+CLEARING = {"edits": [{"type": "clear_tool_uses_20250919", "keep": {"type": "tool_uses", "value": 3}}]}
+
+
+def shortened() -> Json:
+    """Make a request that goes on from a summary, with nothing wrong."""
+    first = {"role": "assistant", "content": [copy.deepcopy(SUMMARY)]}
+    return {**right(), "messages": [first, {"role": "user", "content": [block("on")]}]}
+
+
+def test_a_summary_may_be_asked_for_and_gone_on_from() -> None:
+    wanted = {**right(), "compaction": {"type": "summarize"}}
+    assert list(check_body(wanted, [COMPACT_BETA])) == []
+    wanted["messages"] = [*wanted["messages"], {"role": "assistant", "content": [block("Done.")]}]
+    assert list(check_body(wanted, [COMPACT_BETA])) == []
+    assert list(check_body(shortened(), [COMPACT_BETA])) == []
+    alone = {**shortened(), "messages": shortened()["messages"][:1]}
+    assert list(check_body(alone, [COMPACT_BETA])) == []
+    assert list(check_body({**right(), "context_management": CLEARING}, [CONTEXT_BETA])) == []
+
+
+ASKED_WRONGLY: dict[str, Breaker] = {
+    "another kind": lambda b: b["compaction"].update(type="forget"),
+    "a trigger": lambda b: b["compaction"].update(trigger=1),
+    "long instructions": lambda b: b["compaction"].update(instructions="x" * 16_385),
+    "clearing beside it": lambda b: b.update(context_management=CLEARING),
+    "stop sequences beside it": lambda b: b.update(stop_sequences=["x"]),
+    "a format beside it": lambda b: b.update(output_config={"format": {}}),
+    "a forced tool beside it": lambda b: b.update(model="claude-opus-5", tool_choice={"type": "any"}),
+    "an unanswered call": lambda b: b["messages"].pop(),
+    "nothing to summarise": lambda b: b.update(messages=shortened()["messages"][:1]),
+}
+
+
+@pytest.mark.parametrize("name", ASKED_WRONGLY)
+def test_a_summary_that_is_asked_for_wrongly_is_refused(name: str) -> None:
+    body = {**right(), "compaction": {"type": "summarize"}}
+    ASKED_WRONGLY[name](body)
+    assert list(check_body(body, [COMPACT_BETA, CONTEXT_BETA]))
+
+
+def test_summaries_and_clearing_need_their_headers() -> None:
+    assert list(check_body({**right(), "compaction": {"type": "summarize"}}, []))
+    assert list(check_body(shortened(), []))
+    assert list(check_body({**right(), "context_management": CLEARING}, [COMPACT_BETA]))
+
+
+GONE_ON_WRONGLY: dict[str, Breaker] = {
+    "not first": lambda b: b["messages"].insert(0, {"role": "user", "content": "hi"}),
+    "two": lambda b: b["messages"].insert(1, copy.deepcopy(b["messages"][0])),
+    "text beside it": lambda b: content(b, 0).append(block("so")),
+    "of a user": lambda b: b["messages"][0].update(role="user"),
+    "a null more": lambda b: content(b, 0)[0].update(encrypted_content=None),
+    "a field more": lambda b: content(b, 0)[0].update(citations=[]),
+    "without its signature": lambda b: content(b, 0)[0].pop("signature"),
+    "without content": lambda b: content(b, 0)[0].pop("content"),
+    "a system message behind it": lambda b: b["messages"].insert(1, {"role": "system", "content": "x"}),
+}
+
+
+@pytest.mark.parametrize("name", GONE_ON_WRONGLY)
+def test_a_summary_that_is_gone_on_from_wrongly_is_refused(name: str) -> None:
+    body = shortened()
+    GONE_ON_WRONGLY[name](body)
+    assert list(check_body(body, [COMPACT_BETA]))
+
+
+def summarised(api: LoopbackApi) -> tuple[Json, Json]:
+    """Have a conversation summarised; returns the request behind the summary and the one before it."""
+    body = conversation(api)
+    message = Client(api, COMPACT_BETA).ask({**body, "compaction": {"type": "summarize"}})
+    assert message["stop_reason"] == "compaction"
+    assert message["usage"]["input_tokens"] == 0
+    assert message["usage"]["iterations"][0]["cache_creation_input_tokens"] > 0
+    return {**body, "messages": [{"role": "assistant", "content": message["content"]}]}, body
+
+
+def test_a_conversation_grows_on_behind_its_summary(api: LoopbackApi) -> None:
+    body, _ = summarised(api)
+    client = Client(api, COMPACT_BETA)
+    for _ in range(2):
+        body = grown(body, client.ask(body))
+    client.ask({**body, "compaction": {"type": "summarize"}})
+    assert api.violations == []
+    assert api.summaries == 2
+
+
+def with_text(body: Json, text: str) -> None:
+    content(body, 0)[0].update(content=text)
+
+
+FORGOTTEN: dict[str, Callable[[Json, Json], object]] = {
+    "the summary": lambda after, before: after.update(messages=before["messages"]),
+    "the summary, in a conversation that went on":
+        lambda after, before: after.update(messages=[*before["messages"], {"role": "user", "content": "on"}]),
+    "that messages were summarised": lambda after, before: after["messages"].extend(before["messages"]),
+    "what it said": lambda after, _: with_text(after, "Something else."),
+    "its signature": lambda after, _: content(after, 0)[0].update(signature="sig"),
+    "the order of its keys": lambda after, _: content(after, 0).append(dict(reversed(content(after, 0).pop().items()))),
+    "the system prompt": lambda after, _: after.update(system="t"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", FORGOTTEN)
+def test_what_a_summary_stands_for_is_not_forgotten(api: LoopbackApi, name: str) -> None:
+    after, before = summarised(api)
+    FORGOTTEN[name](after, before)
+    status, answer = Client(api, COMPACT_BETA).post({**after, "stream": False})
+    assert status == 400, answer
+    assert api.violations
 
 
 def test_a_key_is_needed() -> None:

@@ -8,10 +8,12 @@ from typing import TextIO
 
 from agentctl.cli.complain import complain
 from agentctl.cli.options import Output
-from agentctl.errors import AgentctlError
+from agentctl.errors import AgentctlError, StoreError, UnsavedError
+from agentctl.events.agent import AgentMessage
 from agentctl.events.preview import Preview
 from agentctl.render.base import Renderer
 from agentctl.render.jsonl import JsonlRenderer, json_line
+from agentctl.render.layout import STOPPED
 from agentctl.render.look import look_of, size_of
 from agentctl.render.plain import PlainRenderer
 from agentctl.render.terminal import TerminalRenderer
@@ -29,6 +31,7 @@ class Drawn:
 
     def __init__(self, output: Output, *, quiet: bool) -> None:
         self.result = Result()
+        self._said = ""
         self._output = output
         self._write = forgiving(sys.stdout)
         self._on_terminal = output is Output.TEXT and not quiet and _is_terminal(sys.stdout)
@@ -45,6 +48,8 @@ class Drawn:
     def record(self, record: Record) -> None:
         """Take an event into account, and show it."""
         self.result = self.result.after(record.event)
+        if isinstance(record.event, AgentMessage):
+            self._said = self.result.text
         if self._renderer:
             self._renderer.record(record)
 
@@ -72,10 +77,13 @@ class Drawn:
         """Show why the session stopped where its record cannot say it; return the exit code."""
         self.close()
         complain(error)
+        text = error.text if isinstance(error, UnsavedError) and error.text else self._said
         if self._output is not Output.TEXT:
-            body = self.result.body()
+            body = self.result.body() | ({"text": text} if text else {})
             said = {"type": error.type, "message": str(error), "hint": error.hint}
             self._write(json_line(body | {"error": said, "exit_code": error.exit_code}))
+        elif isinstance(error, StoreError) and text and not self._on_terminal:
+            self._write(visible(text) + "\n")
         return error.exit_code
 
     def finish(self) -> int:
@@ -84,6 +92,8 @@ class Drawn:
             self._renderer.finish()
         if self._output is Output.TEXT and not self._shown_already and self.result.text:
             self._write(visible(self.result.text) + "\n")
+        if self._output is Output.TEXT and self._renderer is None and self.result.exit_code:
+            complain(_failure(self.result))
         return self.result.exit_code
 
 
@@ -97,6 +107,14 @@ def drive(drawn: Drawn, go: Callable[[], None]) -> int:
                 raise
             return drawn.fail(error)
         return drawn.finish()
+
+
+def _failure(result: Result) -> AgentctlError:
+    """Put into a line why a session did not end well, for whoever is told nothing else."""
+    error, stop = result.body()["error"], (result.stop_reason or {}).get("type")
+    word = STOPPED.get(str(stop), (str(stop), ""))[0] if result.signal is None else f"stopped by {result.signal}"
+    hint = f"more: agentctl show {result.session_id}"
+    return AgentctlError(f"session {result.session_id}: {error['message'] if error else word}", hint=hint)
 
 
 def forgiving(stream: TextIO | None) -> Callable[[str], None]:

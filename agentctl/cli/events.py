@@ -2,17 +2,19 @@
 
 import sqlite3
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
 from typing import Annotated
 
 import typer
 
 from agentctl.canonical import JsonObject
+from agentctl.cli.complain import complain, write_error
 from agentctl.cli.looking import FromOption, Opened, Selection, UntilOption, opened, select, stdout_look
 from agentctl.cli.options import Output, OutputOption, SessionArgument
 from agentctl.cli.output import flush_out, reporting, write_out, write_out_later
 from agentctl.cli.quick import QuickCommand
+from agentctl.errors import StoreError, UsageError
 from agentctl.events.codec import encode, type_of
 from agentctl.ids import time_of
 from agentctl.render.gist import gist
@@ -42,20 +44,64 @@ def events(
     first: FromOption = None,
     last: UntilOption = None,
     follow: Annotated[bool, typer.Option("--follow", help="Go on as events come, until the session rests.")] = False,
+    salvage: Annotated[
+        bool, typer.Option("--salvage", help="Of a damaged record, all before the damage; exit 8 where there is any.")
+    ] = False,
     output: OutputOption = Output.TEXT,
 ) -> None:
     """Print the events of a session."""
     with reporting(output), opened(session) as found:
+        if salvage:
+            _refuse_with_salvage({"--type": types, "--from": first, "--until": last, "--follow": follow})
+            raise typer.Exit(_salvage(found, output))
         selection = select(found, first, last, types)
         records = (record for record in _records(found, selection, follow) if selection.wants_type(record.event))
-        if output is Output.TEXT:
-            _print_lines(found, records)
-        elif output is Output.JSONL:
-            for record in records:
-                write_out_later(json_line(_public(found, record)))
-        else:
-            _print_object(found, records)
-        flush_out()
+        _print(found, records, output, lambda record: _public(found, record))
+
+
+def _print(session: Opened, records: Iterable[Record], output: Output, body_of: Callable[[Record], JsonObject]) -> None:
+    if output is Output.TEXT:
+        _print_lines(session, records)
+    elif output is Output.JSONL:
+        for record in records:
+            write_out_later(json_line(body_of(record)))
+    else:
+        _print_object(session, map(body_of, records))
+    flush_out()
+
+
+class _Intact:
+    """The events before the first that is damaged: how many there were, and what is wrong with that one."""
+
+    def __init__(self, records: Iterator[Record]) -> None:
+        self._records = records
+        self.count = 0
+        self.damage: StoreError | None = None
+
+    def __iter__(self) -> Iterator[Record]:
+        try:
+            for record in self._records:
+                self.count += 1
+                yield record
+        except StoreError as error:
+            self.damage = error
+
+
+def _salvage(session: Opened, output: Output) -> int:
+    """Print what is intact, as it was written, and say where it ends; return the exit code."""
+    intact = _Intact(session.records())
+    _print(session, intact, output, lambda record: encode(record.event))
+    if intact.damage is None:
+        write_error(f"the record of {session.row.id} is whole: {intact.count} events")
+        return 0
+    complain(StoreError(intact.damage.message, hint=f"events printed: {intact.count}, each as it was written"))
+    return StoreError.exit_code
+
+
+def _refuse_with_salvage(options: dict[str, object]) -> None:
+    for name, value in options.items():
+        if value:
+            raise UsageError(f"--salvage checks the record from its beginning, so it cannot go with {name}")
 
 
 def _records(session: Opened, selection: Selection, follow: bool) -> Iterator[Record]:
@@ -93,7 +139,7 @@ def _rests(row: SessionRow) -> bool:
     return row.status in ("terminated", "interrupted") or (row.status == "idle" and row.stop_reason is not None)
 
 
-def _print_lines(session: Opened, records: Iterator[Record]) -> None:
+def _print_lines(session: Opened, records: Iterable[Record]) -> None:
     look = stdout_look()
     began = time_of(session.row.created_at)
     for record in records:
@@ -113,9 +159,9 @@ def _line(record: Record, began: datetime | None, look: Look) -> Line:
     return clip(line, look.columns - 1 if look.wraps else _MOST_COLUMNS, look.symbols.ellipsis)
 
 
-def _print_object(session: Opened, records: Iterator[Record]) -> None:
+def _print_object(session: Opened, bodies: Iterable[JsonObject]) -> None:
     # Put together before anything is written: half an object would be no JSON.
-    listed = ", ".join(json_line(_public(session, record)).rstrip("\n") for record in records)
+    listed = ", ".join(json_line(body).rstrip("\n") for body in bodies)
     head = json_line({"type": "events", "schema": "agentctl.events/1", "session_id": session.row.id})
     write_out(f'{head.rstrip()[:-1]}, "events": [{listed}]}}\n')
 

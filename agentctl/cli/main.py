@@ -41,6 +41,7 @@ COMMANDS = {
     "events": Entry("Look", "Print the events of a session."),
     "replay": Entry("Look", "Play the record of a session. Never runs anything."),
     "outputs": Entry("Look", "List or fetch the files that a session made."),
+    "gc": Entry("Keep", "Remove containers and folders that killed runs have left behind."),
     "validate": Entry("Define", "Check agent and environment files."),
     "schema": Entry("Define", "Print the JSON Schema of a definition file."),
     "doctor": Entry("Check", "Say what this machine has and what is missing."),

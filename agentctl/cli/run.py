@@ -1,6 +1,7 @@
 """``agentctl run``: definitions and a message in, a session driven until it rests."""
 
 import re
+from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -8,6 +9,7 @@ from typing import Annotated
 import typer
 
 from agentctl.cli.asking import approver
+from agentctl.cli.detach import Background, announce, go_to_background
 from agentctl.cli.draw import Drawn, drive
 from agentctl.cli.limiting import MaxCostOption, MaxTurnsOption, TimeoutOption, limits_of
 from agentctl.cli.message import MessageArgument, MessageFileOption, message_of
@@ -16,9 +18,11 @@ from agentctl.cli.output import reporting
 from agentctl.definitions.environment import Environment, EnvironmentConfig
 from agentctl.definitions.load import load_agent, load_environment
 from agentctl.errors import UsageError
-from agentctl.launch import RunRequest, start
-from agentctl.paths import home
+from agentctl.ids import SystemClock, new_id
+from agentctl.launch import RunRequest, start, was_begun
+from agentctl.paths import Home, home
 from agentctl.sandbox.base import Upload
+from agentctl.session.log import Listener
 
 app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False)
 
@@ -60,6 +64,9 @@ def run(
     max_turns: MaxTurnsOption = None,
     timeout: TimeoutOption = None,
     approve: ApproveOption = Approval.ASK,
+    detach: Annotated[
+        bool, typer.Option("--detach", help="Run in the background; print the id. `events --follow` attaches.")
+    ] = False,
     output: OutputOption = Output.TEXT,
     quiet: QuietOption = False,
 ) -> None:
@@ -77,9 +84,24 @@ def run(
             files=tuple(_upload(text) for text in file or ()),
             limits=limits_of(max_cost, max_turns, timeout),
         )
+        store = home()
+        before: list[Listener] = []
+        if detach:
+            request, waiting = _detached(request, store, output)
+            before.append(waiting)
         drawn = Drawn(output, quiet=quiet)
         asks = approver(approve.value, drawn)
-        raise typer.Exit(drive(drawn, lambda: start(request, home(), [drawn], drawn.progress, asks)))
+        raise typer.Exit(drive(drawn, lambda: start(request, store, [*before, drawn], drawn.progress, asks)))
+
+
+def _detached(request: RunRequest, store: Home, output: Output) -> tuple[RunRequest, Background]:
+    """Go to the background, unless the session is there already: then say so, and exit."""
+    session_id = request.session_id or new_id("sesn_", SystemClock())
+    if was_begun(request, store):
+        start(request, store, [], lambda _line: None)
+        announce(session_id, None, output)
+        raise typer.Exit(0)
+    return replace(request, session_id=session_id), go_to_background(session_id, store, output)
 
 
 def _default_environment() -> Environment:

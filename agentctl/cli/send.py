@@ -1,5 +1,7 @@
 """``agentctl send``: say something to a session, and let it work."""
 
+from typing import Annotated, TypeAlias
+
 import typer
 
 from agentctl.cli.asking import approver
@@ -9,9 +11,14 @@ from agentctl.cli.limiting import MaxCostOption, MaxTurnsOption, TimeoutOption, 
 from agentctl.cli.message import MessageArgument, MessageFileOption, message_of
 from agentctl.cli.options import Approval, ApproveOption, Output, OutputOption, QuietOption, SessionArgument
 from agentctl.cli.output import print_json, reporting, write_out
-from agentctl.errors import BusyError
+from agentctl.errors import BusyError, UsageError
 from agentctl.launch import queue_message, take_up
 from agentctl.paths import home
+
+SystemOption: TypeAlias = Annotated[
+    str | None,
+    typer.Option("--system", metavar="TEXT", help="What the operator says with it: stands over what people say."),
+]
 
 app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False)
 
@@ -21,6 +28,7 @@ def send(
     session: SessionArgument,
     message: MessageArgument = None,
     file_of_message: MessageFileOption = None,
+    system: SystemOption = None,
     max_cost: MaxCostOption = None,
     max_turns: MaxTurnsOption = None,
     timeout: TimeoutOption = None,
@@ -33,18 +41,22 @@ def send(
         session_id = id_of(session)
         limits = limits_of(max_cost, max_turns, timeout)
         text = message_of(message, file_of_message)
+        if system is not None and not system.strip():
+            raise UsageError("the message of the operator is empty")
         drawn = Drawn(output, quiet=quiet)
         asks = approver(approve.value, drawn)
         try:
-            code = drive(drawn, lambda: take_up(session_id, home(), [drawn], drawn.progress, asks, text, limits))
+            code = drive(
+                drawn, lambda: take_up(session_id, home(), [drawn], drawn.progress, asks, text, limits, system)
+            )
         except BusyError:
-            _queue(session_id, text, output)
+            _queue(session_id, text, system, output)
             code = 0
         raise typer.Exit(code)
 
 
-def _queue(session_id: str, text: str, output: Output) -> None:
-    event_id = queue_message(session_id, home(), text)
+def _queue(session_id: str, text: str, system: str | None, output: Output) -> None:
+    event_id = queue_message(session_id, home(), text, system)
     if output is Output.TEXT:
         write_out(f"{session_id} is running; it takes the message up next\n")
     else:

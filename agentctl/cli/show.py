@@ -7,6 +7,7 @@ from agentctl.cli.options import Output, OutputOption, SessionArgument
 from agentctl.cli.output import print_json, reporting, write_out
 from agentctl.cli.quick import QuickCommand
 from agentctl.ids import SystemClock
+from agentctl.policy.budget import hosted_cost
 from agentctl.render.jsonl import result_body
 from agentctl.render.lines import paint_all
 from agentctl.render.overview import Overview, summary_body
@@ -24,8 +25,9 @@ def show(session: SessionArgument, output: OutputOption = Output.TEXT) -> None:
             status = found.status
             for record in found.records():
                 summary.add(record.event)
+        hosted = hosted_cost(summary.result.used)
         if output is Output.TEXT:
             look = stdout_look()
-            write_out(paint_all(Overview(summary, status, SystemClock().now(), look).lines(), look))
+            write_out(paint_all(Overview(summary, status, hosted, SystemClock().now(), look).lines(), look))
         else:
-            print_json(summary_body(summary, result_body(summary.result, status)))
+            print_json(summary_body(summary, result_body(summary.result, status), hosted))

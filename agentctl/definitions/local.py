@@ -234,6 +234,29 @@ class Stuck(Definition):
     context_window: int = Field(3, ge=2, le=10_000, description="Conversations shortened with hardly an answer between")
 
 
+# --- context ---
+
+
+class ClearToolResults(Definition):
+    """What the model no longer reads of old calls; the record keeps it, and the API does it."""
+
+    keep: int = Field(3, ge=0, le=10_000, description="How many of the last results stay")
+    at: float = Field(0.5, ge=0.05, le=1.0, description="From which share of the context window on")
+
+
+class Context(Definition):
+    """What is done before the model's context window is full."""
+
+    compact: bool = Field(True, description="Whether the conversation is summarised")
+    compact_at: float = Field(0.8, ge=0.05, le=1.0, description="From which share of the context window on")
+    window: int | None = Field(
+        None, ge=1_000, le=100_000_000, description="The context window in tokens; the model's own unless written"
+    )
+    clear_tool_results: ClearToolResults | None = Field(
+        None, description="Leave old results of tools out of what the model reads"
+    )
+
+
 # --- all of it ---
 
 
@@ -248,4 +271,7 @@ class LocalAgent(Definition):
     )
     stuck: Annotated[Stuck, NullMeans({})] = Field(
         {}, validate_default=True, description="When the agent goes in circles"
+    )
+    context: Annotated[Context, NullMeans({})] = Field(
+        {}, validate_default=True, description="When the conversation is shortened"
     )

@@ -60,3 +60,10 @@ class AgentCustomToolUse(Event):
     name: str
     input: JsonObject
     session_thread_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AgentThreadContextCompacted(Event):
+    """A summary stands from here on for all that the model was told so far; the record keeps everything."""
+
+    type: ClassVar[str] = "agent.thread_context_compacted"

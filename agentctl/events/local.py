@@ -79,6 +79,49 @@ class LocalModelResponse(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LocalCompactionResponse(Event):
+    """What the model answered when it was asked for a summary, verbatim, as in ``local.model_response``.
+
+    The summary holds from the ``agent.thread_context_compacted`` that follows; without one, there was none.
+    """
+
+    type: ClassVar[str] = "local.compaction_response"
+
+    model_request_start_id: str
+    model: str
+    raw: str
+    request_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LocalCompactionFailed(Event):
+    """The conversation could not be summarised, and stays as it is: ``line`` says why."""
+
+    type: ClassVar[str] = "local.compaction_failed"
+
+    line: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LocalContextFull(Event):
+    """The conversation no longer fits into the model's context window, and has to be summarised."""
+
+    type: ClassVar[str] = "local.context_full"
+
+    line: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LocalNudged(Event):
+    """The model stopped short (``reason`` is its stop reason) and is asked to go on: ``text`` is what it reads."""
+
+    type: ClassVar[str] = "local.nudged"
+
+    reason: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LocalToolStarted(Event):
     """These calls are about to be sent to the sandbox: written before the deed."""
 

@@ -47,3 +47,12 @@ class UserCustomToolResult(Event):
     content: list[JsonObject] | None = None
     is_error: bool | None = None
     session_thread_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SystemMessage(Event):
+    """A word of the operator in the middle of the conversation, text only; it belongs to the message before it."""
+
+    type: ClassVar[str] = "system.message"
+
+    content: list[JsonObject]

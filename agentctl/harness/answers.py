@@ -14,7 +14,7 @@ from agentctl.events.agent import (
 )
 from agentctl.events.base import Event
 from agentctl.events.content import text_block
-from agentctl.events.local import LocalLimitReached, LocalModelResponse
+from agentctl.events.local import LocalContextFull, LocalLimitReached, LocalModelResponse, LocalNudged
 from agentctl.events.make import Maker
 from agentctl.events.session import SessionError
 from agentctl.events.span import SpanModelRequestEnd
@@ -26,6 +26,11 @@ Call: TypeAlias = tuple[JsonObject, Event, Verdict]
 
 _MOST_PAUSES = 10
 _MOST_CUTS = 3
+_MOST_EMPTY = 1
+
+_FULL = "the conversation has filled the model's context window"
+_CONTINUE = "Continue from where you left off."
+_PLEASE_CONTINUE = "Please continue."
 
 _CUT = (
     "The call was not run: your answer reached its limit of length before it was whole. "
@@ -42,27 +47,54 @@ def answer_events(
     make: Maker,
     *,
     shortened_to: int | None = None,
+    can_be_shortened: bool = False,
 ) -> list[Event]:
     """Turn a whole answer into the events that record it, in the order of the API.
 
     A call that cannot be run has its error result among them. An answer that cannot be gone on
     from ends with a ``session.error``. ``shortened_to`` is how long a limit of the session let the
-    answer be; one that was cut there met that limit.
+    answer be; one that was cut there met that limit. ``can_be_shortened`` says that a summary may
+    help where the conversation has filled the context window.
     """
     message = response.message
     reason = message.get("stop_reason")
     calls = [] if reason == "refusal" else [_call(block, toolset, make) for block in _tool_uses(message)]
     events: list[Event] = [_verbatim(response, request_id, calls, make)]
     events += _public(message, calls, make) if reason != "refusal" else ()
-    events.append(_end(message, request_id, make))
+    events.append(request_ended(message.get("usage") or {}, request_id, make))
     events += _refusals(calls, reason, make)
     if reason == "max_tokens" and shortened_to is not None:
         events.append(_limited(shortened_to, make))
         return events
+    if reason == "model_context_window_exceeded" and can_be_shortened:
+        events.append(make(LocalContextFull, line=_FULL))
+        return [*events, *_nudges(reason, _CONTINUE, calls, make)]
+    if nudge := _nudge(reason, message, state, has_calls=bool(calls)):
+        return [*events, *_nudges(reason, nudge, calls, make)]
     trouble = _trouble(reason, state, has_calls=bool(calls))
     if trouble:
         events.append(make(SessionError, error=_error(trouble)))
     return events
+
+
+def _nudge(reason: object, message: JsonObject, state: SessionState, *, has_calls: bool) -> str | None:
+    """Return what the model is told that stopped short, None where there is nothing to tell it."""
+    if reason == "max_tokens" and not has_calls and state.cut + 1 < _MOST_CUTS:
+        return _CONTINUE
+    if reason == "end_turn" and _says_nothing(message) and state.nudges < _MOST_EMPTY:
+        return _PLEASE_CONTINUE
+    return None
+
+
+def _nudges(reason: object, text: str, calls: list[Call], make: Maker) -> list[Event]:
+    """Make the word that a stopped answer needs; error results of its calls are word enough."""
+    return [] if calls else [make(LocalNudged, reason=str(reason), text=text)]
+
+
+def _says_nothing(message: JsonObject) -> bool:
+    kinds = ("thinking", "redacted_thinking")
+    blocks = [block for block in message.get("content", ()) if block.get("type") not in kinds]
+    return all(block.get("type") == "text" and not str(block.get("text") or "").strip() for block in blocks)
 
 
 def _tool_uses(message: JsonObject) -> Iterator[JsonObject]:
@@ -115,8 +147,8 @@ def _public(message: JsonObject, calls: list[Call], make: Maker) -> Iterator[Eve
         yield make(AgentMessage, content=texts)
 
 
-def _end(message: JsonObject, request_id: str, make: Maker) -> Event:
-    usage = message.get("usage") or {}
+def request_ended(usage: JsonObject, request_id: str, make: Maker) -> Event:
+    """Record that a request has ended well, with the tokens that its answer says it took."""
     names = ("input_tokens", "output_tokens", "cache_creation_input_tokens", "cache_read_input_tokens")
     counts: JsonObject = {name: int(usage.get(name) or 0) for name in names}
     if usage.get("speed"):
@@ -149,7 +181,7 @@ def _trouble(reason: object, state: SessionState, *, has_calls: bool) -> str | N
                 return None
             return "the model's answer reached its limit of length (max_tokens) before it was whole"
         case "model_context_window_exceeded":
-            return "the conversation has filled the model's context window"
+            return _FULL
         case _:
             return f"the model stopped for a reason that this version does not know: {reason}"
 

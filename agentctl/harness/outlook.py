@@ -1,6 +1,6 @@
 """What the harness looks at before each request to the model: limits, money, and whether it goes in circles."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 
 from agentctl.catalog import lookup
@@ -9,6 +9,7 @@ from agentctl.events.local import LocalLimitsChanged
 from agentctl.ids import moment
 from agentctl.model.request import RequestHeader
 from agentctl.policy.budget import Limits, NextRequest, Reached, affordable_max_tokens, before_request
+from agentctl.policy.context import Context, ContextRules, window_of
 from agentctl.policy.prompt import Prompt
 from agentctl.policy.stuck import Stuck, Thresholds, Watch
 from agentctl.session.state import SessionState
@@ -20,12 +21,15 @@ class Outlook:
     """A fold over the log, beside the session's state.
 
     ``model`` is who answers, and is paid. Without ``thresholds`` nobody looks for circles.
+    ``rules`` say when the conversation is summarised.
     """
 
     header: RequestHeader
     model: str
     limits: Limits = Limits()
     thresholds: Thresholds | None = Thresholds()
+    rules: ContextRules = ContextRules()
+    context: Context = Context()
     prompt: Prompt = Prompt()
     watch: Watch = Watch()
     usage: Usage = Usage()
@@ -33,13 +37,10 @@ class Outlook:
     def after(self, event: Event) -> "Outlook":
         """Return the outlook after one more event."""
         limits = Limits.from_json(event.limits) if isinstance(event, LocalLimitsChanged) else self.limits
-        return replace(
-            self,
-            limits=limits,
-            prompt=self.prompt.after(event),
-            watch=self.watch.after(event),
-            usage=self.usage.after(event),
-        )
+        context, prompt = self.context.after(event), self.prompt.after(event)
+        watch, usage = self.watch.after(event), self.usage.after(event)
+        # Made for every event of a log that is taken up, which replace() would make slower.
+        return Outlook(self.header, self.model, limits, self.thresholds, self.rules, context, prompt, watch, usage)
 
     def reached(self, state: SessionState, now: datetime) -> Reached | None:
         """Return the limit that keeps the next request from being made, if one does."""
@@ -51,6 +52,17 @@ class Outlook:
     def stuck(self) -> Stuck | None:
         """Say whether the agent goes in circles."""
         return None if self.thresholds is None else self.watch.verdict(self.thresholds)
+
+    def wants_summary(self, state: SessionState) -> bool:
+        """Say whether the conversation is to be summarised before it goes on."""
+        if state.pauses:
+            return False  # the last answer is only the beginning of one, which the API does not summarise
+        tokens = self.prompt.tokens + self.prompt.queued
+        return self.context.wants_summary(self.rules, tokens, window_of(self.header.model, self.rules.window))
+
+    def can_be_shortened(self, answers: int = 0) -> bool:
+        """Say whether a summary may help, the window being full; ``answers`` came that are not in the log yet."""
+        return self.context.can_be_shortened(self.rules, answers)
 
     def max_tokens(self, now: datetime) -> int:
         """Return how long the next answer may be: what the head says, or what the limits still allow."""

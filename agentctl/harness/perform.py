@@ -12,6 +12,7 @@ from agentctl.events.agent import AgentToolResult
 from agentctl.events.base import Event
 from agentctl.events.content import text_block
 from agentctl.events.local import (
+    LocalContextFull,
     LocalInputProcessed,
     LocalLimitReached,
     LocalOutputs,
@@ -34,11 +35,13 @@ from agentctl.events.span import SpanModelRequestEnd, SpanModelRequestStart
 from agentctl.harness.answers import answer_events
 from agentctl.harness.hands import Hands
 from agentctl.harness.outlook import Outlook
+from agentctl.harness.shortening import context_full, refusal_events, summary_events
 from agentctl.harness.steps import (
     AnswerCalls,
     AskModel,
     CloseRequest,
     ComeToRest,
+    Compact,
     GiveUp,
     RecoverCalls,
     Resting,
@@ -52,7 +55,7 @@ from agentctl.harness.steps import (
 from agentctl.harness.stop import Stop
 from agentctl.ids import moment, timestamp
 from agentctl.model.base import Model, Preview, ShowPreview
-from agentctl.model.request import RequestHeader, build_request
+from agentctl.model.request import RequestHeader, build_compaction, build_request
 from agentctl.policy.budget import Reached
 from agentctl.policy.retry import Failure, after_failure
 from agentctl.policy.stuck import Stuck
@@ -126,6 +129,8 @@ class Performer:
                 yield [self._make(LocalInputProcessed, event_ids=list(step.event_ids))]
             case AskModel():
                 yield from self._ask_model(step.max_tokens, session)
+            case Compact():
+                yield from self._compact(step.max_tokens, session)
             case RunTools():
                 yield from self._run_tools(step.calls, session)
             case AnswerCalls():
@@ -159,10 +164,41 @@ class Performer:
             response = self._model.respond(request, self._preview_to(session))
         except ModelError as error:
             stopped = self._stop.is_asked
-            yield [self._request_ended(start.id), *([] if stopped else self._after_failure(error, session.state))]
+            yield [self._request_ended(start.id), *([] if stopped else self._after_refusal(error, session))]
         else:
-            shortened = max_tokens if max_tokens < self._header.max_tokens else None
-            yield answer_events(response, start.id, session.state, self._toolset, self._make, shortened_to=shortened)
+            yield answer_events(
+                response,
+                start.id,
+                session.state,
+                self._toolset,
+                self._make,
+                shortened_to=max_tokens if max_tokens < self._header.max_tokens else None,
+                can_be_shortened=session.outlook.can_be_shortened(answers=1),
+            )
+
+    def _compact(self, max_tokens: int, session: Session[Outlook]) -> Iterator[Events]:
+        start = self._make(SpanModelRequestStart)
+        request = build_compaction(replace(self._header, max_tokens=max_tokens), session.transcript.settled())
+        is_full = session.outlook.context.full
+        yield [start]
+        try:
+            response = self._model.respond(request, self._heed)
+        except ModelError as error:
+            ended = [self._request_ended(start.id)]
+            if self._stop.is_asked:
+                yield ended
+                return
+            refused = refusal_events(error, self._make, is_full=is_full)
+            yield [*ended, *(self._after_failure(error, session.state) if refused is None else refused)]
+        else:
+            yield summary_events(response, start.id, self._make, is_full=is_full)
+
+    def _after_refusal(self, error: ModelError, session: Session[Outlook]) -> Events:
+        if error.kind != "prompt_too_long":
+            return self._after_failure(error, session.state)
+        if session.outlook.can_be_shortened():
+            return [self._make(LocalContextFull, line=error.message)]
+        return [self._make(SessionError, error=context_full(error.message))]
 
     def cancel(self) -> None:
         """End what is going on, as soon as it can be; it has an outcome all the same. From any thread."""
@@ -173,11 +209,14 @@ class Performer:
 
     def _preview_to(self, session: Session[Outlook]) -> ShowPreview:
         def show(preview: Preview) -> None:
-            if self._stop.is_asked:
-                raise ModelError("the turn was stopped", kind="stream_cut_error")
+            self._heed(preview)
             session.show(preview)
 
         return show
+
+    def _heed(self, _: Preview) -> None:
+        if self._stop.is_asked:
+            raise ModelError("the turn was stopped", kind="stream_cut_error")
 
     def _request_ended(self, start_id: str) -> Event:
         return self._make(SpanModelRequestEnd, model_request_start_id=start_id, model_usage=_NO_TOKENS, is_error=True)

@@ -1,6 +1,6 @@
 """What to do next: a pure function of a session's state and the time."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TypeAlias
 
@@ -21,6 +21,13 @@ class TakeInput:
 @dataclass(frozen=True, slots=True)
 class AskModel:
     """Send the conversation to the model, for an answer of at most ``max_tokens``."""
+
+    max_tokens: int
+
+
+@dataclass(frozen=True, slots=True)
+class Compact:
+    """Have the conversation summarised, in at most ``max_tokens``."""
 
     max_tokens: int
 
@@ -97,6 +104,7 @@ class Resting:
 Step: TypeAlias = (
     TakeInput
     | AskModel
+    | Compact
     | RunTools
     | AnswerCalls
     | RecoverCalls
@@ -137,6 +145,8 @@ def next_step(state: SessionState, outlook: Outlook, now: datetime) -> Step:
         return ComeToRest({"type": "budget_reached"})
     if state.calls:
         return _step_for_calls(state.calls)
+    if (state.queued or state.owes_turn) and outlook.wants_summary(state):
+        return _reason_not_to_summarise(state, outlook, now) or Compact(outlook.max_tokens(now))
     if state.queued:
         return TakeInput(state.queued)
     if state.owes_turn:
@@ -178,3 +188,11 @@ def _reason_not_to_ask(state: SessionState, outlook: Outlook, now: datetime) -> 
     if stuck is None:
         return None
     return GiveUp(stuck) if stuck.final else Warn(stuck)
+
+
+def _reason_not_to_summarise(state: SessionState, outlook: Outlook, now: datetime) -> Step | None:
+    if not state.queued:
+        return _reason_not_to_ask(state, outlook, now)
+    # What people said is taken up behind the summary, word for word, and what they said starts a turn of its own.
+    reached = outlook.reached(replace(state, requests=0), now)
+    return None if reached is None else StopAtLimit(reached)

@@ -17,6 +17,8 @@ from agentctl.model.base import ModelRequest
 _MAX_TOKENS = 32_000
 _MAX_TOKENS_AT_HIGH_EFFORT = 64_000  # thinking counts towards them: less cuts answers short
 _THINKING_BUDGET = 10_000
+_COMPACTION_BETA = "compact-2026-09-04"
+_CONTEXT_BETA = "context-management-2025-06-27"
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,8 +26,9 @@ class RequestHeader:
     """What every request of a session repeats.
 
     ``tools`` are definitions as the Messages API takes them. ``thinking``, ``effort``, ``speed``
-    and ``inference_geo`` are left out of the request when None. ``betas`` are the beta features
-    that the request needs.
+    and ``inference_geo`` are left out of the request when None, and so is ``context_management``:
+    what the API leaves out of old messages by itself. ``betas`` are the beta features that the
+    request needs.
     """
 
     model: str
@@ -37,6 +40,7 @@ class RequestHeader:
     inference_geo: str | None = None
     thinking: JsonObject | None = None
     betas: tuple[str, ...] = ()
+    context_management: JsonObject | None = None
 
     def as_json(self) -> JsonObject:
         """Write the head as JSON, to be kept with the session."""
@@ -50,6 +54,7 @@ class RequestHeader:
             "inference_geo": self.inference_geo,
             "thinking": self.thinking,
             "betas": list(self.betas),
+            "context_management": self.context_management,
         }
 
     @classmethod
@@ -66,6 +71,7 @@ def header_for(
     effort: str | None = None,
     speed: str | None = None,
     inference_geo: str | None = None,
+    context_management: JsonObject | None = None,
 ) -> RequestHeader:
     """Make the head of a session's requests for a model, known or not.
 
@@ -84,8 +90,25 @@ def header_for(
         speed="fast" if fast else None,
         inference_geo=inference_geo,
         thinking=_thinking(facts),
-        betas=(facts.fast_beta,) if fast and facts and facts.fast_beta else (),
+        betas=(
+            *((facts.fast_beta,) if fast and facts and facts.fast_beta else ()),
+            *((_CONTEXT_BETA,) if context_management else ()),
+        ),
+        context_management=context_management,
     )
+
+
+def clearing(keep: int, at_tokens: int | None) -> JsonObject:
+    """Ask the API to leave old results of tools out of what the model reads, all but the last ``keep``.
+
+    It begins to at prompts of ``at_tokens``, or where it does by itself. Each time it costs the prompt
+    cache from there on, so it is not done for less than a tenth of that.
+    """
+    edit: JsonObject = {"type": "clear_tool_uses_20250919", "keep": {"type": "tool_uses", "value": keep}}
+    if at_tokens is not None:
+        edit["trigger"] = {"type": "input_tokens", "value": at_tokens}
+        edit["clear_at_least"] = {"type": "input_tokens", "value": max(1, at_tokens // 10)}
+    return {"edits": [edit]}
 
 
 def build_request(header: RequestHeader, messages: Sequence[JsonObject]) -> ModelRequest:
@@ -93,6 +116,21 @@ def build_request(header: RequestHeader, messages: Sequence[JsonObject]) -> Mode
 
     The head's keys are sent in canonical order, whether it was stored in between or not.
     """
+    request = _request(header, messages)
+    if header.context_management is not None:
+        request.body["context_management"] = sorted_keys(header.context_management)
+    return request
+
+
+def build_compaction(header: RequestHeader, messages: Sequence[JsonObject]) -> ModelRequest:
+    """Ask for a summary of the conversation in place of an answer. What shapes an answer only is left out."""
+    request = _request(header, messages)
+    request.body["compaction"] = {"type": "summarize"}
+    betas = tuple(beta for beta in header.betas if beta != _CONTEXT_BETA)
+    return ModelRequest(request.body, (*betas, _COMPACTION_BETA))
+
+
+def _request(header: RequestHeader, messages: Sequence[JsonObject]) -> ModelRequest:
     body: JsonObject = {"model": header.model, "max_tokens": header.max_tokens}
     if header.system and not header.system.isspace():
         body["system"] = header.system
@@ -109,7 +147,12 @@ def build_request(header: RequestHeader, messages: Sequence[JsonObject]) -> Mode
         body["speed"] = header.speed
     if header.inference_geo is not None:
         body["inference_geo"] = header.inference_geo
-    return ModelRequest(body, header.betas)
+    return ModelRequest(body, (*header.betas, _COMPACTION_BETA) if _begins_with_summary(messages) else header.betas)
+
+
+def _begins_with_summary(messages: Sequence[JsonObject]) -> bool:
+    content = messages[0]["content"] if messages else ()
+    return any(isinstance(block, dict) and block.get("type") == "compaction" for block in content)
 
 
 def _max_tokens(facts: ModelFacts | None, effort: str | None) -> int:

@@ -45,6 +45,9 @@ class ScriptedModel:
         """
         self._is_cancelled = False
         number = turn_number(request.body)
+        if "compaction" in request.body:
+            message = _summarised(self._script, number, request.body)
+            return ModelResponse(exact_json(message), message, _id("req", self._script, number))
         message = {**answer(self._script, request.body), "model": f"script:{self._script.name}"}
         pieces = list(_previews(message["content"]))
         pause = self._script.turns[number].typing_seconds / max(1, len(pieces))
@@ -65,8 +68,42 @@ class ScriptedModel:
 
 
 def turn_number(body: JsonObject) -> int:
-    """Return which turn answers a request, counted from 0: one for each answer already given."""
-    return sum(message["role"] == "assistant" for message in body["messages"])
+    """Return which turn answers a request, counted from 0: one for each answer already given.
+
+    A summary stands for so many of them as it says.
+    """
+    answers = [message["content"] for message in body["messages"] if message["role"] == "assistant"]
+    summaries = [content[0] for content in answers if _is_summary(content)]
+    return len(answers) - len(summaries) + sum(int(block["encrypted_content"]) for block in summaries)
+
+
+def _is_summary(content: object) -> bool:
+    return isinstance(content, list) and bool(content) and content[0]["type"] == "compaction"
+
+
+def _summarised(script: Script, number: int, body: JsonObject) -> JsonObject:
+    """Return a message with a summary in place of an answer; it knows how many answers it stands for."""
+    text = f"The first {number} answers of the script {script.name} were given."
+    block = {
+        "type": "compaction",
+        "content": text,
+        "signature": base64.b64encode(hashlib.sha512(text.encode()).digest()).decode(),
+        "encrypted_content": str(number),
+    }
+    return {
+        "id": _id("msg", script, number, -1),
+        "type": "message",
+        "role": "assistant",
+        "model": f"script:{script.name}",
+        "content": [block],
+        "stop_reason": "compaction",
+        "stop_sequence": None,
+        "usage": {
+            **dict.fromkeys(("input_tokens", "cache_creation_input_tokens", "cache_read_input_tokens"), 0),
+            "output_tokens": 0,
+            "iterations": [{"type": "compaction", **_usage(body, [block])}],
+        },
+    }
 
 
 def answer(script: Script, body: JsonObject) -> JsonObject:
@@ -116,6 +153,8 @@ def _check_tools(script: Script, number: int, turn: Turn, body: JsonObject) -> N
 
 
 def _check_expectation(script: Script, number: int, expect: Expectation, body: JsonObject) -> None:
+    if _is_summary(body["messages"][-1]["content"]):
+        return  # what the turn expects is in the summary
     news = _news(body["messages"])
     results = [block for block in news if block["type"] == "tool_result"]
     written = "\n".join(block["text"] for block in news if block["type"] == "text")

@@ -10,15 +10,12 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from agentctl.events.agent import AgentToolResult
+from agentctl.events.agent import AgentThreadContextCompacted, AgentToolResult
 from agentctl.events.base import Event
-from agentctl.events.codec import type_of
-from agentctl.events.local import LocalInputProcessed, LocalSessionCreated
+from agentctl.events.local import LocalCompactionResponse, LocalInputProcessed, LocalSessionCreated
 from agentctl.events.span import SpanModelRequestEnd, SpanModelRequestStart
-from agentctl.events.user import UserCustomToolResult, UserMessage
+from agentctl.events.user import SystemMessage, UserCustomToolResult, UserMessage
 from agentctl.ids import time_of
-
-_COMPACTED = "agent.thread_context_compacted"
 
 _BYTES_PER_TOKEN = 3  # four in English prose, fewer in code and in most other languages
 _IMAGE_TOKENS = 4_784  # the most that an image can take
@@ -41,6 +38,7 @@ class Prompt:
     ``head`` are the system prompt and the tools, estimated. ``asked`` and ``answered`` are what the
     last request and its answer came to, as the API counted them; ``asked_at`` says when that was.
     ``added`` is what came since, and ``queued`` what people sent that was not taken up yet.
+    ``summarising`` says that the answer under way is a summary, and ``summary`` how long the last was.
     """
 
     head: int = 0
@@ -50,6 +48,8 @@ class Prompt:
     queued: int = 0
     started_at: str | None = None
     asked_at: str | None = None
+    summarising: bool = False
+    summary: int = 0
 
     def after(self, event: Event) -> "Prompt":
         """Return the prompt after one more event."""
@@ -57,7 +57,7 @@ class Prompt:
             case LocalSessionCreated():
                 head = estimated_tokens([event.request.get("system"), event.request.get("tools")])
                 return replace(self, head=head, added=head)
-            case UserMessage():
+            case UserMessage() | SystemMessage():
                 return self._after_message(event)
             case LocalInputProcessed():
                 return replace(self, added=self.added + self.queued, queued=0)
@@ -67,9 +67,10 @@ class Prompt:
                 return replace(self, started_at=event.processed_at)
             case SpanModelRequestEnd():
                 return self._after_answer(event.model_usage)
-            case _ if type_of(event) == _COMPACTED:
-                # The answer was the summary that stands for all that went before.
-                return replace(self, asked=self.head + self.answered, answered=0, added=0, asked_at=None)
+            case LocalCompactionResponse():
+                return replace(self, summarising=True)
+            case AgentThreadContextCompacted():
+                return replace(self, asked=self.head + self.summary, answered=0, added=0, asked_at=None)
             case _:
                 return self
 
@@ -85,7 +86,7 @@ class Prompt:
             return 0
         return self.asked if (now - asked_at).total_seconds() < _CACHE_SECONDS else 0
 
-    def _after_message(self, event: UserMessage) -> "Prompt":
+    def _after_message(self, event: UserMessage | SystemMessage) -> "Prompt":
         tokens = estimated_tokens(event.content)
         if event.processed_at is None:
             return replace(self, queued=self.queued + tokens)
@@ -94,8 +95,10 @@ class Prompt:
     def _after_answer(self, usage: Mapping[str, Any]) -> "Prompt":
         asked = sum(int(usage.get(name) or 0) for name in _PROMPT_COUNTS)
         if not asked:
-            return self  # the request failed
+            return replace(self, summarising=False)  # the request failed
         answered = int(usage.get("output_tokens") or 0)
+        if self.summarising:
+            return replace(self, summarising=False, summary=answered)
         return replace(self, asked=asked, answered=answered, added=0, asked_at=self.started_at)
 
 

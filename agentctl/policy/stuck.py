@@ -19,9 +19,8 @@ from dataclasses import dataclass, fields, replace
 from typing import Any, Literal, TypeAlias
 
 from agentctl.canonical import hash_of
-from agentctl.events.agent import AgentCustomToolUse, AgentToolResult, AgentToolUse
+from agentctl.events.agent import AgentCustomToolUse, AgentThreadContextCompacted, AgentToolResult, AgentToolUse
 from agentctl.events.base import Event
-from agentctl.events.codec import type_of
 from agentctl.events.local import (
     LocalInputProcessed,
     LocalModelResponse,
@@ -38,8 +37,6 @@ Reason: TypeAlias = Literal["same_result", "same_error", "alternating", "waiting
 _Use: TypeAlias = AgentToolUse | AgentCustomToolUse
 _Result: TypeAlias = AgentToolResult | UserCustomToolResult
 _Found: TypeAlias = tuple[Reason, str, str]
-
-_COMPACTED = "agent.thread_context_compacted"
 
 _LONG_SECONDS = 5.0
 """A round that takes this long waits for something, or works at something: it is no idle circle."""
@@ -177,7 +174,7 @@ class Watch:
                 return self if event.processed_at is None else Watch()
             case LocalStuckWarned():
                 return Watch(warned=True)
-            case _ if type_of(event) == _COMPACTED:
+            case AgentThreadContextCompacted():
                 return replace(self, shortened=self.shortened + 1 if self.answers <= 1 else 1, answers=0)
             case _:
                 return self
@@ -191,8 +188,6 @@ class Watch:
         if event.tool_uses:
             return replace(self, open=_Open(), idle=0, answers=self.answers + 1)
         message = json.loads(event.raw)
-        if message.get("stop_reason") == "compaction":
-            return self
         acts = any(str(block.get("type")).endswith("tool_use") for block in message.get("content") or ())
         return replace(self, open=_Open(), idle=0 if acts else self.idle + 1, answers=self.answers + 1)
 

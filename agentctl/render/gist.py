@@ -7,11 +7,15 @@ from agentctl.events.agent import AgentCustomToolUse, AgentMessage, AgentToolRes
 from agentctl.events.base import Event, UnknownEvent
 from agentctl.events.content import describe
 from agentctl.events.local import (
+    LocalCompactionFailed,
+    LocalCompactionResponse,
+    LocalContextFull,
     LocalInputProcessed,
     LocalInterrupted,
     LocalLimitReached,
     LocalLimitsChanged,
     LocalModelResponse,
+    LocalNudged,
     LocalOutputs,
     LocalSandboxStarted,
     LocalSessionCreated,
@@ -22,7 +26,7 @@ from agentctl.events.local import (
 )
 from agentctl.events.session import SessionError, SessionStatusIdle, SessionUsage
 from agentctl.events.span import SpanModelRequestEnd
-from agentctl.events.user import UserCustomToolResult, UserMessage, UserToolConfirmation
+from agentctl.events.user import SystemMessage, UserCustomToolResult, UserMessage, UserToolConfirmation
 from agentctl.render.calls import asked, outcome
 from agentctl.render.numbers import count, many, size, whole
 
@@ -30,7 +34,7 @@ from agentctl.render.numbers import count, many, size, whole
 def gist(event: Event) -> str:
     """Say in a line what an event says; the text is as untrusted as the event."""
     match event:
-        case UserMessage() | AgentMessage():
+        case UserMessage() | SystemMessage() | AgentMessage():
             return _first_line(describe(event.content))
         case AgentToolUse() | AgentCustomToolUse():
             return " ".join(filter(None, [f"{event.name}:", *asked(event.name, event.input)[:2], _permission(event)]))
@@ -61,7 +65,7 @@ def _local(event: Event) -> str:
             return " ".join(event.event_ids)
         case LocalSandboxStarted():
             return ", ".join(f"{name} {value}" for name, value in event.facts.items())
-        case LocalModelResponse():
+        case LocalModelResponse() | LocalCompactionResponse():
             return f"{event.model}, {size(len(event.raw))}"
         case LocalToolStarted():
             return " ".join(event.tool_use_ids)
@@ -73,8 +77,10 @@ def _local(event: Event) -> str:
             return f"{event.limit}: {event.used:g} of {event.allowed:g}"
         case LocalLimitsChanged():
             return ", ".join(f"{name} {value}" for name, value in event.limits.items())
-        case LocalStuckWarned() | LocalStuck():
+        case LocalStuckWarned() | LocalStuck() | LocalCompactionFailed() | LocalContextFull():
             return event.line
+        case LocalNudged():
+            return f"{event.reason}: {event.text}"
         case LocalInterrupted():
             return event.signal
         case _:

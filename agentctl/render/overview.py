@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
+from decimal import Decimal
 
 from agentctl.canonical import JsonObject
 from agentctl.ids import time_of
@@ -9,7 +10,7 @@ from agentctl.render.layout import STOPPED, Layout, tokens_in
 from agentctl.render.lines import EMPTY, Line, Span, clip, fit, plain, shown, shown_lines
 from agentctl.render.listing import table
 from agentctl.render.look import Look
-from agentctl.render.numbers import age, count, duration, many, size, whole
+from agentctl.render.numbers import age, count, duration, many, money, size, whole
 from agentctl.session.summary import Summary, ToolSum
 
 _MESSAGE_LINES = 6
@@ -20,11 +21,16 @@ _STYLES = {"running": "accent", "rescheduling": "accent", "interrupted": "warnin
 
 
 class Overview:
-    """Puts a summary into lines. ``status`` is what the session does now."""
+    """Puts a summary into lines.
 
-    def __init__(self, summary: Summary, status: str, now: datetime, look: Look) -> None:
+    ``status`` is what the session does now; ``hosted_cost`` what it would have cost on the hosted
+    service, in US dollars, None where that is not known.
+    """
+
+    def __init__(self, summary: Summary, status: str, hosted_cost: Decimal | None, now: datetime, look: Look) -> None:
         self._summary = summary
         self._status = status
+        self._hosted_cost = hosted_cost
         self._now = now
         self._look = look
         self._layout = Layout(look)
@@ -81,11 +87,18 @@ class Overview:
             ("sandbox", (_kind(sandbox), sandbox.get("image"), _short(sandbox.get("image_digest")))),
             ("created", (_when(created.processed_at, self._now), f"by agentctl {created.agentctl_version}")),
             ("tokens", (f"{count(read)} in{cached}", f"{count(usage.output_tokens)} out")),
+            ("cost", self._cost()),
             ("events", (f"{summary.result.events:,}",)),
             ("outputs", self._files()),
         ]
         rows = [(name, [str(part) for part in parts if part]) for name, parts in facts]
         return [self._fact(name, parts) for name, parts in rows if parts]
+
+    def _cost(self) -> list[str]:
+        here, hosted = self._summary.result.used.cost, self._hosted_cost
+        if not here or hosted is None:
+            return []  # a script costs nothing anywhere
+        return [money(here), f"on the hosted service {money(hosted)}"]
 
     def _fact(self, name: str, parts: Sequence[str]) -> Line:
         text = f" {self._look.symbols.dot} ".join(shown(part, self._look) for part in parts)
@@ -134,7 +147,7 @@ class Overview:
         return self._look.symbols.ellipsis
 
 
-def summary_body(summary: Summary, result: JsonObject) -> JsonObject:
+def summary_body(summary: Summary, result: JsonObject, hosted_cost: Decimal | None) -> JsonObject:
     """Write the object ``agentctl.show/1``."""
     created = summary.created
     usage = summary.result.used
@@ -160,6 +173,7 @@ def summary_body(summary: Summary, result: JsonObject) -> JsonObject:
             {"name": name, "calls": tool.calls, "failed": tool.failed, "seconds": round(tool.seconds, 3)}
             for name, tool in summary.tools.items()
         ],
+        "hosted_cost": None if hosted_cost is None else {"amount": f"{hosted_cost:f}", "currency": "USD"},
         "cache_share": None if summary.cache_share is None else round(summary.cache_share, 4),
         "waiting": [{"tool_use_id": call.id, "name": call.name, "input": call.input} for call in summary.waiting],
         "outputs": summary.outputs,

@@ -5,14 +5,24 @@ from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
 from agentctl.canonical import JsonObject
-from agentctl.events.agent import AgentCustomToolUse, AgentMessage, AgentThinking, AgentToolResult, AgentToolUse
+from agentctl.events.agent import (
+    AgentCustomToolUse,
+    AgentMessage,
+    AgentThinking,
+    AgentThreadContextCompacted,
+    AgentToolResult,
+    AgentToolUse,
+)
 from agentctl.events.base import Event, UnknownEvent
 from agentctl.events.codec import type_of
 from agentctl.events.content import describe, text_of
 from agentctl.events.local import (
+    LocalCompactionFailed,
+    LocalContextFull,
     LocalInterrupted,
     LocalLimitReached,
     LocalModelResponse,
+    LocalNudged,
     LocalOutputs,
     LocalSessionCreated,
     LocalStuck,
@@ -22,7 +32,7 @@ from agentctl.events.local import (
 )
 from agentctl.events.session import SessionError, SessionStatusIdle, SessionStatusRescheduled, SessionStatusTerminated
 from agentctl.events.span import SpanModelRequestEnd
-from agentctl.events.user import UserCustomToolResult, UserInterrupt, UserMessage, UserToolConfirmation
+from agentctl.events.user import SystemMessage, UserCustomToolResult, UserInterrupt, UserMessage, UserToolConfirmation
 from agentctl.render.numbers import duration
 from agentctl.session.result import Result
 from agentctl.session.state import OpenCall, SessionState
@@ -203,6 +213,14 @@ def _remarks(event: Event) -> list[Item]:
             return [Remark(f"the process was told to stop ({event.signal})", "warning")]
         case LocalLimitReached():
             return [Remark(event.line or f"limit reached: {event.limit} {event.allowed:g}", "warning")]
+        case SystemMessage():
+            return [Remark(f"the operator to the model: {text_of(event.content)}")]
+        case AgentThreadContextCompacted():
+            return [Remark("the conversation was summarised: the model goes on from the summary")]
+        case LocalNudged():
+            return [Remark(f"the model stopped short ({event.reason}) and was asked to go on")]
+        case LocalCompactionFailed() | LocalContextFull():
+            return [Remark(event.line, "warning")]
         case LocalStuckWarned() | LocalStuck():
             return [Remark(event.line, "warning")]
         case SpanModelRequestEnd(is_error=True):

@@ -9,6 +9,7 @@ them: whoever is root outside of a user namespace still owns, inside of it, what
 """
 
 import functools
+import hashlib
 import os
 import re
 import subprocess
@@ -23,12 +24,13 @@ from agentctl.definitions.environment import Environment, EnvironmentConfig
 from agentctl.errors import SandboxError
 from agentctl.sandbox.base import Layout, Progress
 from agentctl.sandbox.process import (
+    PREFIX,
     SYSTEM_PATH,
     SupervisorProcess,
     make_private_folder,
     new_folder,
     refuse_image,
-    remove_folder,
+    remove_held,
 )
 from agentctl.sandbox.streams import ByteStream
 from agentctl.sandbox.supervised import BOOTSTRAP, PYTHON, SILENCE_SECONDS, SupervisedSandbox
@@ -96,7 +98,7 @@ class BubblewrapSandbox(SupervisedSandbox):
 
     def __init__(self, environment: Environment, folder: Path, *, silence_seconds: float = SILENCE_SECONDS) -> None:
         refuse_image(environment, "bubblewrap")
-        end = BubblewrapEnd(environment.config, new_folder(folder if outer_user() is None else _FOR_ROOT))
+        end = BubblewrapEnd(environment.config, new_folder(*folders_in(folder)))
         super().__init__(end, environment.config.env, silence_seconds=silence_seconds)
 
 
@@ -106,6 +108,7 @@ class BubblewrapEnd:
     def __init__(self, config: EnvironmentConfig, folder: Path) -> None:
         self._config = config
         self._folder = folder
+        self._hold: int | None = None
         self._process: SupervisorProcess | None = None
 
     @property
@@ -137,7 +140,7 @@ class BubblewrapEnd:
         """Make the folders and start the process. Raises SandboxError."""
         layout = self.layout
         inside = {"workspace": layout.workspace, "outputs": layout.outputs, "uploads": layout.uploads}
-        make_private_folder(self._folder, tuple(inside), outer_user())
+        self._hold = make_private_folder(self._folder, tuple(inside), outer_user())
         binds = [(self._folder / name, target) for name, target in inside.items()]
         python = find_python()
         with _Arguments() as arguments:
@@ -168,7 +171,8 @@ class BubblewrapEnd:
         """End the process, and with it everything in its namespace, and remove the folders."""
         if self._process is not None:
             self._process.close(at_once=True)
-        remove_folder(self._folder)
+        remove_held(self._folder, self._hold)
+        self._hold = None
 
 
 class _Arguments:
@@ -299,6 +303,16 @@ def find_python() -> str:
 def outer_user() -> int | None:
     """Return the user that bubblewrap runs as, where that is not the one who runs this."""
     return USER if os.geteuid() == 0 else None
+
+
+def folders_in(folder: Path) -> tuple[Path, str]:
+    """Return where the folders of sandboxes are that are to be made in ``folder``, and how their names begin.
+
+    For root they are in /var/tmp, where the names say for which ``folder``: each store has its own.
+    """
+    if outer_user() is None:
+        return folder, PREFIX
+    return _FOR_ROOT, f"{PREFIX}{hashlib.sha256(os.fsencode(folder.absolute())).hexdigest()[:16]}-"
 
 
 def _counts_processes_by_namespace() -> bool:

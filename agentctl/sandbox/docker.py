@@ -12,6 +12,7 @@ import socket
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -360,6 +361,52 @@ class AttachStream:
                 del self._said[:-_MOST_SAID]
             else:
                 yield part
+
+
+@dataclass(frozen=True, slots=True)
+class Container:
+    """A container that a store has made: ``state`` is Docker's word (running, exited, created, …)."""
+
+    id: str
+    name: str
+    session_id: str
+    state: str
+
+
+class Containers:
+    """The containers of one store, whatever has become of those who made them."""
+
+    def __init__(self, builds: Path) -> None:
+        """Connect to the daemon. Raises SandboxError."""
+        self._owner = owner_of(builds)
+        self._client = connect()
+
+    def list(self) -> list[Container]:
+        """Return them all. The daemon chooses them by our label; raises SandboxError."""
+        with _explained():
+            found = self._client.containers(all=True, filters={"label": [f"agentctl.owner={self._owner}"]})
+        return [
+            Container(each["Id"], each["Names"][0].lstrip("/"), each["Labels"]["agentctl.session"], each["State"])
+            for each in found
+            if each["Names"] and "agentctl.session" in each["Labels"]
+        ]
+
+    def remove(self, container: Container) -> bool:
+        """Remove one with all that is in it. Returns False where somebody else does. Raises SandboxError."""
+        with _explained():
+            try:
+                self._client.remove_container(container.id, force=True, v=True)
+            except docker.errors.NotFound:
+                return False
+            except docker.errors.APIError as error:
+                if error.status_code != _CONFLICT:
+                    raise
+                return False
+        return True
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._client.close()
 
 
 def connect() -> APIClient:

@@ -4,6 +4,8 @@ There is no isolation here. What runs is this user on this machine, only its env
 and its folders are its own. It is used where it was asked for by name.
 """
 
+import contextlib
+import fcntl
 import os
 import secrets
 import shutil
@@ -24,6 +26,13 @@ from agentctl.visible import visible_line
 
 SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
+PREFIX = "agentctl-"
+"""What the names of the folders of sandboxes begin with; sixteen hexadecimal digits follow."""
+
+_MARK = "AGENTCTL_SANDBOX"
+"""A variable that every process of a sandbox of this kind has, with the name of its folder."""
+
+_NEW = ".new"
 _GOODBYE_SECONDS = 5.0
 _MOST_SAID = 4_096
 
@@ -41,8 +50,8 @@ class ProcessEnd:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
+        self._hold: int | None = None
         self._process: SupervisorProcess | None = None
-        self._mark = f"AGENTCTL_SANDBOX={folder.name}".encode()
 
     @property
     def kind(self) -> Literal["none"]:
@@ -67,11 +76,10 @@ class ProcessEnd:
 
     def open(self, session_id: str) -> DescriptorStream:  # noqa: ARG002
         """Start the process. Raises SandboxError."""
-        make_private_folder(self._folder)
+        self._hold = make_private_folder(self._folder)
         python = [sys.executable or "python3", *PYTHON[1:], BOOTSTRAP]
-        environment = {"PATH": os.environ.get("PATH", SYSTEM_PATH), "LANG": "C.UTF-8"}
-        name, _, value = self._mark.decode().partition("=")
-        self._process = SupervisorProcess(python, {**environment, name: value})
+        environment = {"PATH": os.environ.get("PATH", SYSTEM_PATH), "LANG": "C.UTF-8", _MARK: self._folder.name}
+        self._process = SupervisorProcess(python, environment)
         return self._process.stream
 
     def config(self) -> JsonObject:
@@ -91,18 +99,9 @@ class ProcessEnd:
         """End the process and what it started, and remove the folder."""
         if self._process is not None:
             self._process.close()
-            self._end_strays()
-        remove_folder(self._folder)
-
-    def _end_strays(self) -> None:
-        """End what the supervisor could not, because somebody killed it first."""
-        for entry in Path("/proc").iterdir():
-            if entry.name.isdigit():
-                try:
-                    if self._mark in (entry / "environ").read_bytes().split(b"\0"):
-                        os.kill(int(entry.name), signal.SIGKILL)
-                except OSError:
-                    continue
+            end_processes_of(self._folder)
+        remove_held(self._folder, self._hold)
+        self._hold = None
 
 
 class SupervisorProcess:
@@ -187,23 +186,51 @@ def refuse_image(environment: Environment, kind: str) -> None:
         )
 
 
-def new_folder(parent: Path) -> Path:
+def new_folder(parent: Path, prefix: str = PREFIX) -> Path:
     """Name a folder that is not there yet."""
-    return parent.absolute() / f"agentctl-{secrets.token_hex(8)}"
+    return parent.absolute() / f"{prefix}{secrets.token_hex(8)}"
 
 
-def make_private_folder(folder: Path, inside: tuple[str, ...] = (), user: int | None = None) -> None:
-    """Make a folder, and folders in it, that only this user sees, or the other ``user``. Raises SandboxError."""
+def make_private_folder(folder: Path, inside: tuple[str, ...] = (), user: int | None = None) -> int:
+    """Make a folder, and folders in it, that only this user sees, or the other ``user``. Raises SandboxError.
+
+    Returns a descriptor that holds the folder until it is closed, by the kernel if by nobody else:
+    a folder that nobody holds is a leftover.
+    """
+    making = folder.with_name(folder.name + _NEW)  # under its name it is never seen without its holder
     try:
         folder.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        folder.mkdir(mode=0o700)
+        making.mkdir(mode=0o700)
+        hold = os.open(making, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        fcntl.flock(hold, fcntl.LOCK_EX)
         for name in inside:
-            (folder / name).mkdir(mode=0o700)
+            (making / name).mkdir(mode=0o700)
         if user is not None:
-            for path in (*(folder / name for name in inside), folder):
+            for path in (*(making / name for name in inside), making):
                 os.chown(path, user, user, follow_symlinks=False)
+        making.rename(folder)
     except OSError as error:
         raise SandboxError(f"cannot make {visible_line(str(folder))}: {error.strerror}") from error
+    return hold
+
+
+def remove_held(folder: Path, hold: int | None) -> None:
+    """Remove a folder, then let go of it."""
+    remove_folder(folder)
+    if hold is not None:
+        os.close(hold)
+
+
+def end_processes_of(folder: Path) -> None:
+    """End what the supervisor in that folder could not, because somebody killed it first."""
+    mark = f"{_MARK}={folder.name}".encode()
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            try:
+                if mark in (entry / "environ").read_bytes().split(b"\0"):
+                    os.kill(int(entry.name), signal.SIGKILL)
+            except OSError:
+                continue
 
 
 def remove_folder(folder: Path) -> None:
@@ -211,5 +238,6 @@ def remove_folder(folder: Path) -> None:
     for program in (["rm", "-rf"], ["chmod", "-R", "u+rwX"], ["rm", "-rf"]):
         if not folder.exists():
             return
-        subprocess.run([*program, "--", str(folder)], stderr=subprocess.DEVNULL, check=False)
+        with contextlib.suppress(OSError):  # without descriptors no program can be started
+            subprocess.run([*program, "--", str(folder)], stderr=subprocess.DEVNULL, check=False)
     shutil.rmtree(folder, ignore_errors=True)

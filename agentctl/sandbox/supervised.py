@@ -449,7 +449,10 @@ class SupervisedSandbox:
         deadline = time.monotonic() + READY_SECONDS
         self._decoder.mark = mark
         while True:
-            data = self._stream.read(max(deadline - time.monotonic(), 0.0))
+            try:
+                data = self._stream.read(max(deadline - time.monotonic(), 0.0))
+            except TimeoutError:
+                raise self._break(f"the sandbox did not answer within {READY_SECONDS:g} s") from None
             if not data:
                 raise self._break(self._end.cause_of_death())
             self._decoder.buffer += data

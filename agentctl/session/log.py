@@ -87,7 +87,10 @@ class Session(Generic[FoldT]):
         return self._seen
 
     def append(self, *events: Event) -> None:
-        """Store events together, fold them, tell the listeners. Raises StoreError; a begun session's is UnsavedError."""
+        """Store events together, fold them, tell the listeners.
+
+        Raises StoreError, which is UnsavedError for a session that has begun.
+        """
         if not events:
             return
         try:

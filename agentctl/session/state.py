@@ -12,6 +12,7 @@ from agentctl.events.local import (
     LocalInputProcessed,
     LocalLimitReached,
     LocalModelResponse,
+    LocalNudged,
     LocalSandboxLost,
     LocalSandboxStarted,
     LocalToolFacts,
@@ -25,7 +26,7 @@ from agentctl.events.session import (
     SessionStatusTerminated,
 )
 from agentctl.events.span import SpanModelRequestEnd, SpanModelRequestStart
-from agentctl.events.user import UserCustomToolResult, UserInterrupt, UserMessage, UserToolConfirmation
+from agentctl.events.user import SystemMessage, UserCustomToolResult, UserInterrupt, UserMessage, UserToolConfirmation
 
 Status: TypeAlias = Literal["idle", "running", "rescheduling", "terminated"]
 
@@ -65,7 +66,8 @@ class SessionState:
     ``queued`` are messages not taken up yet. ``owes_turn`` says that the model has not yet seen
     all there is for it. ``requests`` counts the model's answers since a person last
     spoke, ``pauses`` those in a row that ended with ``pause_turn``; ``cut`` counts answers in a row that
-    were cut by their length. ``attempts`` are failed model requests in a row, ``waited`` the
+    were cut by their length, ``nudges`` how often the model was asked to go on since a person last
+    spoke or a call had its result. ``attempts`` are failed model requests in a row, ``waited`` the
     seconds waited between them, ``retry_at`` when the next one is due. ``sandboxes`` counts those
     that were started or taken over, ``losses`` those in a row that were lost before a call ended.
     ``interrupted`` says that a person wants this turn to stop.
@@ -85,6 +87,7 @@ class SessionState:
     requests: int = 0
     pauses: int = 0
     cut: int = 0
+    nudges: int = 0
     attempts: int = 0
     waited: float = 0.0
     retry_at: str | None = None
@@ -99,6 +102,8 @@ class SessionState:
         match event:
             case UserMessage():
                 return self._after_message(event)
+            case SystemMessage() if event.processed_at is None:
+                return replace(self, queued=(*self.queued, event.id))
             case LocalInputProcessed():
                 left = tuple(name for name in self.queued if name not in event.event_ids)
                 return replace(self._with_fresh_turn(), queued=left)
@@ -120,6 +125,8 @@ class SessionState:
                 return replace(self, open_request=None, attempts=self.attempts + 1 if event.is_error else 0)
             case LocalModelResponse():
                 return self._after_response(event)
+            case LocalNudged():
+                return replace(self, owes_turn=True, nudges=self.nudges + 1)
             case AgentToolUse():
                 call = OpenCall(event.id, event.name, event.input, event.evaluated_permission or "allow")
                 return replace(self, calls=(*self.calls, call), tool_calls=self.tool_calls + 1)
@@ -197,11 +204,11 @@ class SessionState:
         )
 
     def _with_fresh_turn(self) -> "SessionState":
-        return replace(self, owes_turn=True, requests=0, pauses=0, cut=0)
+        return replace(self, owes_turn=True, requests=0, pauses=0, cut=0, nudges=0)
 
     def _with_calls(self, calls: Iterable[OpenCall]) -> "SessionState":
         return replace(self, calls=tuple(calls))
 
     def _without_call(self, call_id: str) -> "SessionState":
         left = tuple(call for call in self.calls if call.id != call_id)
-        return self if len(left) == len(self.calls) else replace(self, calls=left, owes_turn=True)
+        return self if len(left) == len(self.calls) else replace(self, calls=left, owes_turn=True, nudges=0)

@@ -1,7 +1,8 @@
 """What the model sees: a fold over the log into the messages of the next request.
 
 It only ever grows at its end, so each request repeats the former one and adds to it: the prompt
-cache hits, and thinking blocks, which the API binds to everything before them, stay valid.
+cache hits, and thinking blocks, which the API binds to everything before them, stay valid. The one
+exception is a summary made by the API: it takes the place of all messages that it stands for.
 
 Held true by construction, and tested one by one:
 
@@ -9,6 +10,9 @@ Held true by construction, and tested one by one:
 * all results of an answer's calls stand in one user message right behind it, in the calls' order;
 * a refused answer is not repeated, nor one without content;
 * a message of a person stands where it was taken up, not where it was sent;
+* a message of the system stands behind a message of the user, with nothing but an answer after it;
+* a summary stands first, as it was received, and alone in its message; what the operator said to
+  the system before it is said again, because a summary is no order;
 * what is not the model's own has its keys in canonical order, so that a session that is taken up
   from its record sends the very bytes that it sent before.
 """
@@ -17,12 +21,17 @@ import json
 from collections.abc import Sequence
 
 from agentctl.canonical import JsonObject, sorted_keys
-from agentctl.events.agent import AgentToolResult
+from agentctl.events.agent import AgentThreadContextCompacted, AgentToolResult
 from agentctl.events.base import Event
 from agentctl.events.content import text_block
-from agentctl.events.local import LocalInputProcessed, LocalModelResponse, LocalStuckWarned
-from agentctl.events.span import SpanModelRequestStart
-from agentctl.events.user import UserCustomToolResult, UserMessage
+from agentctl.events.local import (
+    LocalCompactionResponse,
+    LocalInputProcessed,
+    LocalModelResponse,
+    LocalNudged,
+    LocalStuckWarned,
+)
+from agentctl.events.user import SystemMessage, UserCustomToolResult, UserMessage
 
 NO_OUTPUT = "(no output)"
 
@@ -32,18 +41,21 @@ class Transcript:
 
     def __init__(self) -> None:
         self._messages: list[JsonObject] = []
-        self._queued: dict[str, list[JsonObject]] = {}
+        self._queued: dict[str, tuple[str, list[JsonObject]]] = {}
         self._calls: list[tuple[str, str]] = []
         self._results: dict[str, JsonObject] = {}
         # What the harness has to say stands last in the request that follows, behind what people said
         # meanwhile: nothing but an answer may follow a message of the system.
         self._last_words: list[JsonObject] = []
+        self._orders: list[JsonObject] = []
+        self._summary: list[JsonObject] = []
 
     def add(self, event: Event) -> None:
         """Take one more event into account."""
         match event:
-            case UserMessage():
-                self._queued[event.id] = event.content
+            case UserMessage() | SystemMessage():
+                role = "system" if isinstance(event, SystemMessage) else "user"
+                self._queued[event.id] = (role, event.content)
                 if event.processed_at is not None:
                     self._take_up(event.id)
             case LocalInputProcessed():
@@ -53,10 +65,12 @@ class Transcript:
                 self._add_answer(event)
             case LocalStuckWarned():
                 self._last_words.append({"role": event.role, "content": [sorted_keys(text_block(event.advice))]})
-            case SpanModelRequestStart():
-                self._flush_results()
-                self._messages += self._last_words
-                self._last_words = []
+            case LocalNudged():
+                self._say("user", [text_block(event.text)])
+            case LocalCompactionResponse():
+                self._summary = json.loads(event.raw).get("content", [])
+            case AgentThreadContextCompacted():
+                self._begin_anew()
             case AgentToolResult():
                 self._results[event.tool_use_id] = _tool_result(event.content, is_error=event.is_error)
             case UserCustomToolResult():
@@ -70,16 +84,41 @@ class Transcript:
         To be asked only when every call has its result; raises ValueError otherwise, because the
         API refuses a conversation with an unanswered call for ever.
         """
+        return [*self.settled(), *self._closing_words()]
+
+    def settled(self) -> Sequence[JsonObject]:
+        """Return what a summary is made of: the messages, without what is to be said behind the last one.
+
+        To be asked as ``messages`` is.
+        """
         self._flush_results()
         if self._calls:
             raise ValueError("a tool call has no result yet")
-        return [*self._messages, *self._last_words]
+        return list(self._messages)
 
     def _take_up(self, event_id: str) -> None:
-        content = [sorted_keys(block) for block in self._queued.pop(event_id, []) if not _is_empty_text(block)]
-        if content:
-            self._flush_results()
-            self._messages.append({"role": "user", "content": content})
+        role, given = self._queued.pop(event_id, ("user", []))
+        content = [sorted_keys(block) for block in given if not _is_empty_text(block)]
+        if content and role == "system":
+            self._orders.append({"role": role, "content": content})
+            self._last_words.append(self._orders[-1])
+        elif content:
+            self._say(role, content)
+
+    def _say(self, role: str, content: list[JsonObject]) -> None:
+        self._flush_results()
+        self._messages.append({"role": role, "content": [sorted_keys(block) for block in content]})
+
+    def _closing_words(self) -> list[JsonObject]:
+        """Return the last words that can be said now: those of the system only behind a message of the user."""
+        behind_user = bool(self._messages) and self._messages[-1]["role"] == "user"
+        return [word for word in self._last_words if behind_user or word["role"] != "system"]
+
+    def _begin_anew(self) -> None:
+        self._flush_results()
+        if self._summary:
+            self._messages = [{"role": "assistant", "content": self._summary}]
+            self._last_words = [*self._orders, *(word for word in self._last_words if word not in self._orders)]
 
     def _add_answer(self, event: LocalModelResponse) -> None:
         self._flush_results()
@@ -87,7 +126,9 @@ class Transcript:
         content = [block for block in message.get("content", []) if not _is_empty_text(block)]
         if message.get("stop_reason") == "refusal" or not content:
             return
-        self._messages.append({"role": "assistant", "content": content})
+        said = self._closing_words()
+        self._last_words = [word for word in self._last_words if word not in said]
+        self._messages += [*said, {"role": "assistant", "content": content}]
         self._calls = [(call["id"], call["event_id"]) for call in event.tool_uses]
 
     def _flush_results(self) -> None:

@@ -8,11 +8,12 @@ from agentctl.canonical import JsonObject
 from agentctl.catalog import list_cost
 from agentctl.events.agent import AgentCustomToolUse, AgentToolResult, AgentToolUse
 from agentctl.events.base import Event
-from agentctl.events.local import LocalInterrupted, LocalModelResponse
+from agentctl.events.local import LocalCompactionResponse, LocalInterrupted, LocalModelResponse
 from agentctl.events.session import SessionStatusIdle, SessionStatusRescheduled, SessionStatusRunning
 from agentctl.events.span import SpanModelRequestEnd, SpanModelRequestStart
 from agentctl.ids import time_of
 
+_CREATIONS = ("ephemeral_5m_input_tokens", "ephemeral_1h_input_tokens")
 _TOKENS = ("input_tokens", "output_tokens", "cache_read_input_tokens", "cache_creation_input_tokens")
 
 
@@ -37,7 +38,7 @@ class Usage:
     def after(self, event: Event) -> "Usage":
         """Return the sums after one more event."""
         match event:
-            case LocalModelResponse():
+            case LocalModelResponse() | LocalCompactionResponse():
                 return self._after_response(json.loads(event.raw))
             case AgentToolUse() | AgentCustomToolUse():
                 return replace(self, tool_calls=self.tool_calls + 1)
@@ -83,10 +84,10 @@ class Usage:
         return {"requests": self.requests, "tool_calls": self.tool_calls, "cost": cost}
 
     def _after_response(self, message: JsonObject) -> "Usage":
-        usage = message.get("usage") or {}
+        usage = total_usage(message)
         creation = usage.get("cache_creation") or {}
         server = usage.get("server_tool_use") or {}
-        price = list_cost(str(message.get("model", "")), usage)
+        price = _cost_of(message)
         five_minutes = int(creation.get("ephemeral_5m_input_tokens") or 0)
         one_hour = int(creation.get("ephemeral_1h_input_tokens") or 0)
         tokens = {name: getattr(self, name) + int(usage.get(name) or 0) for name in _TOKENS}
@@ -102,3 +103,32 @@ class Usage:
             requests=self.requests + 1,
             cost=None if self.cost is None or price is None else self.cost + price,
         )
+
+
+def total_usage(message: JsonObject) -> JsonObject:
+    """Return the ``usage`` of a message with the summaries counted in that the API made for it.
+
+    The API itself counts those apart, under ``iterations``.
+    """
+    usage: JsonObject = message.get("usage") or {}
+    summaries = _summaries(usage)
+    if not summaries:
+        return usage
+    parts = [usage, *summaries]
+    counts = {name: sum(int(part.get(name) or 0) for part in parts) for name in _TOKENS}
+    creations = [part.get("cache_creation") or {} for part in parts]
+    creation = {name: sum(int(each.get(name) or 0) for each in creations) for name in _CREATIONS}
+    return {**usage, **counts, "cache_creation": creation}
+
+
+def _cost_of(message: JsonObject) -> Decimal | None:
+    """Return what a message cost; each summary is a request of its own, which matters where long ones cost more."""
+    model, usage = str(message.get("model", "")), message.get("usage") or {}
+    speed, region = usage.get("speed"), usage.get("inference_geo")
+    costs = [list_cost(model, part, speed, region) for part in (usage, *_summaries(usage))]
+    known = [cost for cost in costs if cost is not None]
+    return sum(known, Decimal(0)) if len(known) == len(costs) else None
+
+
+def _summaries(usage: JsonObject) -> list[JsonObject]:
+    return [part for part in usage.get("iterations") or () if part.get("type") == "compaction"]

@@ -29,6 +29,15 @@ def read_anchor(home: Home, session_id: str) -> Anchor | None:
         return None
 
 
+def drop_anchor(home: Home, session_id: str) -> None:
+    """Forget what was written down of a former session of that name. Raises StoreError."""
+    place = home.anchors / f"{session_id}.json"
+    try:
+        place.unlink(missing_ok=True)
+    except OSError as error:
+        raise StoreError(f"cannot remove {place}: {error.strerror}") from error
+
+
 def write_anchor(home: Home, session_id: str, seq: int, head: str) -> None:
     """Write down the head of a session's chain, durably. Raises StoreError."""
     place = home.anchors / f"{session_id}.json"

@@ -26,34 +26,49 @@ T = TypeVar("T")
 
 _PATIENCE_SECONDS = 60.0
 _HINT = "set AGENTCTL_HOME to a directory that can be written"
+_DAMAGED = "it was not changed; put back a copy of it, or set AGENTCTL_HOME to a new directory"
 
 
 class Database:
-    """A connection that writes; one for each process that runs a session."""
+    """A connection that writes; one for each process that runs a session.
 
-    def __init__(self, home: Home, migrate: Callable[[sqlite3.Connection], None]) -> None:
-        """Open the database of ``home``, making and migrating it where needed. Raises StoreError."""
+    After a failure of the disk it is given up for good: what the kernel did with the pages that it
+    could not write is not known, and asking it again would only make it say that all is well.
+    """
+
+    def __init__(
+        self, home: Home, migrate: Callable[[sqlite3.Connection], None], *, patience_seconds: float = _PATIENCE_SECONDS
+    ) -> None:
+        """Open the database of ``home``, making and migrating it where needed. Raises StoreError.
+
+        ``patience_seconds`` is how long others may keep it locked.
+        """
         self._path = home.database
+        self._patience_seconds = patience_seconds
+        self._is_given_up = False
         with _explained(self._path):
             _make_private_folder(home.root)
             self._lock = os.open(home.root / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-            with self._locked():
-                self._connection = self._open(migrate)
-        self._inode = self._path.stat().st_ino
+            try:
+                with self._locked():
+                    self._connection = self._open(migrate)
+                self._inode = self._path.stat().st_ino
+            except BaseException:
+                os.close(self._lock)
+                raise
 
     def write(self, deed: Callable[[sqlite3.Connection], T]) -> T:
         """Do ``deed`` in one durable transaction, alone. Raises StoreError, and then nothing was written."""
+        if self._is_given_up:
+            raise StoreError(f"{self._path} could not be written before; nothing more is written", hint=_HINT)
         with _explained(self._path), self._locked():
             self._refuse_replaced_file()
-            self._connection.execute("BEGIN IMMEDIATE")
             try:
-                result = deed(self._connection)
-                self._connection.execute("COMMIT")
-            except BaseException:
-                if self._connection.in_transaction:
-                    self._connection.execute("ROLLBACK")
+                return self._transact(deed)
+            except sqlite3.OperationalError as error:
+                if _is_of_disk(error):
+                    self._give_up()
                 raise
-            return result
 
     @contextlib.contextmanager
     def reading(self) -> Iterator[sqlite3.Connection]:
@@ -65,12 +80,31 @@ class Database:
         """Close the connection, which checkpoints, under the lock; may be called twice."""
         if self._lock < 0:
             return
-        with _explained(self._path), self._locked():
-            self._connection.close()
-        os.close(self._lock)
-        self._lock = -1
+        try:
+            if not self._is_given_up:
+                with _explained(self._path), self._locked():
+                    self._connection.close()
+        finally:
+            os.close(self._lock)
+            self._lock = -1
+
+    def _transact(self, deed: Callable[[sqlite3.Connection], T]) -> T:
+        self._connection.execute("BEGIN IMMEDIATE")
+        try:
+            result = deed(self._connection)
+            self._connection.execute("COMMIT")
+        except BaseException:
+            if self._connection.in_transaction:
+                self._connection.execute("ROLLBACK")
+            raise
+        return result
+
+    def _give_up(self) -> None:
+        self._is_given_up = True
+        _close_without_writing(self._connection, self._path)
 
     def _open(self, migrate: Callable[[sqlite3.Connection], None]) -> sqlite3.Connection:
+        _refuse_emptied(self._path)
         os.close(os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600))
         connection = sqlite3.connect(self._path, isolation_level=None, check_same_thread=False)
         try:
@@ -82,13 +116,13 @@ class Database:
                 connection.execute("PRAGMA journal_mode = WAL")
                 migrate(connection)
         except BaseException:
-            connection.close()
+            _close_without_writing(connection, self._path)
             raise
         return connection
 
     @contextlib.contextmanager
     def _locked(self) -> Iterator[None]:
-        _lock_within(self._lock, _PATIENCE_SECONDS, self._path)
+        _lock_within(self._lock, self._patience_seconds, self._path)
         try:
             yield
         finally:
@@ -118,13 +152,22 @@ def reading(home: Home) -> Iterator[sqlite3.Connection]:
 
 def _open_to_read(path: Path) -> sqlite3.Connection:
     if not path.exists():
+        if path.parent.exists() and not path.parent.is_dir():
+            raise StoreError(f"{path.parent} is no directory", hint=_HINT)
         raise no_sessions()
+    _refuse_emptied(path)
     connection = sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True, isolation_level=None)
     try:
         connection.execute("PRAGMA trusted_schema = OFF")
         connection.execute("PRAGMA busy_timeout = 5000")
         if check_version(connection, path) == 0:
             raise no_sessions()
+    except sqlite3.OperationalError as error:
+        connection.close()
+        if getattr(error, "sqlite_errorname", "") == "SQLITE_READONLY_ROLLBACK":
+            # Only the making of a database, before it has a WAL, can leave a journal to be rolled back.
+            raise no_sessions() from None
+        raise
     except BaseException:
         connection.close()
         raise
@@ -144,11 +187,23 @@ def check_version(connection: sqlite3.Connection, path: Path) -> int:
             f"{path} was written by a newer agentctl (schema {found}, this one knows {VERSION})",
             hint="upgrade agentctl; the database was not touched",
         )
+    if found:
+        connection.execute("SELECT 1 FROM sessions, events LIMIT 0")  # reads the schema, which may be damaged
     return found
 
 
+def _refuse_emptied(path: Path) -> None:
+    # A database that was only begun is empty too; but then no session has ever come to rest.
+    anchors = Home(path.parent).anchors
+    if path.exists() and path.stat().st_size == 0 and anchors.is_dir() and any(anchors.iterdir()):
+        raise StoreError(f"{path} is empty, but sessions were recorded in it", hint=_DAMAGED)
+
+
 def _make_private_folder(folder: Path) -> None:
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except FileExistsError:
+        raise StoreError(f"{folder} is no directory", hint=_HINT) from None
     status = folder.stat()
     if status.st_uid != os.geteuid():
         raise StoreError(f"{folder} belongs to somebody else", hint=_HINT)
@@ -164,7 +219,8 @@ def _lock_within(descriptor: int, seconds: float, path: Path) -> None:
     while not _lock_now(descriptor):
         if time.monotonic() > deadline:
             raise StoreError(
-                f"another process has kept {path} locked for {seconds:.0f} s", hint=f"find it with: fuser {path}"
+                f"another process has kept {path} locked for {seconds:.0f} s",
+                hint=f"find it with: fuser {path.with_name('lock')}",
             )
         time.sleep(pause)
         pause = min(pause * 1.3, 0.005)
@@ -184,14 +240,32 @@ def _explained(path: Path) -> Iterator[None]:
         yield
     except sqlite3.DatabaseError as error:
         raise StoreError(f"{path}: {error}", hint=_hint_for(error)) from error
+    except UnicodeDecodeError as error:  # raised by sqlite3 for its own messages, where the schema is damaged
+        raise StoreError(f"{path} is damaged: {error.reason}", hint=_DAMAGED) from error
     except OSError as error:
         raise StoreError(f"{error.filename or path}: {error.strerror}", hint=_HINT) from error
 
 
+def _close_without_writing(connection: sqlite3.Connection, path: Path) -> None:
+    """Close a connection so that it is not the last one, which would checkpoint."""
+    with contextlib.closing(connection), contextlib.suppress(sqlite3.Error):
+        bystander = sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)
+        with contextlib.closing(bystander):
+            bystander.execute("SELECT 1 FROM sqlite_schema").fetchone()
+            connection.close()
+
+
+def _is_of_disk(error: sqlite3.OperationalError) -> bool:
+    name = getattr(error, "sqlite_errorname", "")
+    return name == "SQLITE_FULL" or name.startswith("SQLITE_IOERR")
+
+
 def _hint_for(error: sqlite3.DatabaseError) -> str:
     name = getattr(error, "sqlite_errorname", "")
-    if name == "SQLITE_FULL" or "full" in str(error):
+    if name == "SQLITE_FULL":
         return "free space on this disk; what was recorded before is safe"
+    if name.startswith("SQLITE_IOERR"):
+        return "the disk failed or a limit was met (see: dmesg, ulimit -a); what was recorded before is safe"
     if name.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB")):
-        return "the file is damaged; it was not changed; keep a copy, then set AGENTCTL_HOME to a new directory"
+        return _DAMAGED
     return _HINT

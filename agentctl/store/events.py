@@ -19,7 +19,7 @@ from agentctl.events.codec import decode, encode, type_of
 from agentctl.events.local import LocalSessionCreated
 from agentctl.paths import Home
 from agentctl.session.log import Record
-from agentctl.store.anchors import Anchor, read_anchor, write_anchor
+from agentctl.store.anchors import Anchor, drop_anchor, read_anchor, write_anchor
 from agentctl.store.blobs import Blobs
 from agentctl.store.database import Database
 from agentctl.store.sessions import create_row, update_row
@@ -27,6 +27,9 @@ from agentctl.store.sessions import create_row, update_row
 _BLOB_BYTES = 64 * 1024
 _PAGE_ROWS = 256
 _NO_LIMIT = (1 << 63) - 1
+
+_read_json = json.JSONDecoder().raw_decode
+"""Without the search for white space, of which canonical JSON has none."""
 
 _Row: TypeAlias = tuple[int, str, str, str]
 
@@ -46,6 +49,8 @@ class SqliteEventLog:
         """
         prepared = [(event, *self._detach(encode(event))) for event in events]
         records = self._database.write(lambda connection: _insert(connection, session_id, prepared))
+        if records[0].seq == 1:
+            drop_anchor(self._home, session_id)
         if any(type_of(event) == "session.status_idle" for event in events):
             write_anchor(self._home, session_id, records[-1].seq, records[-1].hash)
         return records
@@ -90,6 +95,14 @@ def read_events(
             after, former = seq, row_hash
     if after < min(last, max(marks, default=0)):
         raise _damaged(session_id, after + 1, f"it is missing, and so is all behind it up to #{max(marks)}")
+
+
+def already_there(session_id: str) -> UsageError:
+    """Say that an id is taken."""
+    return UsageError(
+        f"there is a session {session_id} already, begun with another input",
+        hint="choose another id for --session; the same input again would report that session",
+    )
 
 
 def last_event(connection: sqlite3.Connection, blobs: Blobs, session_id: str, kind: str) -> Record | None:
@@ -149,7 +162,7 @@ def taken_up_at(connection: sqlite3.Connection, session_id: str, record: Record)
 def _marks(connection: sqlite3.Connection, session_id: str, anchor: Anchor | None) -> dict[int, str]:
     """Return what is known of the hashes from elsewhere: the index of sessions, and the anchor."""
     head = connection.execute("SELECT head_seq, head_hash FROM sessions WHERE id = ?", (session_id,)).fetchone()
-    return dict(mark for mark in (head, anchor) if mark is not None)
+    return dict(mark for mark in (head, anchor) if mark is not None) if head else {}
 
 
 def _hash_at(connection: sqlite3.Connection, session_id: str, seq: int) -> str | None:
@@ -202,9 +215,10 @@ def _readable_rows(connection: sqlite3.Connection, session_id: str, after: int, 
 
 def _record(session_id: str, blobs: Blobs, seq: int, body: str, taken: str, row_hash: str) -> Record:
     try:
-        value = json.loads(body)
-        for pointer, digest in json.loads(taken or "{}").items():
-            _put_back(value, pointer, blobs.read(digest).decode("utf-8"))
+        value, _ = _read_json(body)
+        if taken:
+            for pointer, digest in json.loads(taken).items():
+                _put_back(value, pointer, blobs.read(digest).decode("utf-8"))
         return Record(seq, decode(value), row_hash)
     except StoreError as error:
         raise _damaged(session_id, seq, error.message) from error
@@ -222,7 +236,7 @@ def _insert(
     elif head is None:
         raise NotFoundError(f"there is no session {session_id}")
     elif isinstance(first, LocalSessionCreated):
-        raise UsageError(f"there is a session {session_id} already", hint="choose another id for --session")
+        raise already_there(session_id)
     key, seq, row_hash = head
     records = []
     for event, body, taken in prepared:

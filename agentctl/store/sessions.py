@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from agentctl.canonical import JsonObject, canonical_json
-from agentctl.errors import NotFoundError, UsageError
+from agentctl.errors import NotFoundError, StoreError, UsageError
 from agentctl.events.base import Event
 from agentctl.events.content import text_of
 from agentctl.events.local import LocalInterrupted, LocalSessionCreated
@@ -64,6 +64,11 @@ def list_sessions(connection: sqlite3.Connection, *, limit: int | None = None) -
 def count_sessions(connection: sqlite3.Connection) -> int:
     """Return how many sessions there are."""
     return int(connection.execute("SELECT count(*) FROM sessions").fetchone()[0])
+
+
+def has_sandbox(connection: sqlite3.Connection, kind: str) -> bool:
+    """Say whether any session has had a sandbox of that kind."""
+    return connection.execute("SELECT 1 FROM sessions WHERE sandbox = ? LIMIT 1", (kind,)).fetchone() is not None
 
 
 def find_session(connection: sqlite3.Connection, name: str) -> SessionRow:
@@ -157,7 +162,10 @@ def _changes(event: Event) -> dict[str, str | int | None]:
 
 def _row(values: Sequence[Any]) -> SessionRow:
     row = SessionRow(*values)
-    return replace(row, **{name: json.loads(getattr(row, name) or "null") for name in _DECODED})
+    try:
+        return replace(row, **{name: json.loads(getattr(row, name) or "null") for name in _DECODED})
+    except (ValueError, TypeError) as error:
+        raise StoreError(f"the row of session {row.id} is damaged: {error}") from error
 
 
 def _beginning(connection: sqlite3.Connection, prefix: str) -> list[Any]:

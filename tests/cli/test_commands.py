@@ -173,7 +173,11 @@ def test_standard_output_that_cannot_be_written_is_one_line_and_no_bug(words: st
 def test_a_reader_who_has_read_enough_ends_the_command_well() -> None:
     command = f"{sys.executable} -m agentctl schema agent | head -1; echo ${{PIPESTATUS[0]}}"
     done = subprocess.run(
-        ["bash", "-c", command], capture_output=True, text=True, env={**os.environ, "PYTHONPATH": str(ROOT)}, check=False
+        ["bash", "-c", command],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        check=False,
     )
     assert done.stdout.splitlines() == ["{", "0"]
     assert done.stderr == ""

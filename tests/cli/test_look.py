@@ -112,6 +112,7 @@ def test_show_fits_one_screen(home: Home) -> None:
     assert "  agent       data-analyst · sha256:a1a1a1a1a1a1" in lines
     assert "  sandbox     docker · debian:bookworm-slim · sha256:c3c3c3c3c3c3" in lines
     assert "  tokens      27.7k in (87% from the cache) · 1.1k out" in lines
+    assert "  cost        $0.0449 · on the hosted service $0.0459" in lines
     assert "  outputs     report.md 960 B · chart.png 36 kB · analysis.py 14 B" in lines
     assert "  bash   3 calls  1 failed   16s" in lines
 
@@ -137,6 +138,8 @@ def test_show_as_json(home: Home) -> None:
     assert body["sandbox"]["container_id"] == "f00d"
     assert {"name": "bash", "calls": 3, "failed": 1, "seconds": 16.44} in body["tools"]
     assert body["cache_share"] == 0.8658
+    # What the tokens cost, and 46.19 seconds at $0.08 an hour.
+    assert body["hosted_cost"] == {"amount": "0.045906", "currency": "USD"}
     assert [file["path"] for file in body["outputs"]] == body["result"]["outputs"]
 
 

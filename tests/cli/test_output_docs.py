@@ -28,8 +28,16 @@ def printed(own_home: Path, tmp_path: Path) -> dict[str, Any]:
         (push,) = recorder.answer(text("May I?"), call("bash", command="git push"), asks=["toolu_1"])
         recorder.rest("requires_action", event_ids=[push.id])
     commands = [["ls"], ["show", "@"], ["events", "@", "--from", "2"], ["outputs", "@", "-d", str(tmp_path / "o")]]
-    bodies = [agentctl(*command, "-o", "json").json for command in [*commands, ["replay", "@"]]]
+    commands += [["replay", "@"], ["gc", "--dry-run"], ["run", *_run(tmp_path), "--detach"]]
+    (own_home / "sandboxes" / "agentctl-0f1e2d3c4b5a6978").mkdir(parents=True)
+    bodies = [agentctl(*command, "-o", "json").json for command in commands]
     return {body["schema"]: body for body in bodies}
+
+
+def _run(folder: Path) -> list[str]:
+    (folder / "agent.yaml").write_text("name: a\nmodel: claude-opus-5-5\n")
+    (folder / "script.yaml").write_text("- {text: ok}\n")
+    return [str(folder / "agent.yaml"), "go", "--sandbox", "none", "--model", f"script:{folder / 'script.yaml'}"]
 
 
 def members(value: Any) -> Any:

@@ -277,13 +277,79 @@ def test_a_store_that_cannot_be_written_is_exit_8_and_names_the_way_out(project:
     assert "AGENTCTL_HOME" in done.err
 
 
-def test_the_same_id_twice_is_refused_and_the_first_session_is_untouched(project: Path) -> None:
+def test_the_same_id_and_input_again_reports_the_same_session_and_starts_no_other(project: Path) -> None:
+    first = run(project, "--session", "mine", "-o", "json")
+    before = agentctl("events", "mine", "-o", "jsonl").out
+    again = run(project, "--session", "mine", "-o", "json")
+    assert (again.code, again.json) == (0, first.json), again.err
+    assert run(project, "--session", "mine").out == "All is well.\n"
+    assert agentctl("events", "mine", "-o", "jsonl").out == before
+    limited = ("--session", "limited", "--max-turns", "1", "-o", "json")
+    assert [run(project, *limited).code, run(project, *limited).code] == [4, 4]
+
+
+def test_the_same_id_with_another_input_is_refused_and_the_session_is_untouched(project: Path) -> None:
     assert run(project, "--session", "mine", "-q").code == 0
     before = agentctl("events", "mine", "-o", "jsonl").out
-    again = run(project, "--session", "mine")
-    assert again.code == 2
-    assert "already" in again.err
+    (project / "other.yaml").write_text(HELLO)
+    (project / "environment.yaml").write_text("name: e\nconfig: {type: docker, env: {A: b}}\n")
+    for change in (
+        {"message": "something else"},
+        {"model": f"script:{project / 'other.yaml'}"},
+        {"more": ("--workspace", project)},
+        {"more": ("--file", project / "hello.yaml")},
+        {"more": ("-e", project / "environment.yaml")},
+        {"more": ("--sandbox", "bubblewrap")},
+    ):
+        more = change.pop("more", ())
+        again = run(project, "--session", "mine", *more, **change)
+        assert again.code == 2, change
+        assert "already" in again.err
+    (project / "agent.yaml").write_text(AGENT + "description: another\n")
+    assert run(project, "--session", "mine").code == 2
     assert agentctl("events", "mine", "-o", "jsonl").out == before
+
+
+def test_the_same_id_again_while_it_runs_is_exit_9_and_after_a_kill_points_to_resume(project: Path) -> None:
+    slow = script(project, "- tools: [{name: bash, input: {command: 'sleep 98765'}}]\n- {text: never}")
+    process = subprocess.Popen(
+        [
+            sys.executable, "-m", "agentctl", "run", str(project / "agent.yaml"), "go", "--sandbox", "none",
+            "--model", slow, "-o", "jsonl", "--session", "twice",
+        ],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )  # fmt: skip
+    assert process.stdout is not None
+    for line in process.stdout:
+        if json.loads(line)["type"] == "local.tool_started":
+            break
+    busy = run(project, "--session", "twice", model=slow)
+    assert (busy.code, str(process.pid) in busy.err) == (9, True), busy.err
+    assert run(project, "--session", "twice", model=slow, message="another").code == 2
+    process.kill()
+    process.communicate(timeout=20)
+    left = run(project, "--session", "twice", "-o", "json", model=slow)
+    assert left.code == left.json["exit_code"] == 2
+    assert "agentctl resume twice" in left.err
+    assert left.json["session_id"] == "twice"
+
+
+def test_the_same_id_and_input_started_many_times_at_once_is_one_session(project: Path) -> None:
+    command = [
+        sys.executable, "-m", "agentctl", "run", str(project / "agent.yaml"), "go", "--sandbox", "none",
+        "--model", f"script:{project / 'hello.yaml'}", "--session", "one", "-q",
+    ]  # fmt: skip
+    environ = {**os.environ, "PYTHONPATH": str(ROOT)}
+    processes = [
+        subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environ)
+        for _ in range(6)
+    ]
+    ended = [(process.communicate(timeout=60), process.returncode) for process in processes]
+    assert {code for _, code in ended} <= {0, 9}, ended
+    assert {out for (out, _), code in ended if code == 0} == {"All is well.\n"}
+    assert agentctl("ls", "-o", "json").json["sessions"][0]["session_id"] == "one"
+    kinds = [line["type"] for line in agentctl("events", "one", "-o", "jsonl").lines]
+    assert kinds.count("local.session_created") == kinds.count("session.status_idle") == 1
 
 
 def test_nobody_reading_does_not_stop_a_session(project: Path) -> None:

@@ -57,6 +57,8 @@ ERROR_TYPES = st.sampled_from(
         "model_rate_limited_error",
         "model_request_failed_error",
         "billing_error",
+        "tool_use_limit_reached_error",
+        "compaction_limit_reached_error",
     ]
 )
 STOP = st.sampled_from(["end_turn", "retries_exhausted", "budget_reached", "refusal"]).map(
@@ -90,6 +92,7 @@ MEMBERS: dict[type[Event], dict[str, st.SearchStrategy[Any]]] = {
         "session_thread_id": maybe(IDS),
     },
     user.UserCustomToolResult: {"custom_tool_use_id": IDS, "content": maybe(CONTENT), "is_error": maybe(st.booleans())},
+    user.SystemMessage: {"content": st.lists(TEXT_BLOCK, min_size=1, max_size=3)},
     agent.AgentMessage: {"content": st.lists(TEXT_BLOCK, max_size=3)},
     agent.AgentThinking: {},
     agent.AgentToolUse: {
@@ -100,6 +103,7 @@ MEMBERS: dict[type[Event], dict[str, st.SearchStrategy[Any]]] = {
     },
     agent.AgentToolResult: {"tool_use_id": IDS, "content": maybe(CONTENT), "is_error": maybe(st.booleans())},
     agent.AgentCustomToolUse: {"name": TEXT, "input": OBJECT},
+    agent.AgentThreadContextCompacted: {},
     session.SessionStatusRunning: {},
     session.SessionStatusIdle: {
         "stop_reason": STOP,
@@ -128,11 +132,19 @@ MEMBERS: dict[type[Event], dict[str, st.SearchStrategy[Any]]] = {
     },
     local.LocalInputProcessed: {"event_ids": st.lists(IDS, max_size=3)},
     local.LocalSandboxStarted: {"facts": OBJECT},
+    local.LocalSandboxLost: {"reason": TEXT},
     local.LocalModelResponse: {
         **dict.fromkeys(("model_request_start_id", "model", "raw"), TEXT),
         "tool_uses": st.lists(OBJECT, max_size=2),
         "request_id": maybe(TEXT),
     },
+    local.LocalCompactionResponse: {
+        **dict.fromkeys(("model_request_start_id", "model", "raw"), TEXT),
+        "request_id": maybe(TEXT),
+    },
+    local.LocalCompactionFailed: {"line": TEXT},
+    local.LocalContextFull: {"line": TEXT},
+    local.LocalNudged: {"reason": TEXT, "text": TEXT},
     local.LocalToolStarted: {"tool_use_ids": st.lists(IDS, max_size=3)},
     local.LocalToolFacts: {"tool_use_id": IDS, "facts": OBJECT},
     local.LocalOutputs: {"files": st.lists(OBJECT, max_size=2)},
@@ -148,7 +160,13 @@ MEMBERS: dict[type[Event], dict[str, st.SearchStrategy[Any]]] = {
     local.LocalInterrupted: {"signal": TEXT},
 }
 
-WAITING = (user.UserMessage, user.UserInterrupt, user.UserToolConfirmation, user.UserCustomToolResult)
+WAITING = (
+    user.UserMessage,
+    user.UserInterrupt,
+    user.UserToolConfirmation,
+    user.UserCustomToolResult,
+    user.SystemMessage,
+)
 """Events of people, which have no time before they are taken up."""
 
 
@@ -251,6 +269,8 @@ def test_everything_that_a_recorded_session_prints_is_valid_for_the_sdk(own_home
         error = {"type": "model_overloaded_error", "message": "busy", "retry_status": {"type": "exhausted"}}
         recorder.add(SessionError, error=error)
         recorder.add(SessionStatusRescheduled, local={"wait_seconds": 1.5, "retry_at": "2026-11-20T09:10:00Z"})
+        recorder.add(user.SystemMessage, content=[{"type": "text", "text": "Answer in French."}])
+        recorder.add(agent.AgentThreadContextCompacted)
         recorder.add(UserInterrupt)
         recorder.add(LocalInterrupted, signal="SIGTERM")
         recorder.rest("refusal", {"type": "refusal", "category": None, "explanation": None})

@@ -10,11 +10,12 @@ import pytest
 from agentctl.errors import ModelError
 from agentctl.model.anthropic import AnthropicModel
 from agentctl.model.base import Model, ModelResponse, Preview
+from agentctl.model.request import build_compaction, header_for
 from agentctl.model.script import read_script
 from agentctl.model.scripted import ScriptedModel
 from tests.api_rules import check_body
 from tests.loopback_api import LoopbackApi
-from tests.model.kit import Json, ask, ask_and_watch, drive, request, results, user
+from tests.model.kit import BASH, Json, ask, ask_and_watch, drive, request, results, user
 
 SCRIPT = """
 - thinking: First I look, then I say what I saw. Ünïcödé, too.
@@ -179,3 +180,23 @@ def test_closing_twice_is_closing(model: Model) -> None:
     ask(model)
     model.close()
     model.close()
+
+
+def test_a_summary_is_given_alone_and_gone_on_from(start: Start) -> None:
+    model = start()
+    conversation = [user("go")]
+    for _ in range(2):
+        message = ask(model, *conversation).message
+        conversation += [{"role": "assistant", "content": message["content"]}, results(message)]
+    header = header_for("claude-opus-5-5", system="You help.", tools=[BASH])
+    wanted = build_compaction(header, conversation)
+    assert list(check_body({**wanted.body, "stream": True}, list(wanted.betas))) == []
+    summary = model.respond(wanted, lambda _: None)
+    assert summary.message["stop_reason"] == "compaction"
+    (block,) = json.loads(summary.raw)["content"]
+    assert block["type"] == "compaction"
+    assert block["content"]
+    assert [part["type"] for part in summary.message["usage"]["iterations"]] == ["compaction"]
+    behind = request({"role": "assistant", "content": [block]})
+    assert "compact-2026-09-04" in behind.betas
+    assert model.respond(behind, lambda _: None).message["content"][0]["text"] == "That was all."

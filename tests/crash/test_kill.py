@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from tests.cli.program import ROOT, Outcome, agentctl
+from tests.loopback_api import LoopbackApi, say, think
 
 AGENT = "name: tester\nmodel: claude-opus-5-5\ntools: [{type: agent_toolset_20260401}]\n"
 
@@ -173,6 +174,22 @@ def test_a_run_that_is_killed_at_any_time_ends_with_the_same_answer(project: Pat
     if agentctl("show", "killed").code == 2:
         pytest.skip("killed before there was a session")
     resume()
+    check_record(events())
+
+
+@pytest.mark.parametrize("kind", ["span.model_request_start", "local.tool_started", "agent.tool_result"])
+def test_a_strict_api_finds_nothing_wrong_with_a_conversation_that_was_taken_up(
+    project: Path, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    look = [{"type": "tool_use", "name": "bash", "input": {"command": "echo here"}}]
+    turns = [think("I look.", *look), think("", *look), say("Finished.")]
+    with LoopbackApi(lambda body: turns[min(len(turns) - 1, str(body["messages"]).count("tool_result"))]) as api:
+        monkeypatch.setenv("ANTHROPIC_BASE_URL", api.url)
+        monkeypatch.setenv("ANTHROPIC_API_KEY", api.key)
+        process = start(project, "none", "--model", "claude-opus-5-5")
+        kill_when(process, lambda line: line["type"] == kind)
+        resume()
+        assert api.violations == []
     check_record(events())
 
 

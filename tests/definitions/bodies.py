@@ -115,6 +115,12 @@ FULL_AGENT: JsonObject = {
             "no_action": 4,
             "context_window": 2,
         },
+        "context": {
+            "compact": True,
+            "compact_at": 0.7,
+            "window": 500_000,
+            "clear_tool_results": {"keep": 5, "at": 0.4},
+        },
     },
 }
 

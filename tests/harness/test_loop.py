@@ -23,6 +23,7 @@ from agentctl.harness.stop import Stop
 from agentctl.ids import SystemClock
 from agentctl.model.request import header_for
 from agentctl.model.scripted import ScriptedModel
+from agentctl.policy.context import ContextRules
 from agentctl.sandbox.process import ProcessSandbox
 from agentctl.session.log import Record, Session
 from agentctl.session.result import Result
@@ -64,7 +65,13 @@ def agent() -> Agent:
     )
 
 
-def drive(log: MemoryLog, agent: Agent, folder: Path, script: str = SCRIPT) -> Session[Outlook]:
+def drive(
+    log: MemoryLog,
+    agent: Agent,
+    folder: Path,
+    script: str = SCRIPT,
+    rules: ContextRules = ContextRules(),  # noqa: B008 - frozen
+) -> Session[Outlook]:
     """Take a session up from its log, as a new process would, and drive it until it rests."""
     (folder / "script.yaml").write_text(script)
     environment = Environment.model_validate({"name": "e", "config": {"type": "bubblewrap"}})
@@ -75,7 +82,7 @@ def drive(log: MemoryLog, agent: Agent, folder: Path, script: str = SCRIPT) -> S
     told = [*toolset.definitions, {"name": "nothing_like_it", "description": "x", "input_schema": {"type": "object"}}]
     header = header_for("claude-opus-5-5", system="s", tools=told)
     model = Checked(ScriptedModel.open(folder / "script.yaml"))
-    session = Session("sesn_1", log, Outlook(header, "script:test"))
+    session = Session("sesn_1", log, Outlook(header, "script:test", rules=rules))
     try:
         stop, make = Stop(), Maker(SystemClock())
         run(session, Performer(model, header, toolset, hands, make, Blobs(folder / "blobs").put, stop), make, stop)
@@ -161,6 +168,20 @@ def test_a_session_can_be_taken_up_from_every_group_of_its_log(agent: Agent, tmp
             for ids in body["tool_use_ids"]
         ]
         assert len(begun) == len(set(begun))
+
+
+def test_a_session_that_is_summarised_can_be_taken_up_from_every_group_of_its_log(agent: Agent, tmp_path: Path) -> None:
+    tiny = ContextRules(window=1_000)
+    whole = MemoryLog(beginning())
+    drive(whole, agent, tmp_path, rules=tiny)
+    kinds = [encode(event)["type"] for group in whole.groups for event in group]
+    assert kinds.count("agent.thread_context_compacted") == 2
+    for length in range(1, len(whole.groups) + 1):
+        log = MemoryLog(whole.groups[:length])
+        drive(log, agent, tmp_path, rules=tiny)
+        assert final(log).text == "Finished.", f"taken up after group {length}"
+        assert [len(one) for one in results(log).values()] == [1, 1, 1, 1]
+        assert final(log).usage.requests == 5
 
 
 def test_a_session_that_rests_is_left_alone(agent: Agent, tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
-from agentctl.events.agent import AgentCustomToolUse, AgentToolResult, AgentToolUse
+from agentctl.events.agent import AgentCustomToolUse, AgentThreadContextCompacted, AgentToolResult, AgentToolUse
 from agentctl.events.base import Event
 from agentctl.events.content import text_block
 from agentctl.events.local import (
@@ -14,6 +14,7 @@ from agentctl.events.local import (
     LocalLimitReached,
     LocalLimitsChanged,
     LocalModelResponse,
+    LocalNudged,
     LocalStuckWarned,
     LocalToolStarted,
 )
@@ -24,7 +25,7 @@ from agentctl.events.session import (
     SessionStatusRunning,
 )
 from agentctl.events.span import SpanModelRequestEnd, SpanModelRequestStart
-from agentctl.events.user import UserInterrupt, UserMessage, UserToolConfirmation
+from agentctl.events.user import SystemMessage, UserInterrupt, UserMessage, UserToolConfirmation
 from agentctl.harness.outlook import Outlook
 from agentctl.harness.steps import (
     INTERRUPTED,
@@ -32,6 +33,7 @@ from agentctl.harness.steps import (
     AskModel,
     CloseRequest,
     ComeToRest,
+    Compact,
     GiveUp,
     RecoverCalls,
     Resting,
@@ -46,6 +48,7 @@ from agentctl.harness.steps import (
 )
 from agentctl.model.request import RequestHeader
 from agentctl.policy.budget import Limits
+from agentctl.policy.context import ContextRules
 from agentctl.session.state import SessionState
 
 BEGAN = datetime(2026, 11, 20, 5, tzinfo=UTC)
@@ -74,8 +77,13 @@ ASK = AskModel(32_000)
 HEADER = RequestHeader("claude-opus-5-5", 32_000, "s", ())
 
 
-def step(*events: Event, after_seconds: float = 0, limits: Limits | None = None) -> Step:
-    outlook = Outlook(HEADER, HEADER.model, limits or Limits())
+def step(
+    *events: Event,
+    after_seconds: float = 0,
+    limits: Limits | None = None,
+    rules: ContextRules = ContextRules(),  # noqa: B008 - frozen
+) -> Step:
+    outlook = Outlook(HEADER, HEADER.model, limits or Limits(), rules=rules)
     for event in whole(events):
         outlook = outlook.after(event)
     return next_step(state(*events), outlook, BEGAN + timedelta(seconds=after_seconds))
@@ -264,3 +272,48 @@ def test_a_wait_for_the_api_is_a_step_of_its_own_and_ends_where_it_began() -> No
     again = state(*begun, asked, failed, waits, running)
     assert (again.attempts, again.waited, again.status) == (1, 2.0, "running")
     assert step(*begun, asked, failed, waits, running) == ASK
+
+
+# --- long conversations ---
+
+
+def counted(tokens: int) -> SpanModelRequestEnd:
+    usage = {"input_tokens": tokens, "output_tokens": 0}
+    return SpanModelRequestEnd(id="e", processed_at=NOW, model_request_start_id="sevt_s", model_usage=usage)
+
+
+LONG: tuple[Event, ...] = (*begun, asked, answered("tool_use"), counted(800_000), call("a"), result("a"))
+
+
+def test_a_long_conversation_is_summarised_before_the_next_request() -> None:
+    assert step(*LONG) == Compact(32_000)
+    assert step(*begun, asked, answered("tool_use"), counted(700_000), call("a"), result("a")) == ASK
+    assert step(*LONG, rules=ContextRules(compact_at=0.9)) == ASK
+    assert step(*LONG, AgentThreadContextCompacted(id="k", processed_at=NOW)) == ASK
+    assert limit(step(*LONG, limits=Limits(max_turns=1))) == "max_turns"
+
+
+def test_it_is_never_summarised_with_a_call_open_or_in_the_middle_of_an_answer() -> None:
+    assert step(*LONG[:-1]) == RunTools(state(*LONG).calls or state(*LONG[:-1]).calls)
+    assert step(*begun, asked, answered("pause_turn"), counted(900_000)) == ASK
+
+
+def test_what_a_person_says_is_taken_up_behind_the_summary_and_not_counted_to_the_turn_before() -> None:
+    rests = SessionStatusIdle(id="i", processed_at=NOW, stop_reason={"type": "end_turn"})
+    done = (*begun, asked, answered("end_turn"), counted(850_000), rests)
+    said = (replace(message, id="sevt_m2"), running)
+    assert step(*done, *said) == Compact(32_000)
+    assert step(*done, *said, limits=Limits(max_turns=1)) == Compact(32_000)
+    compacted = AgentThreadContextCompacted(id="k", processed_at=NOW)
+    assert step(*done, *said, compacted) == TakeInput(("sevt_m2",))
+
+
+def test_a_model_that_is_asked_to_go_on_is_asked() -> None:
+    nudged = LocalNudged(id="n", processed_at=NOW, reason="max_tokens", text="Continue.")
+    assert step(*begun, asked, answered("max_tokens")) == ComeToRest({"type": "end_turn"})
+    assert step(*begun, asked, answered("max_tokens"), nudged) == ASK
+
+
+def test_a_word_of_the_operator_is_taken_up_with_the_message() -> None:
+    word = SystemMessage(id="sevt_o", content=[text_block("in French")])
+    assert step(message, word, running) == TakeInput(("sevt_m", "sevt_o"))

@@ -5,10 +5,10 @@ from datetime import timedelta
 import pytest
 
 from agentctl.canonical import JsonObject
-from agentctl.events.agent import AgentToolResult
-from agentctl.events.base import Event, UnknownEvent
+from agentctl.events.agent import AgentThreadContextCompacted, AgentToolResult
+from agentctl.events.base import Event
 from agentctl.events.content import text_block
-from agentctl.events.local import LocalInputProcessed, LocalSessionCreated
+from agentctl.events.local import LocalCompactionResponse, LocalInputProcessed, LocalSessionCreated
 from agentctl.events.span import SpanModelRequestEnd, SpanModelRequestStart
 from agentctl.events.user import UserCustomToolResult, UserMessage
 from agentctl.ids import timestamp
@@ -49,7 +49,8 @@ def prompt(*events: Event) -> Prompt:
 
 taken = LocalInputProcessed(id="t", event_ids=["m"])
 result = AgentToolResult(id="r", tool_use_id="u", content=[text_block("x" * 3_000)])
-compacted = UnknownEvent(id="k", body={"type": "agent.thread_context_compacted", "id": "k"})
+summarised = LocalCompactionResponse(id="k", model_request_start_id="s", model="m", raw="{}")
+compacted = AgentThreadContextCompacted(id="k")
 
 
 def test_the_first_request_is_estimated_from_its_head_and_the_message() -> None:
@@ -87,9 +88,18 @@ def test_what_was_asked_is_kept_for_five_minutes_and_a_short_prompt_is_not_count
 
 
 def test_a_conversation_that_was_shortened_begins_with_its_head_and_the_summary() -> None:
-    found = prompt(created("x" * 3_000), *answered(800_000, 4_000), compacted)
+    start, end = answered(801_000, 4_000)
+    found = prompt(created("x" * 3_000), *answered(800_000, 1_000), start, summarised, end, compacted)
     assert 5_000 <= found.tokens <= 5_020
     assert found.cached_tokens(START) == 0
+
+
+def test_a_conversation_of_which_there_is_no_summary_is_as_long_as_before() -> None:
+    start, end = answered(801_000, 4_000)
+    before = prompt(*answered(800_000, 1_000), result)
+    assert prompt(*answered(800_000, 1_000), result, start, summarised, end).tokens == before.tokens
+    start, end = answered(0)
+    assert prompt(*answered(800_000, 1_000), result, start, summarised, end, *answered(9, 1)).tokens == 10
 
 
 @pytest.mark.parametrize(

@@ -13,10 +13,11 @@ from hypothesis import strategies as st
 
 from agentctl.canonical import JsonObject
 from agentctl.definitions.agent import Agent, Stuck, snapshot
-from agentctl.events.agent import AgentCustomToolUse, AgentToolResult, AgentToolUse
-from agentctl.events.base import Event, UnknownEvent
+from agentctl.events.agent import AgentCustomToolUse, AgentThreadContextCompacted, AgentToolResult, AgentToolUse
+from agentctl.events.base import Event
 from agentctl.events.content import text_block
 from agentctl.events.local import (
+    LocalCompactionResponse,
     LocalInputProcessed,
     LocalModelResponse,
     LocalStuck,
@@ -111,7 +112,7 @@ def first_reason(*calls: Call) -> tuple[int, str] | None:
     return None
 
 
-compacted = UnknownEvent(id="c", body={"type": "agent.thread_context_compacted", "id": "c"})
+compacted = AgentThreadContextCompacted(id="c")
 warned = LocalStuckWarned(id="w", reason="same_result", line="x", advice="y", role="user")
 stopped = LocalStuck(id="w", reason="same_result", line="x")
 message = UserMessage(id="m", content=[text_block("go on")])
@@ -249,7 +250,8 @@ def test_a_pause_in_which_the_api_itself_searched_is_an_act() -> None:
 
 
 def test_a_summary_is_no_answer() -> None:
-    assert reason([answer(stop_reason="compaction")] * 5) is None
+    asked = LocalCompactionResponse(id="c", model_request_start_id="s", model="m", raw="{}")
+    assert reason([asked] * 5) is None
 
 
 def test_conversations_that_are_shortened_now_and_then_are_none() -> None:

@@ -5,11 +5,18 @@ import json
 import pytest
 
 from agentctl.canonical import canonical_json
-from agentctl.events.agent import AgentToolResult, AgentToolUse
+from agentctl.events.agent import AgentThreadContextCompacted, AgentToolResult, AgentToolUse
 from agentctl.events.codec import decode, encode
 from agentctl.events.content import text_block
-from agentctl.events.local import LocalInputProcessed, LocalModelResponse
-from agentctl.events.user import UserMessage
+from agentctl.events.local import (
+    LocalCompactionFailed,
+    LocalCompactionResponse,
+    LocalInputProcessed,
+    LocalModelResponse,
+    LocalNudged,
+    LocalStuckWarned,
+)
+from agentctl.events.user import SystemMessage, UserMessage
 from agentctl.session.transcript import NO_OUTPUT, Transcript
 
 NOW = "2026-11-20T05:00:00.000000Z"
@@ -138,3 +145,89 @@ def test_a_session_that_is_taken_up_from_its_record_sends_the_bytes_that_it_sent
     ]
     stored = [decode(json.loads(canonical_json(encode(event)))) for event in events]
     assert json.dumps(messages(*stored)) == json.dumps(messages(*events))
+
+
+# --- summaries, and words in between ---
+
+SUMMARY = {"type": "compaction", "signature": "s==", "content": "We went.", "encrypted_content": "x"}
+
+
+def summary(*content: dict) -> LocalCompactionResponse:
+    raw = json.dumps({"content": list(content), "stop_reason": "compaction"})
+    return LocalCompactionResponse(id="sevt_k", processed_at=NOW, model_request_start_id="s", model="m", raw=raw)
+
+
+def ordered(text: str, id: str = "sevt_o") -> SystemMessage:  # noqa: A002
+    return SystemMessage(id=id, processed_at=NOW, content=[text_block(text)])
+
+
+compacted = AgentThreadContextCompacted(id="sevt_c", processed_at=NOW)
+nudged = LocalNudged(id="sevt_n", processed_at=NOW, reason="max_tokens", text="Continue.")
+warned = LocalStuckWarned(id="sevt_w", processed_at=NOW, reason="r", line="l", advice="Stop it.", role="system")
+
+
+def roles(sent: list[dict]) -> list[str]:
+    return [message["role"] for message in sent]
+
+
+def test_a_summary_stands_first_and_alone_as_it_was_received() -> None:
+    sent = messages(said("go"), answer(use("a"), stop_reason="tool_use"), result("a", "A"), summary(SUMMARY), compacted)
+    assert json.dumps(sent) == json.dumps([{"role": "assistant", "content": [SUMMARY]}])
+    sent = messages(said("go"), answer(text_block("Hi.")), summary(SUMMARY), compacted, said("on", id="sevt_2"))
+    assert roles(sent) == ["assistant", "user"]
+    assert sent[1]["content"] == [text_block("on")]
+
+
+def test_a_conversation_without_a_summary_stays_as_it_was() -> None:
+    failed = LocalCompactionFailed(id="sevt_f", processed_at=NOW, line="no")
+    before = [said("go"), answer(text_block("Hi."))]
+    assert messages(*before, summary(), failed) == messages(*before)
+
+
+def test_a_message_that_was_not_taken_up_is_not_in_the_summary() -> None:
+    later = said("later", id="sevt_2", processed=False)
+    taken = LocalInputProcessed(id="sevt_t", processed_at=NOW, event_ids=["sevt_2"])
+    sent = messages(said("go"), answer(text_block("Hi.")), later, summary(SUMMARY), compacted, taken)
+    assert sent[1]["content"] == [text_block("later")]
+
+
+def test_a_second_summary_takes_the_place_of_the_first() -> None:
+    other = {**SUMMARY, "content": "We went on."}
+    sent = messages(said("go"), answer(text_block("Hi.")), summary(SUMMARY), compacted, said("on", id="sevt_2"),
+                    answer(text_block("Yes.")), summary(other), compacted)  # fmt: skip
+    assert sent == [{"role": "assistant", "content": [other]}]
+
+
+def test_a_word_of_the_operator_stands_last_and_is_said_again_behind_a_summary() -> None:
+    sent = messages(said("go"), ordered("French."), said("more", id="sevt_2"))
+    assert roles(sent) == ["user", "user", "system"]
+    told = [said("go"), ordered("French."), answer(text_block("Oui.")), said("more", id="sevt_2")]
+    assert roles(messages(*told)) == ["user", "system", "assistant", "user"]
+    assert roles(messages(*told[:3], summary(SUMMARY), compacted)) == ["assistant"]
+    sent = messages(*told[:3], summary(SUMMARY), compacted, said("more", id="sevt_2"))
+    assert roles(sent) == ["assistant", "user", "system"]
+    calls = [answer(use("a"), stop_reason="tool_use", id="sevt_b"), result("a", "A")]
+    assert roles(messages(*told[:3], summary(SUMMARY), compacted, *calls)) == [
+        "assistant", "assistant", "user", "system",
+    ]  # fmt: skip
+
+
+def test_no_word_of_the_system_is_left_in_front_of_a_user_when_the_answer_was_refused() -> None:
+    sent = messages(
+        said("go"), ordered("French."), answer(text_block("half"), stop_reason="refusal"), said("other", id="sevt_2")
+    )
+    assert roles(sent) == ["user", "user", "system"]
+
+
+def test_what_is_to_be_said_last_is_not_in_the_summary() -> None:
+    transcript = Transcript()
+    for event in (said("go"), answer(use("a"), stop_reason="tool_use"), result("a", "A"), warned):
+        transcript.add(event)
+    assert roles(list(transcript.settled())) == ["user", "assistant", "user"]
+    assert roles(list(transcript.messages())) == ["user", "assistant", "user", "system"]
+
+
+def test_a_model_that_stopped_short_is_asked_to_go_on() -> None:
+    sent = messages(said("go"), answer(text_block("One,"), stop_reason="max_tokens"), nudged)
+    assert roles(sent) == ["user", "assistant", "user"]
+    assert sent[-1]["content"] == [text_block("Continue.")]
