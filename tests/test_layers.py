@@ -37,7 +37,7 @@ APART = [
 ONLY_BASE = {"tools", "harness"}
 """Rooms that see of the model and the sandbox what the protocols say, and no implementation."""
 
-LAZY = {"launch.py", "cli/main.py"}
+LAZY = {"launch/parts.py", "cli/main.py"}
 """Files that import inside functions: the composition root, and the door that finds a command."""
 
 HEAVY = {
@@ -124,7 +124,7 @@ def test_slow_packages_are_named_only_where_they_are_used(path: Path) -> None:
         ("agentctl.cli.events", {"yaml", "pydantic", "docker", "anthropic", "sqlite_utils"}),
         ("agentctl.cli.replay", {"yaml", "pydantic", "docker", "anthropic", "sqlite_utils"}),
         ("agentctl.cli.outputs", {"yaml", "pydantic", "docker", "anthropic", "sqlite_utils"}),
-        ("agentctl.launch", {"docker", "anthropic", "sqlite_utils", "rich"}),
+        ("agentctl.launch.driving", {"docker", "anthropic", "sqlite_utils", "rich"}),
     ],
 )
 def test_importing_a_module_loads_nothing_slow_that_it_does_not_need(module: str, absent: set[str]) -> None:

@@ -4,7 +4,7 @@ import sys
 from typing import Protocol
 
 from agentctl.canonical import canonical_json
-from agentctl.launch import Answer, Approver
+from agentctl.launch.driving import Answer, Approver
 from agentctl.session.state import OpenCall
 from agentctl.visible import visible
 

@@ -12,7 +12,7 @@ from agentctl.cli.output import write_out
 from agentctl.definitions.environment import Environment
 from agentctl.definitions.load import load_environment
 from agentctl.errors import SandboxError, UsageError
-from agentctl.launch import sandbox_for
+from agentctl.launch.parts import sandbox_for
 from agentctl.paths import home
 
 app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False)

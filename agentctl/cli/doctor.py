@@ -14,7 +14,7 @@ from agentctl.cli.options import Output, OutputOption
 from agentctl.cli.output import print_json, write_out
 from agentctl.definitions.environment import Environment, EnvironmentConfig
 from agentctl.errors import AgentctlError
-from agentctl.launch import model_for, sandbox_for
+from agentctl.launch.parts import model_for, sandbox_for
 from agentctl.paths import Home, home
 from agentctl.visible import visible_line
 

@@ -8,7 +8,7 @@ from agentctl.cli.finding import id_of
 from agentctl.cli.limiting import MaxCostOption, MaxTurnsOption, TimeoutOption, limits_of
 from agentctl.cli.options import Approval, ApproveOption, Output, OutputOption, QuietOption, SessionArgument
 from agentctl.cli.output import reporting
-from agentctl.launch import take_up
+from agentctl.launch.driving import take_up
 from agentctl.paths import home
 
 app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False)

@@ -12,7 +12,7 @@ from agentctl.cli.message import MessageArgument, MessageFileOption, message_of
 from agentctl.cli.options import Approval, ApproveOption, Output, OutputOption, QuietOption, SessionArgument
 from agentctl.cli.output import print_json, reporting, write_out
 from agentctl.errors import BusyError, UsageError
-from agentctl.launch import queue_message, take_up
+from agentctl.launch.driving import queue_message, take_up
 from agentctl.paths import home
 
 SystemOption: TypeAlias = Annotated[

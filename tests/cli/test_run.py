@@ -235,7 +235,7 @@ def test_wrong_input_is_one_line_exit_2_and_nothing_is_made(
     assert not own_home.exists()
 
 
-@pytest.mark.parametrize("field", ["mcp", "networking", "self_hosted"])
+@pytest.mark.parametrize("field", ["mcp", "web_search", "networking", "self_hosted"])
 def test_what_this_version_cannot_run_is_refused_before_anything_is_made(
     project: Path, own_home: Path, field: str
 ) -> None:
@@ -246,6 +246,9 @@ def test_what_this_version_cannot_run_is_refused_before_anything_is_made(
         (project / "agent.yaml").write_text(
             "name: x\nmodel: m\n" + servers + "tools: [{type: mcp_toolset, mcp_server_name: s}]\n"
         )
+    elif field == "web_search":
+        search = "tools: [{type: agent_toolset_20260401, configs: [{name: web_search, enabled: true}]}]\n"
+        (project / "agent.yaml").write_text("name: x\nmodel: m\n" + search)
     elif field == "networking":
         environment.write_text("name: e\nconfig: {type: bubblewrap, networking: {type: unrestricted}}\n")
     else:

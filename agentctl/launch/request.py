@@ -1,0 +1,181 @@
+"""What one run asks for, checked, and written down as the first event of its session."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from agentctl import __version__
+from agentctl.canonical import JsonObject
+from agentctl.definitions.agent import Agent, AgentToolset, McpToolset, definition_hash, snapshot
+from agentctl.definitions.environment import Environment
+from agentctl.definitions.toolset import TOOL_NAMES, WEB_TOOLS
+from agentctl.errors import UsageError
+from agentctl.events.content import text_block
+from agentctl.events.local import LocalSessionCreated
+from agentctl.events.make import Maker
+from agentctl.harness.prompt import system_prompt
+from agentctl.launch.parts import SCRIPT, SandboxKind
+from agentctl.model.request import RequestHeader, clearing, header_for
+from agentctl.policy.budget import Limits, NextRequest, refuse_unpriced
+from agentctl.policy.context import window_of
+from agentctl.sandbox.base import Layout, Sandbox, Upload
+from agentctl.tools.toolset import Toolset
+
+
+@dataclass(frozen=True, slots=True)
+class RunRequest:
+    """What one run asks for. ``model`` and ``sandbox`` override what the definitions say."""
+
+    agent: Agent
+    environment: Environment
+    message: str
+    model: str | None = None
+    sandbox: SandboxKind | None = None
+    session_id: str | None = None
+    title: str | None = None
+    workspace: Path | None = None
+    files: tuple[Upload, ...] = ()
+    limits: Limits = Limits()
+
+
+def refuse_what_cannot_run(request: RunRequest, toolset: Toolset) -> None:
+    """Raise UsageError for whatever a definition asks for and this version cannot give.
+
+    Nothing is left out in silence: what a file says is what runs.
+    """
+    agent, config = request.agent, request.environment.config
+    for name in _wants(agent):
+        raise UsageError(
+            f"agent {agent.name} uses {name}, which this version of agentctl cannot run",
+            hint=f"take {name} out of the definition, or run the agent on the hosted service",
+        )
+    if config.networking.type != "none":
+        raise UsageError(
+            f"environment {request.environment.name} asks for networking: {config.networking.type}, "
+            "which this version of agentctl cannot give",
+            hint="use networking: {type: none}, or leave it out",
+        )
+    if config.type == "self_hosted" and request.sandbox is None and toolset.uses_sandbox:
+        raise UsageError(
+            f"environment {request.environment.name} is of type self_hosted, which has no sandbox of its own",
+            hint="choose one with --sandbox docker or --sandbox bubblewrap",
+        )
+
+
+def _wants(agent: Agent) -> list[str]:
+    toolsets = [tool for tool in agent.tools if isinstance(tool, AgentToolset)]
+    asked = {
+        "mcp_servers": any(isinstance(tool, McpToolset) for tool in agent.tools),
+        "skills": bool(agent.skills),
+        "multiagent": agent.multiagent is not None,
+        **{name: any(tools.resolved(name).enabled for tools in toolsets) for name in TOOL_NAMES if name in WEB_TOOLS},
+    }
+    return [name for name, is_wanted in asked.items() if is_wanted]
+
+
+def created_event(
+    request: RunRequest,
+    session_id: str,
+    toolset: Toolset,
+    sandbox: Sandbox,
+    uploads: Sequence[Upload],
+    facts: JsonObject,
+    make: Maker,
+) -> LocalSessionCreated:
+    """Make the first event of a session: everything that it depends on.
+
+    Raises UsageError for a limit on money and a model without a price, or an effort it does not offer.
+    """
+    agent = request.agent
+    system = system_prompt(
+        agent.system, sandbox.layout, [upload.target for upload in uploads], uses_sandbox=toolset.uses_sandbox
+    )
+    limits = Limits.from_json(_limits_of(agent).as_json() | request.limits.as_json())
+    header = _header(request, system, toolset)
+    answering = answering_model(request.model, header)
+    refuse_unpriced(limits, NextRequest(answering, header.max_tokens, 0, speed=header.speed))
+    return make(
+        LocalSessionCreated,
+        session_id=session_id,
+        agentctl_version=__version__,
+        agent=snapshot(agent),
+        agent_hash=definition_hash(agent),
+        environment=snapshot(request.environment),
+        environment_hash=definition_hash(request.environment),
+        model=_durable_name(request.model or agent.model.id),
+        request=header.as_json(),
+        sandbox=facts,
+        uploads=[{"source": str(upload.source), "target": upload.target} for upload in uploads],
+        limits=limits.as_json(),
+        title=request.title,
+    )
+
+
+def uploads_of(request: RunRequest, layout: Layout) -> tuple[Upload, ...]:
+    """Return what is to be copied in: the workspace's directory, and files, beside it unless their place is given."""
+    workspace = (Upload(request.workspace, layout.workspace),) if request.workspace else ()
+    files = (Upload(file.source, file.target or f"{layout.uploads}/{file.source.name}") for file in request.files)
+    return (*workspace, *files)
+
+
+def input_of(request: RunRequest) -> tuple[object, ...]:
+    """Return what makes two requests the same: definitions, model, sandbox, what is copied in, and the message."""
+    sources = [*([request.workspace] if request.workspace else []), *(file.source for file in request.files)]
+    kind = request.sandbox or request.environment.config.type
+    return (
+        definition_hash(request.agent),
+        definition_hash(request.environment),
+        _durable_name(request.model or request.agent.model.id),
+        kind if kind in ("bubblewrap", "none") else "docker",
+        [str(source) for source in sources],
+        [text_block(request.message)],
+    )
+
+
+def recorded_input(created: LocalSessionCreated) -> tuple[object, ...]:
+    """Return the same of a session that is there, without its message."""
+    sources = [upload["source"] for upload in created.uploads]
+    return created.agent_hash, created.environment_hash, created.model, created.sandbox.get("kind"), sources
+
+
+def answering_model(asked: str | None, header: RequestHeader) -> str:
+    """Return who answers, and is paid: the script that was asked for, or the model of the requests."""
+    return asked if asked and asked.startswith(SCRIPT) else header.model
+
+
+def _limits_of(agent: Agent) -> Limits:
+    body = snapshot(agent.local.limits)
+    renamed = {"timeout": "timeout_seconds", "max_active": "max_active_seconds"}
+    return Limits.from_json({renamed.get(name, name): value for name, value in body.items()})
+
+
+def _durable_name(model: str) -> str:
+    """A script is found again from wherever the session is taken up."""
+    return SCRIPT + str(Path(model.removeprefix(SCRIPT)).absolute()) if model.startswith(SCRIPT) else model
+
+
+def _header(request: RunRequest, system: str | None, toolset: Toolset) -> RequestHeader:
+    config, other = request.agent.model, request.model
+    if other is None or other.startswith(SCRIPT):
+        return header_for(
+            config.id,
+            system=system,
+            tools=toolset.definitions,
+            effort=config.effort,
+            speed=config.speed,
+            inference_geo=config.inference_geo,
+            context_management=_clearing(request.agent, config.id),
+        )
+    # Another model has other levels of effort and speed, so it gets its own defaults.
+    return header_for(
+        other, system=system, tools=toolset.definitions, context_management=_clearing(request.agent, other)
+    )
+
+
+def _clearing(agent: Agent, model: str) -> JsonObject | None:
+    rules = agent.local.context
+    if rules.clear_tool_results is None:
+        return None
+    window = window_of(model, rules.window)
+    at = None if window is None else round(window * rules.clear_tool_results.at)
+    return clearing(rules.clear_tool_results.keep, at)
