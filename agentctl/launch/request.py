@@ -8,7 +8,6 @@ from agentctl import __version__
 from agentctl.canonical import JsonObject
 from agentctl.definitions.agent import Agent, AgentToolset, McpToolset, definition_hash, snapshot
 from agentctl.definitions.environment import Environment
-from agentctl.definitions.toolset import WEB_TOOLS
 from agentctl.errors import UsageError
 from agentctl.events.content import text_block
 from agentctl.events.local import LocalSessionCreated
@@ -64,13 +63,13 @@ def refuse_what_cannot_run(request: RunRequest, toolset: Toolset) -> None:
 
 def _wants(agent: Agent) -> list[str]:
     toolsets = [tool for tool in agent.tools if isinstance(tool, AgentToolset)]
-    asked: dict[str, bool] = {
+    asked = {
         "mcp_servers": any(isinstance(tool, McpToolset) for tool in agent.tools),
         "skills": bool(agent.skills),
         "multiagent": agent.multiagent is not None,
+        "web_fetch": any(tools.resolved("web_fetch").enabled for tools in toolsets),
+        "web_search": any(tools.resolved("web_search").enabled for tools in toolsets),
     }
-    for name in WEB_TOOLS:
-        asked[name] = any(toolset.resolved(name).enabled for toolset in toolsets)
     return [name for name, is_wanted in asked.items() if is_wanted]
 
 
