@@ -10,7 +10,7 @@ from agentctl.cli.output import print_json, reporting, write_out
 from agentctl.errors import UsageError
 from agentctl.events.make import Maker
 from agentctl.events.user import UserToolConfirmation
-from agentctl.launch.driving import tell
+from agentctl.launch.driving import confirmation, tell
 from agentctl.paths import home
 from agentctl.session.state import OpenCall, SessionState
 from agentctl.visible import visible_line
@@ -50,10 +50,7 @@ def _answers(
     chosen = [_waiting(name, waiting) for name in wanted] if wanted else list(waiting.values())
     if not chosen:
         raise UsageError("no call of this session waits for permission")
-    return [
-        make(UserToolConfirmation, tool_use_id=call.id, result=result, deny_message=reason)
-        for call in {call.id: call for call in chosen}.values()
-    ]
+    return [confirmation(call, result, reason, make) for call in {call.id: call for call in chosen}.values()]
 
 
 def _waiting(name: str, waiting: dict[str, OpenCall]) -> OpenCall:

@@ -283,13 +283,17 @@ def _is_interrupted(home: Home, session: Session[Outlook]) -> bool:
         return False  # the store's trouble is told where something is to be written
 
 
+def confirmation(
+    call: OpenCall, result: Literal["allow", "deny"], reason: str | None, make: Maker
+) -> UserToolConfirmation:
+    """Make the answer to a call, bound to exactly the call that was shown."""
+    shown = {"local": {"fingerprint": call.fingerprint}}
+    return make(UserToolConfirmation, tool_use_id=call.id, result=result, deny_message=reason, extra=shown)
+
+
 def _answers(session: Session[Outlook], approve: Approver, make: Maker) -> list[UserToolConfirmation]:
     asked = [(call, approve(call)) for call in session.state.calls if call.waits and not call.custom]
-    return [
-        make(UserToolConfirmation, tool_use_id=call.id, result=answer[0], deny_message=answer[1])
-        for call, answer in asked
-        if answer is not None
-    ]
+    return [confirmation(call, answer[0], answer[1], make) for call, answer in asked if answer is not None]
 
 
 class _Checked:

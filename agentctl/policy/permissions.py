@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Any, Literal, TypeAlias
 
-from agentctl.canonical import JsonObject, hash_of
+from agentctl.canonical import JsonObject
 
 Permission: TypeAlias = Literal["allow", "ask", "deny"]
 
@@ -78,15 +78,6 @@ def decide(rules: Rules, base_policy: str, name: str, arguments: JsonObject) -> 
         if rule.fits(name, arguments):
             return Decision(rule.permission, rule.place)
     return Decision("allow" if base_policy == "always_allow" else "ask")
-
-
-def fingerprint(session_id: str, event_id: str, name: str, arguments: JsonObject) -> str:
-    """Name exactly this call, as ``sha256:…``: what an approval is bound to.
-
-    ``event_id`` is the id of the event in which the model made the call. Raises ValueError for
-    arguments that are not JSON.
-    """
-    return hash_of({"session_id": session_id, "event_id": event_id, "name": name, "input": arguments})
 
 
 def _rule(place: str, permission: Permission, body: Mapping[str, Any], workspace: str) -> Rule:

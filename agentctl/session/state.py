@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias
 
-from agentctl.canonical import JsonObject
+from agentctl.canonical import JsonObject, hash_of
 from agentctl.events.agent import AgentCustomToolUse, AgentToolResult, AgentToolUse
 from agentctl.events.base import Event
 from agentctl.events.local import (
@@ -52,6 +52,11 @@ class OpenCall:
     def waits(self) -> bool:
         """Whether somebody has to say something before this call can get its result."""
         return self.custom or (self.permission == "ask" and self.answer is None)
+
+    @property
+    def fingerprint(self) -> str:
+        """Name exactly this call, as ``sha256:…``: what an answer to it is bound to."""
+        return hash_of({"event_id": self.id, "name": self.name, "input": self.input})
 
     @property
     def denied(self) -> bool:
@@ -198,7 +203,7 @@ class SessionState:
     def _after_confirmation(self, event: UserToolConfirmation) -> "SessionState":
         return self._with_calls(
             replace(call, answer=event.result, deny_message=event.deny_message)
-            if call.id == event.tool_use_id and call.waits and not call.custom
+            if call.waits and not call.custom and _is_about(event, call)
             else call
             for call in self.calls
         )
@@ -212,3 +217,9 @@ class SessionState:
     def _without_call(self, call_id: str) -> "SessionState":
         left = tuple(call for call in self.calls if call.id != call_id)
         return self if len(left) == len(self.calls) else replace(self, calls=left, owes_turn=True, nudges=0)
+
+
+def _is_about(event: UserToolConfirmation, call: OpenCall) -> bool:
+    """Say whether an answer was given to this very call: its id, and what was shown where the answer says so."""
+    shown = (event.extra.get("local") or {}).get("fingerprint", call.fingerprint)
+    return event.tool_use_id == call.id and shown == call.fingerprint

@@ -49,7 +49,7 @@ from agentctl.harness.steps import (
 from agentctl.model.request import RequestHeader
 from agentctl.policy.budget import Limits
 from agentctl.policy.context import ContextRules
-from agentctl.session.state import SessionState
+from agentctl.session.state import OpenCall, SessionState
 
 BEGAN = datetime(2026, 11, 20, 5, tzinfo=UTC)
 NOW = "2026-11-20T05:00:00.000000Z"
@@ -179,6 +179,24 @@ def test_an_answer_of_a_person_runs_the_call_or_refuses_it_with_the_reason() -> 
     chosen = step(*events, no)
     assert isinstance(chosen, AnswerCalls)
     assert "not on Friday" in chosen.answers[0][1]
+
+
+def test_an_answer_counts_only_for_the_very_call_that_was_shown() -> None:
+    events = (*begun, answered("tool_use"), call("a", "ask"))
+    (waiting,) = state(*events).calls
+    yes = UserToolConfirmation(
+        id="y", processed_at=NOW, tool_use_id="a", result="allow", extra={"local": {"fingerprint": waiting.fingerprint}}
+    )
+    other = replace(yes, extra={"local": {"fingerprint": replace(waiting, input={"command": "rm -rf /"}).fingerprint}})
+    assert isinstance(step(*events, yes), RunTools)
+    assert step(*events, other) == ComeToRest({"type": "requires_action", "event_ids": ["a"]})
+
+
+def test_a_fingerprint_does_not_depend_on_the_order_of_the_arguments() -> None:
+    one = OpenCall("a", "bash", {"command": "ls", "timeout_ms": 5}, "ask")
+    assert one.fingerprint == replace(one, input={"timeout_ms": 5, "command": "ls"}).fingerprint
+    for other in (replace(one, id="b"), replace(one, name="write"), replace(one, input={"command": "ls"})):
+        assert other.fingerprint != one.fingerprint
 
 
 def test_the_first_answer_to_a_call_stands() -> None:

@@ -11,7 +11,7 @@ from agentctl.canonical import JsonObject
 from agentctl.definitions.agent import Agent, snapshot
 from agentctl.definitions.local import PATHS
 from agentctl.policy import permissions as module
-from agentctl.policy.permissions import Decision, Rules, decide, fingerprint
+from agentctl.policy.permissions import Decision, Rules, decide
 
 WORKSPACE = "/workspace"
 
@@ -239,41 +239,6 @@ def test_a_path_made_to_be_slow_is_answered_at_once() -> None:
 
 def test_the_arguments_that_are_paths_are_those_of_the_definition() -> None:
     assert module._PATHS == PATHS
-
-
-# --- approvals ---
-
-FIRST = fingerprint("sesn_1", "sevt_1", "bash", {"command": "ls", "timeout_ms": 5})
-
-
-def test_a_fingerprint_names_one_call_however_its_arguments_are_ordered() -> None:
-    assert FIRST.startswith("sha256:")
-    assert len(FIRST) == 71
-    assert fingerprint("sesn_1", "sevt_1", "bash", {"timeout_ms": 5, "command": "ls"}) == FIRST
-
-
-@pytest.mark.parametrize(
-    ("session_id", "event_id", "name", "arguments"),
-    [
-        ("sesn_1", "sevt_1", "bash", {"command": "ls; id", "timeout_ms": 5}),
-        ("sesn_1", "sevt_1", "bash", {"command": "ls", "timeout_ms": 6}),
-        ("sesn_1", "sevt_1", "bash", {"command": "ls", "timeout_ms": "5"}),
-        ("sesn_1", "sevt_1", "bash", {"command": "ls"}),
-        ("sesn_1", "sevt_1", "read", {"command": "ls", "timeout_ms": 5}),
-        ("sesn_1", "sevt_2", "bash", {"command": "ls", "timeout_ms": 5}),
-        ("sesn_2", "sevt_1", "bash", {"command": "ls", "timeout_ms": 5}),
-        ("sesn_1s", "evt_1", "bash", {"command": "ls", "timeout_ms": 5}),
-    ],
-)
-def test_changed_arguments_another_call_or_another_session_have_another_fingerprint(
-    session_id: str, event_id: str, name: str, arguments: JsonObject
-) -> None:
-    assert fingerprint(session_id, event_id, name, arguments) != FIRST
-
-
-def test_arguments_that_are_not_json_have_none() -> None:
-    with pytest.raises(ValueError, match="not JSON compliant"):
-        fingerprint("s", "e", "bash", {"timeout_ms": float("nan")})
 
 
 # --- for any rules and any call ---
