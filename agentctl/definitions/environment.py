@@ -49,7 +49,7 @@ Host: TypeAlias = Annotated[
     Field(min_length=1, max_length=253),
     Shape(
         _HOST,
-        "must be a host name such as a.example.com, or a pattern such as *.example.com: no scheme, port, path or address",
+        "must be a host such as a.example.com or a pattern such as *.example.com: no scheme, port, path or address",
     ),
     AfterValidator(str.lower),
 ]
