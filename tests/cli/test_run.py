@@ -385,20 +385,27 @@ def test_a_closed_standard_output_is_no_failure(project: Path) -> None:
     assert "Traceback" not in done.stderr
 
 
-def signalled(project: Path, number: int) -> tuple[int, list[dict]]:
-    """Send a signal to a run while a call is under way; return its exit code and its lines."""
-    slow = script(project, "- tools: [{name: bash, input: {command: 'sleep 98765'}}]\n- {text: never}")
+def begun(project: Path, *more: str) -> subprocess.Popen[str]:
+    """Start a run, and return when its call is under way."""
+    slow = script(project, "- tools: [{name: bash, input: {command: 'sleep 98765'}}]\n- {text: Gone on.}")
+    command = ["run", str(project / "agent.yaml"), "go", "--sandbox", "none", "--model", slow, "-o", "jsonl", *more]
     process = subprocess.Popen(
-        [
-            sys.executable, "-m", "agentctl", "run", str(project / "agent.yaml"), "go", "--sandbox", "none",
-            "--model", slow, "-o", "jsonl",
-        ],
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env={**os.environ, "PYTHONPATH": str(ROOT)},
-    )  # fmt: skip
+        [sys.executable, "-m", "agentctl", *command],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )
     assert process.stdout is not None
     for line in process.stdout:
         if json.loads(line)["type"] == "local.tool_started":
             break
+    return process
+
+
+def signalled(project: Path, number: int) -> tuple[int, list[dict]]:
+    """Send a signal to a run while a call is under way; return its exit code and its lines."""
+    process = begun(project)
     time.sleep(0.3)
     process.send_signal(number)
     out, err = process.communicate(timeout=20)
@@ -427,18 +434,7 @@ def test_control_c_stops_the_turn_answers_what_is_open_and_rests(project: Path) 
 
 
 def test_another_shell_stops_the_turn_and_the_session_can_go_on(project: Path) -> None:
-    slow = script(project, "- tools: [{name: bash, input: {command: 'sleep 98765'}}]\n- {text: Gone on.}")
-    process = subprocess.Popen(
-        [
-            sys.executable, "-m", "agentctl", "run", str(project / "agent.yaml"), "go", "--sandbox", "none",
-            "--model", slow, "-o", "jsonl", "--session", "stopped",
-        ],
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env={**os.environ, "PYTHONPATH": str(ROOT)},
-    )  # fmt: skip
-    assert process.stdout is not None
-    for line in process.stdout:
-        if json.loads(line)["type"] == "local.tool_started":
-            break
+    process = begun(project, "--session", "stopped")
     assert agentctl("interrupt", "stopped", "-o", "json").json["was_running"] is True
     out, err = process.communicate(timeout=20)
     assert process.returncode == 0, err

@@ -18,7 +18,7 @@ from agentctl.events.local import LocalInterrupted
 from agentctl.events.session import SessionError, SessionStatusRescheduled, SessionStatusRunning
 from agentctl.events.user import UserInterrupt, UserToolConfirmation
 from agentctl.paths import Home
-from tests.cli.program import agentctl
+from tests.cli.program import ROOT, agentctl
 from tests.kit import Recorder, analysis, call, open_log, text
 
 quick = settings(max_examples=50, deadline=None)
@@ -281,3 +281,10 @@ def test_everything_that_a_recorded_session_prints_is_valid_for_the_sdk(own_home
     for body in hosted:
         assert body["processed_at"] is not None
         validate(body)
+
+
+def test_the_page_on_the_record_names_every_event_of_our_own() -> None:
+    page = (ROOT / "docs" / "record.md").read_text()
+    for kind in known_types():
+        if kind.startswith("local."):
+            assert f"| `{kind}` |" in page, kind
