@@ -201,3 +201,22 @@ def test_the_running_sums_are_those_of_the_log(agent: Agent, tmp_path: Path) -> 
     assert session.outlook.usage.requests == 3
     assert session.outlook.usage.tool_calls == 4
     assert 0 < session.outlook.usage.active_seconds < 30
+
+
+def test_a_lost_call_that_only_reads_is_made_again_and_one_that_writes_is_not(agent: Agent, tmp_path: Path) -> None:
+    calls = "[{name: read, input: {file_path: /etc/passwd}}, {name: bash, input: {command: 'echo wrote'}}]"
+    script = f"- {{tools: {calls}}}\n- {{text: Finished.}}\n"
+    whole = MemoryLog(beginning())
+    drive(whole, agent, tmp_path, script)
+    begun = next(
+        number
+        for number, group in enumerate(whole.groups, 1)
+        if any(encode(event)["type"] == "local.tool_started" for event in group)
+    )
+    log = MemoryLog(whole.groups[:begun])
+    drive(log, agent, tmp_path, script)
+    read, wrote = (found[0] for found in results(log).values())
+    assert not read.get("is_error")
+    assert "root:" in str(read["content"])
+    assert wrote["is_error"]
+    assert "not known" in str(wrote["content"])
