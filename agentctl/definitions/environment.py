@@ -22,6 +22,7 @@ __all__ = [
     "DEFAULT_IMAGE",
     "Environment",
     "EnvironmentConfig",
+    "Mount",
     "Networking",
     "Packages",
     "Resources",
@@ -54,6 +55,18 @@ Host: TypeAlias = Annotated[
     AfterValidator(str.lower),
 ]
 
+_ADDRESS = r"[0-9]{1,3}(?:\.[0-9]{1,3}){3}|\[[0-9A-Fa-f:]{2,39}\]"
+
+PrivateHost: TypeAlias = Annotated[
+    str,
+    Field(min_length=3, max_length=260),
+    Shape(
+        rf"(?:(?:{_LABEL}\.)*(?!(?:[0-9]+|0[xX][0-9A-Fa-f]*):){_LABEL}|{_ADDRESS}):[1-9][0-9]{{0,4}}",
+        "must be a host or an address with its port, such as 127.0.0.1:8080",
+    ),
+    AfterValidator(str.lower),
+]
+
 _WORD = "[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*"
 _REGISTRY = rf"{_LABEL}(?:\.{_LABEL})*(?::[0-9]{{1,5}})?"
 _IMAGE = rf"(?:{_REGISTRY}/)?{_WORD}(?:/{_WORD})*(?::[A-Za-z0-9_][A-Za-z0-9_.-]{{0,127}})?(?:@sha256:[0-9a-f]{{64}})?"
@@ -82,11 +95,15 @@ class Packages(Definition):
     pip: Items[Package] = Field((), description="Python packages")
 
 
+_OF_LIMITED = ("allowed_hosts", "allow_mcp_servers", "allow_package_managers", "allow_http", "private_hosts")
+
+
 class Networking(Definition):
     """What the sandbox can reach."""
 
-    type: Literal["none", "limited", "unrestricted"] = Field(
-        description="none: nothing; limited: some hosts; unrestricted: everything"
+    type: Literal["none", "limited", "unrestricted", "learn"] = Field(
+        description="none: nothing; limited: some hosts; unrestricted: every public host; "
+        "learn: as unrestricted, to find out which hosts are needed"
     )
     allowed_hosts: Items[Host] = Field(
         (), description="limited: these hosts, as names or as *.patterns; an empty list is no host"
@@ -97,11 +114,17 @@ class Networking(Definition):
     allow_package_managers: Annotated[bool, NullMeans(False)] = Field(
         False, description="limited: also the public package indexes, while the agent works"
     )
+    allow_http: Annotated[bool, NullMeans(False)] = Field(
+        False, description="limited: port 80, without encryption, beside port 443"
+    )
+    private_hosts: Items[PrivateHost] = Field(
+        (), description="limited: these as well, wherever their names lead: db.example.internal:5432, 127.0.0.1:8080"
+    )
 
     @model_validator(mode="after")
     def _limits_only_where_limited(self) -> Self:
         if self.type != "limited":
-            for field in ("allowed_hosts", "allow_mcp_servers", "allow_package_managers"):
+            for field in _OF_LIMITED:
                 if getattr(self, field):
                     raise wrong(f"has no place beside type {self.type}: it is for type limited", field)
         return self
@@ -114,6 +137,19 @@ class Resources(Definition):
     cpus: float | None = Field(None, ge=0.01, le=4096, description="Processors, also parts of one")
     pids: int | None = Field(None, ge=1, le=4_194_304, description="Processes and threads at one time")
     disk: Size | None = Field(None, description="Bytes, or a size such as 10g")
+
+
+class Mount(Definition):
+    """A folder or file of this machine that the sandbox may read, where it is, and never write."""
+
+    source: Annotated[str, Field(min_length=1, max_length=4_096), _NO_NUL] = Field(
+        description="A path of this machine, absolute or beginning with ~/"
+    )
+    target: Annotated[
+        str,
+        Field(max_length=4_096),
+        Shape(r"/(?:[^/\x00]+/)*[^/\x00]+", "must be an absolute path inside the sandbox, other than /"),
+    ] = Field(description="Where it is inside the sandbox")
 
 
 class EnvironmentConfig(Definition):
@@ -149,6 +185,10 @@ class EnvironmentConfig(Definition):
     resources: Annotated[Resources, NullMeans({})] = Field(
         {}, validate_default=True, description="What the sandbox may use of the machine"
     )
+    user: Literal["agent", "root"] = Field(
+        "agent", description="docker, cloud: who the agent's programs run as; root can install packages"
+    )
+    mounts: Items[Mount] = Field((), max_length=64, description="Read-only views of folders of this machine")
     ca_bundle: Literal["host"] | None = Field(
         None, description="host: trust the certificate authorities that this machine trusts"
     )
@@ -164,16 +204,25 @@ class EnvironmentConfig(Definition):
             raise wrong(f"has no place beside type {self.type}: it is for type docker", "image")
         if self.type == "bubblewrap":
             self._refuse("packages", "setup", why="bubblewrap runs what this machine has and installs nothing")
+            self._refuse("user", why="bubblewrap runs programs as the user who runs agentctl, without any privilege")
         if self.type == "self_hosted":
             self._refuse(
-                "packages", "setup", "env", "resources", "ca_bundle", "networking", why="that machine is not ours"
+                "packages",
+                "setup",
+                "env",
+                "resources",
+                "user",
+                "mounts",
+                "ca_bundle",
+                "networking",
+                why="that machine is not ours",
             )
         return self
 
     def _refuse(self, *fields: str, why: str) -> None:
         for field in fields:
             value = getattr(self, field)
-            if value not in (None, {}, Packages(), Resources(), Networking(type="none")):
+            if value not in (None, {}, (), "agent", Packages(), Resources(), Networking(type="none")):
                 raise wrong(f"has no place beside type {self.type}: {why}", field)
 
 

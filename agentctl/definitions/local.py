@@ -275,3 +275,4 @@ class LocalAgent(Definition):
     context: Annotated[Context, NullMeans({})] = Field(
         {}, validate_default=True, description="When the conversation is shortened"
     )
+    keep: Duration = Field(2_592_000.0, description="How long the state of a session's container is kept at rest")

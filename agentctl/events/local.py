@@ -14,7 +14,8 @@ class LocalSessionCreated(Event):
     ``agent`` and ``environment`` are the definitions as they were (``*_hash`` their names by
     content); ``request`` is what every request to the model begins with (model, system prompt,
     tools, …), kept so that a later version of agentctl sends the very same; ``sandbox`` says what
-    was chosen and from which image; ``uploads`` what was copied in.
+    was chosen and from which image; ``uploads`` what was copied in. ``vaults`` names the vaults whose
+    credentials the sandbox may use; ``prices`` holds the price rows that were not agentctl's own.
     """
 
     type: ClassVar[str] = "local.session_created"
@@ -32,6 +33,37 @@ class LocalSessionCreated(Event):
     limits: JsonObject
     title: str | None = None
     metadata: JsonObject | None = None
+    vaults: list[str] | None = None
+    prices: JsonObject | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LocalForked(Event):
+    """The first event that is a fork's own; those before it are its parent's.
+
+    ``parent`` is the id of that session, ``at`` the number of the last event that both have,
+    ``at_hash`` its hash. What is not None differs from the parent from here on, each in the form of
+    ``local.session_created``.
+    """
+
+    type: ClassVar[str] = "local.forked"
+
+    session_id: str
+    agentctl_version: str
+    parent: str
+    at: int
+    at_hash: str
+    title: str | None = None
+    agent: JsonObject | None = None
+    agent_hash: str | None = None
+    environment: JsonObject | None = None
+    environment_hash: str | None = None
+    model: str | None = None
+    request: JsonObject | None = None
+    sandbox: JsonObject | None = None
+    limits: JsonObject | None = None
+    vaults: list[str] | None = None
+    prices: JsonObject | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,6 +170,78 @@ class LocalToolFacts(Event):
 
     tool_use_id: str
     facts: JsonObject
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LocalFilesUploaded(Event):
+    """The files that a session begins with, as they were copied into its sandbox.
+
+    ``manifest`` names a blob: one JSON object a line, each a file, folder or link in the form of
+    ``session.files``. ``files`` counts its lines, ``bytes`` those of the contents, which are blobs too.
+    ``skipped`` names what could not be copied.
+    """
+
+    type: ClassVar[str] = "local.files_uploaded"
+
+    manifest: str
+    files: int
+    bytes: int
+    skipped: list[str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LocalFilesChanged(Event):
+    """What a call did to the files of the workspace and of the outputs folder.
+
+    Each of ``changes`` is in the form of ``session.files``. ``tool_use_id`` is the call, or None for
+    changes that were found between two calls, made by something that still ran. ``cut`` says what is
+    missing where there were more changes than are recorded.
+    """
+
+    type: ClassVar[str] = "local.files_changed"
+
+    changes: list[JsonObject]
+    tool_use_id: str | None = None
+    cut: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LocalCheckpoint(Event):
+    """The state of the whole sandbox was kept when the session came to rest.
+
+    ``image`` is the id of the image that holds it, ``size`` its bytes beyond the environment's image,
+    ``keep_until`` (RFC 3339) when it may be removed.
+    """
+
+    type: ClassVar[str] = "local.checkpoint"
+
+    image: str
+    size: int
+    keep_until: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LocalEgress(Event):
+    """A verdict on a connection that the sandbox asked for, and what became of it.
+
+    ``host`` is in its one spelling, or as it was asked for where it has none. ``reason`` says why it
+    was refused or how it failed. ``scheme`` is ``https`` or ``http``, or ``tcp`` where something else
+    than HTTP was spoken through the proxy. ``address`` is what was dialled; ``credentials`` names those
+    that were put in.
+    """
+
+    type: ClassVar[str] = "local.egress"
+
+    host: str
+    port: int
+    allowed: bool
+    scheme: str
+    duration_seconds: float
+    bytes_sent: int
+    bytes_received: int
+    reason: str | None = None
+    address: str | None = None
+    credentials: list[str] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

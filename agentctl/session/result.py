@@ -8,7 +8,7 @@ from agentctl.canonical import JsonObject
 from agentctl.events.agent import AgentMessage
 from agentctl.events.base import Event
 from agentctl.events.content import text_of
-from agentctl.events.local import LocalInterrupted, LocalOutputs, LocalSessionCreated
+from agentctl.events.local import LocalForked, LocalInterrupted, LocalOutputs, LocalSessionCreated
 from agentctl.events.session import (
     SessionError,
     SessionStatusIdle,
@@ -103,6 +103,8 @@ class Result:
         match event:
             case LocalSessionCreated():
                 return replace(self, session_id=event.session_id)
+            case LocalForked():
+                return Result(session_id=event.session_id, text=self.text, outputs=self.outputs)
             case SessionStatusRunning():
                 return replace(self, status="running", stop_reason=None, error=None, signal=None)
             case SessionStatusRescheduled():

@@ -9,6 +9,7 @@ from agentctl.canonical import JsonObject, hash_of
 from agentctl.events.agent import AgentCustomToolUse, AgentToolResult, AgentToolUse
 from agentctl.events.base import Event
 from agentctl.events.local import (
+    LocalForked,
     LocalInputProcessed,
     LocalLimitReached,
     LocalModelResponse,
@@ -156,6 +157,8 @@ class SessionState:
                 return replace(self, losses=self.losses + 1)
             case LocalToolFacts() if self.losses:
                 return replace(self, losses=0)
+            case LocalForked():
+                return self._after_fork()
             case UserInterrupt():
                 return replace(self, interrupted=True) if self.status in ("running", "rescheduling") else self
             case _:
@@ -176,6 +179,22 @@ class SessionState:
             attempts=0,
             waited=0.0,
             losses=0,
+        )
+
+    def _after_fork(self) -> "SessionState":
+        """Begin a fork: what its parent had under way, nobody does here; a call without a result is still to be made.
+
+        What a person answered there was the answer to that call, once, and is asked again here.
+        """
+        calls = tuple(replace(call, started=False, answer=None, deny_message=None) for call in self.calls)
+        return SessionState(
+            queued=self.queued,
+            calls=calls,
+            owes_turn=self.owes_turn,
+            answer_stop_reason=self.answer_stop_reason,
+            answer_stop_details=self.answer_stop_details,
+            pauses=self.pauses,
+            cut=self.cut,
         )
 
     def _after_message(self, event: UserMessage) -> "SessionState":

@@ -6,6 +6,7 @@ from agentctl.canonical import JsonObject
 from agentctl.events.agent import AgentCustomToolUse, AgentToolResult, AgentToolUse
 from agentctl.events.base import Event
 from agentctl.events.local import (
+    LocalForked,
     LocalModelResponse,
     LocalOutputs,
     LocalSandboxStarted,
@@ -13,6 +14,7 @@ from agentctl.events.local import (
     LocalToolFacts,
 )
 from agentctl.events.user import UserCustomToolResult
+from agentctl.session.fork import forked
 from agentctl.session.result import Result
 from agentctl.session.state import OpenCall, SessionState
 
@@ -48,6 +50,9 @@ class Summary:
             case LocalSessionCreated():
                 self.created = event
                 self.sandbox = dict(event.sandbox)
+            case LocalForked() if self.created is not None:
+                self.created = forked(self.created, event)
+                self.sandbox = dict(self.created.sandbox)
             case LocalSandboxStarted():
                 self.sandbox |= event.facts
             case LocalModelResponse():

@@ -13,6 +13,7 @@ Held true by construction, and tested one by one:
 * a message of the system stands behind a message of the user, with nothing but an answer after it;
 * a summary stands first, as it was received, and alone in its message; what the operator said to
   the system before it is said again, because a summary is no order;
+* a fork with another model, system prompt or tools repeats no thinking, which the API would refuse;
 * what is not the model's own has its keys in canonical order, so that a session that is taken up
   from its record sends the very bytes that it sent before.
 """
@@ -26,6 +27,7 @@ from agentctl.events.base import Event
 from agentctl.events.content import text_block
 from agentctl.events.local import (
     LocalCompactionResponse,
+    LocalForked,
     LocalInputProcessed,
     LocalModelResponse,
     LocalNudged,
@@ -67,6 +69,8 @@ class Transcript:
                 self._last_words.append({"role": event.role, "content": [sorted_keys(text_block(event.advice))]})
             case LocalNudged():
                 self._say("user", [text_block(event.text)])
+            case LocalForked() if event.request is not None:
+                self._forget_thinking()
             case LocalCompactionResponse():
                 self._summary = json.loads(event.raw).get("content", [])
             case AgentThreadContextCompacted():
@@ -95,6 +99,13 @@ class Transcript:
         if self._calls:
             raise ValueError("a tool call has no result yet")
         return list(self._messages)
+
+    def _forget_thinking(self) -> None:
+        """Leave out what the model thought: it is bound to the model, the system prompt and the tools that were."""
+        for message in self._messages:
+            if message["role"] == "assistant":
+                message["content"] = [block for block in message["content"] if "thinking" not in block["type"]]
+        self._messages = [message for message in self._messages if message["content"]]
 
     def _take_up(self, event_id: str) -> None:
         role, given = self._queued.pop(event_id, ("user", []))

@@ -16,13 +16,14 @@ from agentctl.canonical import JsonObject, canonical_json, sha256_hex
 from agentctl.errors import NotFoundError, StoreError, UsageError
 from agentctl.events.base import Event
 from agentctl.events.codec import decode, encode, type_of
-from agentctl.events.local import LocalSessionCreated
+from agentctl.events.local import LocalForked, LocalSessionCreated
 from agentctl.paths import Home
 from agentctl.session.log import Record
 from agentctl.store.anchors import Anchor, drop_anchor, read_anchor, write_anchor
 from agentctl.store.blobs import Blobs
 from agentctl.store.database import Database
-from agentctl.store.sessions import create_row, update_row
+from agentctl.store.lineage import Stretch, lineage, where
+from agentctl.store.sessions import create_fork, create_row, update_row
 
 _BLOB_BYTES = 64 * 1024
 _PAGE_ROWS = 256
@@ -45,11 +46,12 @@ class SqliteEventLog:
     def append(self, session_id: str, events: Sequence[Event]) -> Sequence[Record]:
         """Store events, all or none, durable on return. Raises StoreError.
 
-        Nothing but ``local.session_created`` can be the first event of a session.
+        Nothing but ``local.session_created`` can be the first event of a session, and nothing but
+        ``local.forked`` the first of a fork's own.
         """
         prepared = [(event, *self._detach(encode(event))) for event in events]
-        records = self._database.write(lambda connection: _insert(connection, session_id, prepared))
-        if records[0].seq == 1:
+        records = self._database.write(lambda connection: self._insert(connection, session_id, prepared))
+        if records[0].seq == 1 or isinstance(records[0].event, LocalForked):
             drop_anchor(self._home, session_id)
         if any(type_of(event) == "session.status_idle" for event in events):
             write_anchor(self._home, session_id, records[-1].seq, records[-1].hash)
@@ -60,6 +62,24 @@ class SqliteEventLog:
         with self._database.reading() as connection:
             anchor = read_anchor(self._home, session_id)
             yield from read_events(connection, self._blobs, session_id, after=after, anchor=anchor)
+
+    def _insert(
+        self, connection: sqlite3.Connection, session_id: str, prepared: Sequence[tuple[Event, str, str]]
+    ) -> list[Record]:
+        first = prepared[0][0]
+        head = connection.execute(
+            "SELECT key, head_seq, head_hash FROM sessions WHERE id = ?", (session_id,)
+        ).fetchone()
+        if head is not None and isinstance(first, LocalSessionCreated | LocalForked):
+            raise already_there(session_id)
+        if isinstance(first, LocalSessionCreated):
+            head = (create_row(connection, first), 0, "")
+        elif isinstance(first, LocalForked):
+            past = read_events(connection, self._blobs, first.parent, until=first.at)
+            head = create_fork(connection, first, past)
+        elif head is None:
+            raise NotFoundError(f"there is no session {session_id}")
+        return _insert_rows(connection, head, prepared)
 
     def _detach(self, body: JsonObject) -> tuple[str, str]:
         taken: dict[str, str] = {}
@@ -84,8 +104,9 @@ def read_events(
     """
     last = _NO_LIMIT if until is None else until
     marks = _marks(connection, session_id, anchor)
-    former = _hash_at(connection, session_id, after)
-    while page := _page(connection, session_id, after, last):
+    stretches = lineage(connection, session_id)
+    former = _hash_at(connection, stretches, after)
+    while page := _page(connection, session_id, stretches, after, last):
         for seq, body, taken, row_hash in page:
             if seq != after + 1:
                 raise _damaged(session_id, after + 1, "it is missing")
@@ -107,10 +128,10 @@ def already_there(session_id: str) -> UsageError:
 
 def last_event(connection: sqlite3.Connection, blobs: Blobs, session_id: str, kind: str) -> Record | None:
     """Return a session's last event of a type. Raises StoreError for a row that cannot be read."""
+    condition, values = where(lineage(connection, session_id))
     row = connection.execute(
-        "SELECT seq, body, blobs, hash FROM events WHERE session = (SELECT key FROM sessions WHERE id = ?) "
-        "AND type = ? ORDER BY seq DESC LIMIT 1",
-        (session_id, kind),
+        f"SELECT seq, body, blobs, hash FROM events WHERE {condition} AND type = ? ORDER BY seq DESC LIMIT 1",
+        (*values, kind),
     ).fetchone()
     return None if row is None else _record(session_id, blobs, *row)
 
@@ -119,9 +140,9 @@ def find_event(connection: sqlite3.Connection, session_id: str, name: str) -> in
     """Return the number of an event that is named by its number (``12`` or ``#12``) or its id. Raises NotFoundError."""
     digits = name.removeprefix("#")
     number = int(digits) if digits.isascii() and digits.isdigit() and len(digits) < 16 else None
+    condition, values = where(lineage(connection, session_id))
     row = connection.execute(
-        "SELECT seq FROM events WHERE session = (SELECT key FROM sessions WHERE id = ?) AND (seq = ? OR id = ?)",
-        (session_id, number, name),
+        f"SELECT seq FROM events WHERE {condition} AND (seq = ? OR id = ?)", (*values, number, name)
     ).fetchone()
     if row is None:
         last = connection.execute("SELECT head_seq FROM sessions WHERE id = ?", (session_id,)).fetchone()
@@ -134,20 +155,19 @@ def find_event(connection: sqlite3.Connection, session_id: str, name: str) -> in
 
 def has_type(connection: sqlite3.Connection, session_id: str, pattern: str, *, after: int = 0) -> bool:
     """Say whether a session has an event of a type behind a number; ``agent.*`` is every type that begins so."""
+    condition, values = where(lineage(connection, session_id))
     row = connection.execute(
-        "SELECT 1 FROM events WHERE session = (SELECT key FROM sessions WHERE id = ?) AND seq > ? "
-        "AND type GLOB ? LIMIT 1",
-        (session_id, after, pattern),
+        f"SELECT 1 FROM events WHERE {condition} AND seq > ? AND type GLOB ? LIMIT 1", (*values, after, pattern)
     ).fetchone()
     return row is not None
 
 
 def taken_up_at(connection: sqlite3.Connection, session_id: str, record: Record) -> str | None:
     """Return when an event that a person sent was taken up, None while it waits."""
+    condition, values = where(lineage(connection, session_id))
     rows = connection.execute(
-        "SELECT body FROM events WHERE session = (SELECT key FROM sessions WHERE id = ?) AND seq > ? "
-        "AND type = 'local.input_processed' ORDER BY seq",
-        (session_id, record.seq),
+        f"SELECT body FROM events WHERE {condition} AND seq > ? AND type = 'local.input_processed' ORDER BY seq",
+        (*values, record.seq),
     )
     for (body,) in rows:
         try:
@@ -165,13 +185,11 @@ def _marks(connection: sqlite3.Connection, session_id: str, anchor: Anchor | Non
     return dict(mark for mark in (head, anchor) if mark is not None) if head else {}
 
 
-def _hash_at(connection: sqlite3.Connection, session_id: str, seq: int) -> str | None:
+def _hash_at(connection: sqlite3.Connection, stretches: Sequence[Stretch], seq: int) -> str | None:
     if seq == 0:
         return ""
-    row = connection.execute(
-        "SELECT hash FROM events WHERE session = (SELECT key FROM sessions WHERE id = ?) AND seq = ?",
-        (session_id, seq),
-    ).fetchone()
+    condition, values = where(stretches)
+    row = connection.execute(f"SELECT hash FROM events WHERE {condition} AND seq = ?", (*values, seq)).fetchone()
     return None if row is None else str(row[0])
 
 
@@ -186,30 +204,35 @@ def _damaged(session_id: str, seq: int, how: object) -> StoreError:
     )
 
 
-def _page(connection: sqlite3.Connection, session_id: str, after: int, last: int) -> list[_Row]:
+def _page(
+    connection: sqlite3.Connection, session_id: str, stretches: Sequence[Stretch], after: int, last: int
+) -> list[_Row]:
+    stretch = next((each for each in stretches if after < each.until), None)
+    if stretch is None:
+        return []
+    last = min(last, stretch.until)
     try:
-        return _rows(connection, session_id, after, last, _PAGE_ROWS)
+        return _rows(connection, stretch.key, after, last, _PAGE_ROWS)
     except sqlite3.DatabaseError as error:
-        found = _readable_rows(connection, session_id, after, last)
+        found = _readable_rows(connection, stretch.key, after, last)
         if not found:
             raise _damaged(session_id, after + 1, error) from error
         return found
 
 
-def _rows(connection: sqlite3.Connection, session_id: str, after: int, last: int, most: int) -> list[_Row]:
+def _rows(connection: sqlite3.Connection, key: int, after: int, last: int, most: int) -> list[_Row]:
     return connection.execute(
-        "SELECT seq, body, blobs, hash FROM events WHERE seq > ? AND seq <= ? "
-        "AND session = (SELECT key FROM sessions WHERE id = ?) ORDER BY seq LIMIT ?",
-        (after, last, session_id, most),
+        "SELECT seq, body, blobs, hash FROM events WHERE session = ? AND seq > ? AND seq <= ? ORDER BY seq LIMIT ?",
+        (key, after, last, most),
     ).fetchall()
 
 
-def _readable_rows(connection: sqlite3.Connection, session_id: str, after: int, last: int) -> list[_Row]:
+def _readable_rows(connection: sqlite3.Connection, key: int, after: int, last: int) -> list[_Row]:
     """Return the rows before one that the database itself cannot read."""
     found: list[_Row] = []
     with contextlib.suppress(sqlite3.DatabaseError):
         for _ in range(_PAGE_ROWS):
-            found += _rows(connection, session_id, found[-1][0] if found else after, last, 1)
+            found += _rows(connection, key, found[-1][0] if found else after, last, 1)
     return found
 
 
@@ -226,17 +249,9 @@ def _record(session_id: str, blobs: Blobs, seq: int, body: str, taken: str, row_
         raise _damaged(session_id, seq, error) from error
 
 
-def _insert(
-    connection: sqlite3.Connection, session_id: str, prepared: Sequence[tuple[Event, str, str]]
+def _insert_rows(
+    connection: sqlite3.Connection, head: tuple[int, int, str], prepared: Sequence[tuple[Event, str, str]]
 ) -> list[Record]:
-    head = connection.execute("SELECT key, head_seq, head_hash FROM sessions WHERE id = ?", (session_id,)).fetchone()
-    first = prepared[0][0]
-    if head is None and isinstance(first, LocalSessionCreated):
-        head = (create_row(connection, first), 0, "")
-    elif head is None:
-        raise NotFoundError(f"there is no session {session_id}")
-    elif isinstance(first, LocalSessionCreated):
-        raise already_there(session_id)
     key, seq, row_hash = head
     records = []
     for event, body, taken in prepared:

@@ -66,3 +66,11 @@ def m001_sessions_and_events(db: Database) -> None:
             f"CREATE TRIGGER events_no_{deed.lower()} BEFORE {deed} ON events "
             "BEGIN SELECT RAISE(ABORT, 'events are append-only'); END"
         )
+
+
+@migrations()
+def m002_forks(db: Database) -> None:
+    """Let a session begin with another's events: those of ``parent`` up to ``parent_seq``."""
+    db.conn.execute("ALTER TABLE sessions ADD COLUMN parent INTEGER REFERENCES sessions(key)")
+    db.conn.execute("ALTER TABLE sessions ADD COLUMN parent_seq INTEGER")
+    db.conn.execute("CREATE INDEX sessions_by_parent ON sessions(parent) WHERE parent IS NOT NULL")

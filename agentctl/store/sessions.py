@@ -3,7 +3,7 @@
 import json
 import re
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -11,7 +11,7 @@ from agentctl.canonical import JsonObject, canonical_json
 from agentctl.errors import NotFoundError, StoreError, UsageError
 from agentctl.events.base import Event
 from agentctl.events.content import text_of
-from agentctl.events.local import LocalInterrupted, LocalSessionCreated
+from agentctl.events.local import LocalForked, LocalInterrupted, LocalSessionCreated
 from agentctl.events.session import (
     SessionError,
     SessionStatusIdle,
@@ -21,6 +21,8 @@ from agentctl.events.session import (
     SessionUsage,
 )
 from agentctl.events.user import UserMessage
+from agentctl.session.log import Record
+from agentctl.store.lineage import key_of
 
 _COLUMNS = (
     "id, created_at, updated_at, title, agent, environment, model, sandbox, first_message, "
@@ -122,6 +124,22 @@ def create_row(connection: sqlite3.Connection, event: LocalSessionCreated) -> in
     return int(cursor.lastrowid or 0)
 
 
+def create_fork(connection: sqlite3.Connection, event: LocalForked, past: Iterable[Record]) -> tuple[int, int, str]:
+    """Insert the row of a session that has the ``past`` of another; return its key, head number and head hash.
+
+    Raises NotFoundError for a parent that is not there, StoreError for a past that is not what the event says.
+    """
+    parent = key_of(connection, event.parent)
+    records = list(past)
+    created = records[0].event if records else None
+    if not isinstance(created, LocalSessionCreated) or (records[-1].seq, records[-1].hash) != (event.at, event.at_hash):
+        raise StoreError(f"session {event.parent} has no event #{event.at} of that hash to be forked at")
+    key = create_row(connection, replace(created, session_id=event.session_id, processed_at=event.processed_at))
+    connection.execute("UPDATE sessions SET parent = ?, parent_seq = ? WHERE key = ?", (parent, event.at, key))
+    update_row(connection, key, [record.event for record in records], event.at, event.at_hash)
+    return key, event.at, event.at_hash
+
+
 def update_row(connection: sqlite3.Connection, key: int, events: Sequence[Event], seq: int, head: str) -> None:
     """Bring the row up to date with events that have just been stored."""
     changes: dict[str, str | int | None] = {"head_seq": seq, "head_hash": head}
@@ -142,6 +160,8 @@ def _changes(event: Event) -> dict[str, str | int | None]:
     match event:
         case UserMessage():
             return {"first_message": text_of(event.content)[:500].encode("utf-8", "replace").decode("utf-8")}
+        case LocalForked():
+            return _changes_of_fork(event)
         case SessionStatusRunning():
             return {"status": "running", "stop_reason": None, "error": None}
         case SessionStatusRescheduled():
@@ -158,6 +178,19 @@ def _changes(event: Event) -> dict[str, str | int | None]:
             return {"error": canonical_json(event.error)}
         case _:
             return {}
+
+
+def _changes_of_fork(event: LocalForked) -> dict[str, str | int | None]:
+    """A fork is nobody's work yet, and what it costs is its own."""
+    changed = {
+        "title": event.title,
+        "model": event.model,
+        "agent": (event.agent or {}).get("name"),
+        "environment": (event.environment or {}).get("name"),
+        "sandbox": (event.sandbox or {}).get("kind"),
+    }
+    kept = {name: str(value) for name, value in changed.items() if value is not None}
+    return {"status": "idle", "stop_reason": None, "usage": None, "error": None, **kept}
 
 
 def _row(values: Sequence[Any]) -> SessionRow:
