@@ -113,5 +113,17 @@ class Interceptor(Protocol):
 PROXY_PORT = 3128
 """Where the proxy listens on the loopback inside a sandbox."""
 
-Verdicts: TypeAlias = Callable[[Sequence[JsonObject]], None]
-"""Told what was decided, each in the members of ``local.egress``; called from threads of the gateway."""
+
+class Verdicts(Protocol):
+    """Whoever is told what was decided; called from threads of the gateway."""
+
+    def begun(self, asked: JsonObject) -> str:
+        """Record that a connection is allowed and about to be made, in the members of ``local.egress_started``.
+
+        Returns what names it. Raises AgentctlError where that cannot be recorded: then it is not made.
+        """
+        ...
+
+    def ended(self, verdict: JsonObject) -> None:
+        """Take what was decided and what became of it, in the members of ``local.egress``; never waits or raises."""
+        ...

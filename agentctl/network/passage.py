@@ -1,0 +1,100 @@
+"""Bytes are carried both ways, until both sides have ended, one is cut, or nothing passes any more."""
+
+import contextlib
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+
+from agentctl.network.base import Connection
+
+_PIECE = 128 * 1024
+
+
+class Passage:
+    """One connection of a sandbox, joined to a socket; ``carry`` works in two threads, ``cut`` ends it from any."""
+
+    def __init__(self, client: Connection, upstream: socket.socket, idle_seconds: float, linger_seconds: float) -> None:
+        self._client = client
+        self._upstream = upstream
+        self._idle_seconds = idle_seconds
+        self._linger_seconds = linger_seconds
+        self._last = time.monotonic()
+        self._server_has_ended = False
+        self._failure: Exception | None = None
+        upstream.settimeout(idle_seconds)
+
+    def carry(self, outward: Callable[[], Iterator[bytes]], *, tells_end: bool = True) -> None:
+        """Carry what ``outward`` yields to the server, and what the server sends to the client, to their ends.
+
+        ``tells_end``: the server is told where ``outward`` ends. Raises OSError for a side that was cut, and
+        whatever ``outward`` raises.
+        """
+        sender = threading.Thread(target=self._send, args=(outward, tells_end), name="egress-out", daemon=True)
+        sender.start()
+        self._receive()
+        sender.join()
+        if self._failure is not None:
+            raise self._failure
+
+    def read(self) -> bytes:
+        """Read from the client, however long that takes while something passes the other way. Raises OSError."""
+        while True:
+            try:
+                data = self._client.read(min(self._idle_seconds, self._linger_seconds))
+            except TimeoutError:
+                if self._server_has_ended:
+                    return b""
+                self._refuse_idle()
+            else:
+                self._last = time.monotonic()
+                return data
+
+    def rest(self) -> Iterator[bytes]:
+        """Yield what the client sends, to its end. Raises OSError."""
+        while data := self.read():
+            yield data
+
+    def cut(self) -> None:
+        """End both ways at once."""
+        with contextlib.suppress(OSError):
+            self._upstream.shutdown(socket.SHUT_RDWR)
+        self._client.close()
+
+    def _receive(self) -> None:
+        with self._cutting():
+            while data := self._from_upstream():
+                self._client.write(data, self._idle_seconds)
+                self._last = time.monotonic()
+            self._server_has_ended = True
+            self._client.end()
+
+    def _send(self, outward: Callable[[], Iterator[bytes]], tells_end: bool) -> None:
+        with self._cutting():
+            for piece in outward():
+                self._upstream.sendall(piece)
+                self._last = time.monotonic()
+            if not tells_end:
+                return
+            with contextlib.suppress(OSError):  # the server may have gone first
+                self._upstream.shutdown(socket.SHUT_WR)
+
+    def _from_upstream(self) -> bytes:
+        while True:
+            try:
+                return self._upstream.recv(_PIECE)
+            except TimeoutError:
+                self._refuse_idle()
+
+    def _refuse_idle(self) -> None:
+        if time.monotonic() - self._last >= self._idle_seconds:
+            raise TimeoutError(f"nothing has passed for {self._idle_seconds:g} s")
+
+    @contextlib.contextmanager
+    def _cutting(self) -> Iterator[None]:
+        """What one direction raises cuts the other; the first of it is kept, for whoever waits for both."""
+        try:
+            yield
+        except Exception as error:  # noqa: BLE001 - raised again by carry
+            self._failure = self._failure or error
+            self.cut()
