@@ -9,12 +9,12 @@ row for requests of more than 100,000 tokens; fast mode doubles the row; ``infer
 a tenth; a web search costs a cent.
 
 A model that is not here can be used all the same: it has no price, and is asked as current models
-want to be asked. This module needs nothing but the standard library, so that sessions can be read
-and priced where nothing can run.
+want to be asked. Prices of a person's own stand in for those here, or beside them. This module needs
+nothing but the standard library, so that sessions can be read and priced where nothing can run.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any, Literal, TypeAlias
 
@@ -38,6 +38,15 @@ class Prices:
     cache_write_5m: Decimal
     cache_write_1h: Decimal
     cache_read: Decimal
+
+    @classmethod
+    def from_json(cls, row: Mapping[str, str]) -> "Prices":
+        """Read what ``as_json`` wrote; what a later version wrote beside it is left out."""
+        return cls(**{name: Decimal(row[name]) for name in cls.__slots__})
+
+    def as_json(self) -> dict[str, str]:
+        """Write the row as text, to be kept with a session."""
+        return {name: format(getattr(self, name), "f") for name in self.__slots__}
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +77,12 @@ class ModelFacts:
 
 def lookup(model_id: str) -> ModelFacts | None:
     """Return what is known of a model by its id or its undated alias, None when it is not known."""
-    return _MODELS.get(_ALIASES.get(model_id, model_id))
+    return _MODELS.get(one_name(model_id))
+
+
+def one_name(model_id: str) -> str:
+    """Return the id of a model that is named by it or by its undated alias; other names are left as they are."""
+    return _ALIASES.get(model_id, model_id)
 
 
 def list_cost(
@@ -76,15 +90,18 @@ def list_cost(
     usage: Mapping[str, Any],
     speed: str | None = None,
     inference_geo: str | None = None,
+    own: Mapping[str, Prices] | None = None,
 ) -> Decimal | None:
     """Return what one request cost in US dollars, exactly, or None when there is no price for it.
 
     ``usage`` is the ``usage`` object of the answer. Where it says at which speed and in which
-    region the request ran, that counts, and not what was asked for. A scripted model costs nothing.
+    region the request ran, that counts, and not what was asked for. ``own`` are rows by the name that
+    ``one_name`` gives, which hold in place of those here, for prompts of any length. A scripted model
+    costs nothing.
     """
     if model_id.startswith("script:"):
         return Decimal(0)
-    facts = lookup(model_id)
+    facts = _priced(model_id, own or {})
     fast = (usage.get("speed") or speed) == "fast"
     if facts is None or (fast and not facts.fast):
         return None
@@ -93,6 +110,15 @@ def list_cost(
         factor *= _US_FACTOR
     searches = _count(_part(usage, "server_tool_use"), "web_search_requests")
     return _token_cost(facts, usage) * factor + searches * _WEB_SEARCH
+
+
+def _priced(model_id: str, own: Mapping[str, Prices]) -> ModelFacts | None:
+    """Return what is known of a model, priced by a person's own row where there is one."""
+    facts, row = lookup(model_id), own.get(one_name(model_id))
+    if row is None:
+        return facts
+    known = facts or ModelFacts(model_id, 0, 0, row)
+    return replace(known, prices=row, long_prices=None)
 
 
 def _token_cost(facts: ModelFacts, usage: Mapping[str, Any]) -> Decimal:

@@ -9,6 +9,7 @@
     ├── ModelError            6   the model's API, or a script that was left
     │   └── CredentialsError  6   no key, or one that was refused
     ├── SandboxError          7   the sandbox or its daemon
+    │   └── SandboxLimitError 4   a sandbox that was stopped because of what it took
     ├── StoreError            8   the store cannot be read or written
     │   └── UnsavedError      8   a session that goes on cannot be recorded any further
     └── BusyError             9   the session is being run by somebody else
@@ -85,7 +86,8 @@ class ModelError(AgentctlError):
     connections that fail are ``connection_error``, streams that end early ``stream_cut_error``,
     and a script that does not fit the run is ``script_error``. ``retryable`` says whether the
     same request may succeed later; ``retry_after_seconds`` is what the server asked for, not
-    capped. ``request_id`` is the server's name for the request.
+    capped. ``request_id`` is the server's name for the request. ``unbilled`` says that the request
+    costs nothing for sure: it was refused, or it never arrived.
     """
 
     type = "model_error"
@@ -101,6 +103,7 @@ class ModelError(AgentctlError):
         status_code: int | None = None,
         request_id: str | None = None,
         hint: str | None = None,
+        unbilled: bool = False,
     ) -> None:
         super().__init__(message, hint=hint)
         self.kind = kind
@@ -108,6 +111,7 @@ class ModelError(AgentctlError):
         self.retry_after_seconds = retry_after_seconds
         self.status_code = status_code
         self.request_id = request_id
+        self.unbilled = unbilled
 
 
 class CredentialsError(ModelError):
@@ -116,7 +120,7 @@ class CredentialsError(ModelError):
     type = "credentials_error"
 
     def __init__(self, message: str, *, hint: str | None = None, request_id: str | None = None) -> None:
-        super().__init__(message, kind="authentication_error", hint=hint, request_id=request_id)
+        super().__init__(message, kind="authentication_error", hint=hint, request_id=request_id, unbilled=True)
 
 
 class SandboxError(AgentctlError):
@@ -124,6 +128,20 @@ class SandboxError(AgentctlError):
 
     type = "sandbox_error"
     exit_code = 7
+
+
+class SandboxLimitError(SandboxError):
+    """The sandbox was stopped because of what it took; another one would only come to the same end.
+
+    ``limit`` is its name, ``allowed`` and ``used`` are the numbers that met.
+    """
+
+    type = "limit_error"
+    exit_code = 4
+
+    def __init__(self, message: str, *, limit: str, allowed: float, used: float, hint: str | None = None) -> None:
+        super().__init__(message, hint=hint)
+        self.limit, self.allowed, self.used = limit, allowed, used
 
 
 class StoreError(AgentctlError):

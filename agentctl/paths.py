@@ -34,6 +34,11 @@ class Home:
         return self.root / "leases"
 
     @property
+    def prices(self) -> Path:
+        """The prices of this user's own, if there are any."""
+        return self.root / "prices.yaml"
+
+    @property
     def builds(self) -> Path:
         """Logs of image builds."""
         return self.root / "builds"
@@ -47,6 +52,16 @@ class Home:
     def logs(self) -> Path:
         """What runs in the background print, one file each."""
         return self.root / "logs"
+
+    @property
+    def vaults(self) -> Path:
+        """Vaults, one encrypted file each, and the file that locks them for writing."""
+        return self.root / "vaults"
+
+    @property
+    def vault_key(self) -> Path:
+        """The key to the vaults, where it is kept in a file."""
+        return self.root / "vault.key"
 
     @property
     def reports(self) -> Path:

@@ -22,8 +22,13 @@ def own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Skip what was asked to be skipped, by name; everything else must be able to run."""
+    """Skip what was asked to be skipped, by name; everything else must be able to run.
+
+    With several workers (pytest-xdist) all tests that use Docker are one worker's: they count what the daemon has.
+    """
     for item in items:
+        if item.get_closest_marker("docker"):
+            item.add_marker(pytest.mark.xdist_group("docker"))
         for name in SKIPPABLE:
             if item.get_closest_marker(name):
                 item.add_marker(pytest.mark.skip(reason=f"AGENTCTL_TEST_SKIP names {name}"))

@@ -12,10 +12,10 @@ import agentctl
 ROOT = Path(agentctl.__file__).parent
 
 RANKS = [
-    {"agentctl", "errors", "canonical", "ids", "paths", "visible", "catalog", "signals"},
+    {"agentctl", "errors", "canonical", "ids", "paths", "visible", "catalog", "signals", "redaction", "programs"},
     {"definitions", "events"},
     {"session"},
-    {"policy", "store", "replay", "render"},
+    {"policy", "store", "replay", "render", "network", "vault", "patch"},
     {"model", "sandbox"},
     {"tools"},
     {"harness"},
@@ -31,6 +31,11 @@ APART = [
     ("policy", "replay"),
     ("policy", "render"),
     ("definitions", "events"),
+    ("patch", "store"),
+    ("network", "store"),
+    ("network", "render"),
+    ("vault", "render"),
+    ("vault", "replay"),
 ]
 """Rooms of one rank that do not see each other."""
 
@@ -42,9 +47,20 @@ LAZY = {"launch/parts.py", "cli/main.py"}
 
 HEAVY = {
     "anthropic": {"model/anthropic.py"},
-    "docker": {"sandbox/docker.py", "sandbox/image.py"},
+    "docker": {
+        "sandbox/asking.py",
+        "sandbox/attach.py",
+        "sandbox/checkpoints.py",
+        "sandbox/containers.py",
+        "sandbox/daemon.py",
+        "sandbox/docker.py",
+        "sandbox/image.py",
+        "sandbox/origin.py",
+        "sandbox/sealing.py",
+    },
     "httpx2": {"model/anthropic.py", "model/connection.py", "model/failure.py"},
     "sqlite_utils": {"store/migrations.py"},
+    "cryptography": {"vault/sealing.py", "network/authority.py"},
 }
 """Packages that take long to import, and the files that may name them."""
 
@@ -124,6 +140,8 @@ def test_slow_packages_are_named_only_where_they_are_used(path: Path) -> None:
         ("agentctl.cli.events", {"yaml", "pydantic", "docker", "anthropic", "sqlite_utils"}),
         ("agentctl.cli.replay", {"yaml", "pydantic", "docker", "anthropic", "sqlite_utils"}),
         ("agentctl.cli.outputs", {"yaml", "pydantic", "docker", "anthropic", "sqlite_utils"}),
+        ("agentctl.cli.files", {"yaml", "pydantic", "docker", "anthropic", "sqlite_utils"}),
+        ("agentctl.cli.apply", {"yaml", "pydantic", "docker", "anthropic", "sqlite_utils"}),
         ("agentctl.launch.driving", {"docker", "anthropic", "sqlite_utils", "rich"}),
     ],
 )

@@ -80,7 +80,7 @@ def _show(command: list[str]) -> None:
     _say("")
     _say(f"$ agentctl {shlex.join(command)}")
     sys.stdout.flush()
-    code = subprocess.run([sys.executable, "-m", "agentctl", *command], check=False).returncode
+    code = subprocess.run([sys.executable, "-P", "-m", "agentctl", *command], check=False).returncode
     if code:
         raise typer.Exit(code)
 

@@ -5,11 +5,12 @@ import shutil
 import sqlite3
 import sys
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import Annotated
 
 import typer
 
+from agentctl.cli.exposure import Finding, exposures
 from agentctl.cli.options import Output, OutputOption
 from agentctl.cli.output import print_json, write_out
 from agentctl.definitions.environment import Environment, EnvironmentConfig
@@ -23,17 +24,6 @@ app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False)
 _LEAST_FREE_BYTES = 2 << 30
 _ANY_MODEL = "claude-opus-5-5"
 _FIXED_SQLITE = (3, 51, 3)
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One thing that was looked at. ``needed`` says whether sessions cannot run without it."""
-
-    name: str
-    ok: bool
-    says: str
-    hint: str | None = None
-    needed: bool = True
 
 
 @app.command()
@@ -63,6 +53,7 @@ def _findings(store: Home, image: str | None) -> Iterator[Finding]:
     docker = _sandbox("docker", image, store)
     bubblewrap = _sandbox("bubblewrap", None, store)
     yield docker
+    yield from exposures()
     yield bubblewrap
     yield Finding(
         "sandbox",

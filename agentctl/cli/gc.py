@@ -10,6 +10,8 @@ from agentctl.cli.options import Output, OutputOption
 from agentctl.cli.output import print_json, reporting, write_out
 from agentctl.errors import NotFoundError, SandboxError
 from agentctl.paths import Home, home
+from agentctl.render.numbers import many
+from agentctl.sandbox.kept import sweep_checkpoints
 from agentctl.sandbox.leftovers import Leftover, sweep_containers, sweep_folders
 from agentctl.store.database import reading
 from agentctl.store.sessions import has_sandbox
@@ -30,10 +32,13 @@ def gc(
             found.append(leftover)
             if output is Output.TEXT:
                 write_out(_line(leftover, dry_run=dry_run))
+        over = _checkpoints_over(store)
         if output is not Output.TEXT:
-            print_json(_body(found, dry_run=dry_run))
+            print_json(_body(found, dry_run=dry_run) | {"expired_checkpoints": over})
         elif not found:
             write_out("nothing is left behind\n")
+        if over and output is Output.TEXT:
+            write_out(f"{many(over, 'kept state')} of sandboxes can go: agentctl prune\n")
         raise typer.Exit(SandboxError.exit_code if any(leftover.error for leftover in found) else 0)
 
 
@@ -43,11 +48,19 @@ def _leftovers(store: Home, *, dry_run: bool) -> Iterator[Leftover]:
         yield from sweep_containers(store, remove=not dry_run)
     except SandboxError:
         # Where no session has ever used Docker, it need not be there.
-        if _has_used_docker(store):
+        if has_used_docker(store):
             raise
 
 
-def _has_used_docker(store: Home) -> bool:
+def _checkpoints_over(store: Home) -> int:
+    try:
+        return sum(1 for _ in sweep_checkpoints(store, remove=False))
+    except SandboxError:
+        return 0
+
+
+def has_used_docker(store: Home) -> bool:
+    """Say whether a session of this store has ever had a container."""
     try:
         with reading(store) as connection:
             return has_sandbox(connection, "docker")

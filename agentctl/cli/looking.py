@@ -10,9 +10,10 @@ from typing import Annotated, TypeAlias
 import typer
 
 from agentctl.cli.output import standard_output
-from agentctl.errors import NotFoundError, UsageError
+from agentctl.errors import NotFoundError, StoreError, UsageError
 from agentctl.events.base import Event
 from agentctl.events.codec import known_types, type_of
+from agentctl.events.local import LocalSessionCreated
 from agentctl.paths import Home, home
 from agentctl.render.look import Look, look_of
 from agentctl.session.log import Record
@@ -52,6 +53,13 @@ class Opened:
         return read_events(
             self.connection, Blobs(self.home.blobs), self.row.id, after=after, until=until, anchor=anchor
         )
+
+    def header(self) -> LocalSessionCreated:
+        """Return its first event. Raises StoreError."""
+        first = next(self.records(until=1)).event
+        if not isinstance(first, LocalSessionCreated):
+            raise StoreError(f"session {self.row.id} does not begin with its definitions")
+        return first
 
     def last(self, kind: str) -> Record | None:
         """Return its last event of a type. Raises StoreError."""

@@ -40,10 +40,15 @@ COMMANDS = {
     "show": Entry("Look", "Show one session at a glance."),
     "events": Entry("Look", "Print the events of a session."),
     "replay": Entry("Look", "Play the record of a session. Never runs anything."),
+    "files": Entry("Look", "Show what a session did to its files, call by call or as a patch."),
     "outputs": Entry("Look", "List or fetch the files that a session made."),
+    "apply": Entry("Keep", "Bring the changes of a session home into the folder they came from."),
+    "prune": Entry("Keep", "Remove kept states of sandboxes whose time is over, and unused images."),
     "gc": Entry("Keep", "Remove containers and folders that killed runs have left behind."),
     "validate": Entry("Define", "Check agent and environment files."),
     "schema": Entry("Define", "Print the JSON Schema of a definition file."),
+    "env": Entry("Define", "Build, list and remove the images of environments."),
+    "vault": Entry("Define", "Keep credentials that sandboxes may use and never see."),
     "doctor": Entry("Check", "Say what this machine has and what is missing."),
 }
 
@@ -129,8 +134,7 @@ def main() -> None:
 def _explain(error: AgentctlError) -> int:
     from agentctl.cli.complain import complain
 
-    if os.environ.get("AGENTCTL_DEBUG"):
-        traceback.print_exception(error)
+    _trace(error)
     complain(error)
     return error.exit_code
 
@@ -138,10 +142,16 @@ def _explain(error: AgentctlError) -> int:
 def _report_bug(error: Exception) -> int:
     from agentctl.cli.complain import report_bug
 
-    if os.environ.get("AGENTCTL_DEBUG"):
-        traceback.print_exception(error)
+    _trace(error)
     report_bug(error, f"agentctl {__version__}, Python {platform.python_version()}, {platform.platform()}")
     return 70
+
+
+def _trace(error: Exception) -> None:
+    from agentctl.cli.complain import write_error
+
+    if os.environ.get("AGENTCTL_DEBUG"):
+        write_error("".join(traceback.format_exception(error)).rstrip("\n"))
 
 
 def _leave(code: int) -> None:

@@ -24,6 +24,10 @@ OutputOption: TypeAlias = Annotated[
 
 QuietOption: TypeAlias = Annotated[bool, typer.Option("--quiet", "-q", help="No progress on standard error.")]
 
+RebuildOption: TypeAlias = Annotated[
+    bool, typer.Option("--rebuild", help="Make the session's image anew where it is gone.")
+]
+
 
 class Approval(StrEnum):
     """What becomes of calls that ask."""

@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import TextIO
 
@@ -36,6 +36,17 @@ def write_out(text: str, *, flush: bool = True) -> None:
         stream.write(text)
         if flush:
             stream.flush()
+
+
+def write_out_bytes(pieces: Iterable[bytes]) -> None:
+    """Write bytes to standard output as they are, as ``write_out`` writes text."""
+    stream = standard_output()
+    write_out("")
+    for piece in pieces:
+        with _explained(stream):
+            stream.buffer.write(piece)
+    with _explained(stream):
+        stream.buffer.flush()
 
 
 def write_out_later(text: str) -> None:

@@ -36,19 +36,22 @@ def outputs(
 ) -> None:
     """List or fetch the files that a session made."""
     with reporting(output), opened(session) as found:
-        files = choose(_files(found), paths or [])
+        listed = _listed(found)
+        files = choose(kept_files(listed.files) if listed else [], paths or [])
+        if listed and listed.cut:
+            write_error(f"agentctl: {visible_line(listed.cut)}")
         if directory is not None:
             _fetch(found, files, directory, named=bool(paths), force=force)
         if output is Output.TEXT:
             look = stdout_look()
             write_out(paint_all(_lines(found, files, directory, look), look))
         else:
-            print_json(_as_json(found, files, directory))
+            print_json(_as_json(found, files, directory) | {"cut": listed.cut if listed else None})
 
 
-def _files(session: Opened) -> list[KeptFile]:
+def _listed(session: Opened) -> LocalOutputs | None:
     record = session.last(LocalOutputs.type)
-    return kept_files(record.event.files) if record and isinstance(record.event, LocalOutputs) else []
+    return record.event if record and isinstance(record.event, LocalOutputs) else None
 
 
 def _fetch(session: Opened, files: list[KeptFile], directory: Path, *, named: bool, force: bool) -> None:

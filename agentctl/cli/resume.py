@@ -6,7 +6,15 @@ from agentctl.cli.asking import approver
 from agentctl.cli.draw import Drawn, drive
 from agentctl.cli.finding import id_of
 from agentctl.cli.limiting import MaxCostOption, MaxTurnsOption, TimeoutOption, limits_of
-from agentctl.cli.options import Approval, ApproveOption, Output, OutputOption, QuietOption, SessionArgument
+from agentctl.cli.options import (
+    Approval,
+    ApproveOption,
+    Output,
+    OutputOption,
+    QuietOption,
+    RebuildOption,
+    SessionArgument,
+)
 from agentctl.cli.output import reporting
 from agentctl.launch.driving import take_up
 from agentctl.paths import home
@@ -21,6 +29,7 @@ def resume(
     max_turns: MaxTurnsOption = None,
     timeout: TimeoutOption = None,
     approve: ApproveOption = Approval.ASK,
+    rebuild: RebuildOption = False,
     output: OutputOption = Output.TEXT,
     quiet: QuietOption = False,
 ) -> None:
@@ -31,4 +40,6 @@ def resume(
         drawn = Drawn(output, quiet=quiet)
         asks = approver(approve.value, drawn)
         store, tell = home(), drawn.progress
-        raise typer.Exit(drive(drawn, lambda: take_up(session_id, store, [drawn], tell, asks, limits=limits)))
+        raise typer.Exit(
+            drive(drawn, lambda: take_up(session_id, store, [drawn], tell, asks, limits=limits, rebuild=rebuild))
+        )

@@ -1,6 +1,7 @@
 """``agentctl run``: definitions and a message in, a session driven until it rests."""
 
 import re
+from collections.abc import Sequence
 from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
@@ -20,6 +21,7 @@ from agentctl.definitions.load import load_agent, load_environment
 from agentctl.errors import UsageError
 from agentctl.ids import SystemClock, new_id
 from agentctl.launch.driving import start, was_begun
+from agentctl.launch.repositories import Repository, read_repository, refuse_same_places
 from agentctl.launch.request import RunRequest
 from agentctl.paths import Home, home
 from agentctl.sandbox.base import Upload
@@ -52,6 +54,10 @@ def run(
     workspace: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Copy this directory into the workspace.")
     ] = None,
+    repo: Annotated[
+        list[str] | None,
+        typer.Option(metavar="URL|PATH[@REF]", help="Copy a clone of this git repository in; may be repeated."),
+    ] = None,
     file: Annotated[
         list[str] | None, typer.Option(metavar="SRC[:DST]", help="Copy this file in; may be repeated.")
     ] = None,
@@ -60,6 +66,10 @@ def run(
     ] = None,
     sandbox: Annotated[
         SandboxName | None, typer.Option(help="Another sandbox than the environment's; none is no isolation.")
+    ] = None,
+    vault: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME", help="Let the sandbox use this vault's credentials; may be repeated."),
     ] = None,
     max_cost: MaxCostOption = None,
     max_turns: MaxTurnsOption = None,
@@ -84,6 +94,8 @@ def run(
             workspace=_workspace(workspace),
             files=tuple(_upload(text) for text in file or ()),
             limits=limits_of(max_cost, max_turns, timeout),
+            vaults=tuple(dict.fromkeys(vault or ())),
+            repositories=_repositories(repo or (), workspace),
         )
         store = home()
         before: list[Listener] = []
@@ -119,6 +131,12 @@ def _workspace(path: Path | None) -> Path | None:
     if path is not None and not path.is_dir():
         raise UsageError(f"--workspace {path}: {'not a directory' if path.exists() else 'no such directory'}")
     return path.resolve() if path else None
+
+
+def _repositories(texts: Sequence[str], workspace: Path | None) -> tuple[Repository, ...]:
+    repositories = tuple(map(read_repository, texts))
+    refuse_same_places(repositories, workspace)
+    return repositories
 
 
 def _upload(text: str) -> Upload:

@@ -9,7 +9,15 @@ from agentctl.cli.draw import Drawn, drive
 from agentctl.cli.finding import id_of
 from agentctl.cli.limiting import MaxCostOption, MaxTurnsOption, TimeoutOption, limits_of
 from agentctl.cli.message import MessageArgument, MessageFileOption, message_of
-from agentctl.cli.options import Approval, ApproveOption, Output, OutputOption, QuietOption, SessionArgument
+from agentctl.cli.options import (
+    Approval,
+    ApproveOption,
+    Output,
+    OutputOption,
+    QuietOption,
+    RebuildOption,
+    SessionArgument,
+)
 from agentctl.cli.output import print_json, reporting, write_out
 from agentctl.errors import BusyError, UsageError
 from agentctl.launch.driving import queue_message, take_up
@@ -33,6 +41,7 @@ def send(
     max_turns: MaxTurnsOption = None,
     timeout: TimeoutOption = None,
     approve: ApproveOption = Approval.ASK,
+    rebuild: RebuildOption = False,
     output: OutputOption = Output.TEXT,
     quiet: QuietOption = False,
 ) -> None:
@@ -47,7 +56,10 @@ def send(
         asks = approver(approve.value, drawn)
         try:
             code = drive(
-                drawn, lambda: take_up(session_id, home(), [drawn], drawn.progress, asks, text, limits, system)
+                drawn,
+                lambda: take_up(
+                    session_id, home(), [drawn], drawn.progress, asks, text, limits, system, rebuild=rebuild
+                ),
             )
         except BusyError:
             _queue(session_id, text, system, output)

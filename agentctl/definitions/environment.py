@@ -17,6 +17,7 @@ from agentctl.definitions.fields import (
     snapshot,
     wrong,
 )
+from agentctl.definitions.packages import is_listed, own_host
 
 __all__ = [
     "DEFAULT_IMAGE",
@@ -129,6 +130,17 @@ class Networking(Definition):
                     raise wrong(f"has no place beside type {self.type}: it is for type limited", field)
         return self
 
+    def names(self, host: str) -> bool:
+        """Say whether the rules name a host."""
+        private = (each.rpartition(":")[0] for each in self.private_hosts)
+        return is_listed(host, (*self.allowed_hosts, *private))
+
+
+def _out_of_reach(host: str, networking: str) -> str:
+    where = f"from {host}, which" if host else "from a host that cannot be read, which"
+    what = "allowed_hosts does not name" if networking == "limited" else f"networking of type {networking} forbids"
+    return f"is fetched {where} {what}; only the registries of the package managers need no permission"
+
 
 class Resources(Definition):
     """What the sandbox may use of the machine; agentctl's own limits hold for what is not written."""
@@ -202,6 +214,7 @@ class EnvironmentConfig(Definition):
     def _is_of_one_piece(self) -> Self:
         if self.image is not None and self.type != "docker":
             raise wrong(f"has no place beside type {self.type}: it is for type docker", "image")
+        self._refuse_packages_out_of_reach()
         if self.type == "bubblewrap":
             self._refuse("packages", "setup", why="bubblewrap runs what this machine has and installs nothing")
             self._refuse("user", why="bubblewrap runs programs as the user who runs agentctl, without any privilege")
@@ -218,6 +231,16 @@ class EnvironmentConfig(Definition):
                 why="that machine is not ours",
             )
         return self
+
+    def _refuse_packages_out_of_reach(self) -> None:
+        """Hold packages to the network: a build reaches the registries anyway, other hosts as the rules say."""
+        if self.networking.type in ("unrestricted", "learn"):
+            return
+        for manager in ("apt", "cargo", "gem", "go", "npm", "pip"):
+            for number, package in enumerate(getattr(self.packages, manager)):
+                host = own_host(manager, package)
+                if host is not None and not self.networking.names(host):
+                    raise wrong(_out_of_reach(host, self.networking.type), "packages", manager, number)
 
     def _refuse(self, *fields: str, why: str) -> None:
         for field in fields:

@@ -28,9 +28,10 @@ _YES_AND_NO = MappingProxyType(
 )
 
 
-def in_words(error: ValidationError, model: type[Definition], document: Document) -> DefinitionError:
+def in_words(error: ValidationError, model: Any, document: Document) -> DefinitionError:
     """Turn what pydantic says into one DefinitionError that holds all the problems, by place.
 
+    ``model`` is what the file was validated as: a Definition, or a mapping or list of them.
     More than a hundred problems of one file are not worth reading: the rest is left out.
     """
     found = _without_echoes(error.errors(include_url=False, include_input=False)[:_MOST_PROBLEMS])
@@ -61,7 +62,7 @@ def _by_place(problem: DefinitionError) -> tuple[int, int]:
     return (problem.line or 0, problem.column or 0)
 
 
-def _problem(found: ErrorDetails, model: type[Definition], document: Document) -> DefinitionError:
+def _problem(found: ErrorDetails, model: Any, document: Document) -> DefinitionError:
     place = _in_file(_walk(model, found["loc"]), document)
     context = found.get("ctx", {})
     match found["type"]:
@@ -96,7 +97,7 @@ class _Place:
     on_key: bool = False
 
 
-def _walk(model: type[Definition], steps: Iterable[Step]) -> _Place:
+def _walk(model: Any, steps: Iterable[Step]) -> _Place:
     place = _Place((), _kinds(model))
     for step in steps:
         if len(place.kinds) > 1:
@@ -150,7 +151,7 @@ def _is_model(kind: Any) -> bool:
 # --- what ---
 
 
-def _unknown_key(place: _Place, root: type[Definition], document: Document) -> DefinitionError:
+def _unknown_key(place: _Place, root: Any, document: Document) -> DefinitionError:
     key = str(place.at[-1])
     if len(place.at) == 1 and key in _ANSWERED:
         what = "is what the API answers, not part of a definition: leave it out"
@@ -160,9 +161,9 @@ def _unknown_key(place: _Place, root: type[Definition], document: Document) -> D
     return document.problem(place.at, what, on_key=True, hint=f"The keys here are: {', '.join(known)}.")
 
 
-def _elsewhere(root: type[Definition], key: str, at: tuple[Step, ...]) -> str | None:
+def _elsewhere(root: Any, key: str, at: tuple[Step, ...]) -> str | None:
     """Find the same key in another place that needs no list to get to."""
-    paths = (path for path in _paths(root, ()) if path[-1] == key and path != at)
+    paths = (path for path in _paths(root, ()) if path[-1] == key and path != at) if _is_model(root) else iter(())
     return next((path_text(path) for path in paths), None)
 
 

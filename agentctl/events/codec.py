@@ -47,6 +47,7 @@ _KNOWN: dict[str, type[Event]] = {
         local.LocalFilesUploaded,
         local.LocalFilesChanged,
         local.LocalCheckpoint,
+        local.LocalEgressStarted,
         local.LocalEgress,
         local.LocalOutputs,
         local.LocalLimitReached,

@@ -221,13 +221,28 @@ class LocalCheckpoint(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LocalEgressStarted(Event):
+    """A connection that the sandbox asked for is allowed, and about to be made: written before the deed.
+
+    Its ``local.egress`` comes when it ends. Without one, the process ended first.
+    """
+
+    type: ClassVar[str] = "local.egress_started"
+
+    host: str
+    port: int
+    scheme: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LocalEgress(Event):
     """A verdict on a connection that the sandbox asked for, and what became of it.
 
     ``host`` is in its one spelling, or as it was asked for where it has none. ``reason`` says why it
     was refused or how it failed. ``scheme`` is ``https`` or ``http``, or ``tcp`` where something else
     than HTTP was spoken through the proxy. ``address`` is what was dialled; ``credentials`` names those
-    that were put in.
+    that were put in. ``started_id`` is the ``local.egress_started`` of a connection that was allowed.
+    ``times`` says how many equal refusals this one stands for, where there were very many.
     """
 
     type: ClassVar[str] = "local.egress"
@@ -242,6 +257,8 @@ class LocalEgress(Event):
     reason: str | None = None
     address: str | None = None
     credentials: list[str] | None = None
+    started_id: str | None = None
+    times: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -249,12 +266,13 @@ class LocalOutputs(Event):
     """The files under the outputs folder as they were when the session came to rest.
 
     Each is ``{"path", "size", "mode", "sha256"}``, or ``{"path", "size", "skipped"}`` with the
-    reason where it was not kept.
+    reason where it was not kept. ``cut`` says what is missing where there were more files than are listed.
     """
 
     type: ClassVar[str] = "local.outputs"
 
     files: list[JsonObject]
+    cut: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

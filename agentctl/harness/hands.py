@@ -1,39 +1,65 @@
 """The sandbox as the harness uses it: begun beside the first model request, waited for when a tool needs it."""
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeAlias
 
-from agentctl.errors import AgentctlError
-from agentctl.sandbox.base import Progress, Sandbox, Started, Upload
+from agentctl.canonical import JsonObject
+from agentctl.errors import AgentctlError, SandboxError
+from agentctl.sandbox.base import Progress, Sandbox, Started
+from agentctl.session.files import Contents, Restoring
+
+
+@dataclass(frozen=True, slots=True)
+class Supplied:
+    """What a sandbox is filled with.
+
+    ``uploaded`` are the members of ``local.files_uploaded``, where the record does not have it yet.
+    """
+
+    restoring: Restoring
+    contents: Contents
+    uploaded: JsonObject | None = None
+
+
+Supply: TypeAlias = Callable[[JsonObject, bool], Supplied]
+"""Asked for each sandbox, with the facts of its ``prepare`` and whether one was found that runs and has its files."""
 
 
 class Hands:
     """One sandbox at a time, started in the background, and made anew when it is lost.
 
-    ``make`` makes the next sandbox of the session. ``attach`` says that another process may have
-    left one running, which is taken over then.
+    ``make`` makes the next sandbox of the session, and ``supply`` gives it its files; ``prepared`` are the
+    facts of the first one. ``attach`` says that another process may have
+    left one running, which is taken over then. ``keep_seconds`` is how long its state is kept while the
+    session rests.
     """
 
     def __init__(
         self,
         sandbox: Sandbox,
         make: Callable[[], Sandbox],
-        uploads: Sequence[Upload],
+        supply: Supply,
         progress: Progress,
         *,
         attach: bool = False,
+        keep_seconds: float = 0.0,
+        prepared: JsonObject | None = None,
     ) -> None:
         self.sandbox = sandbox
         self._make = make
-        self._uploads = uploads
+        self._supply = supply
         self._progress = progress
         self._attach = attach
-        self._is_prepared = True
+        self.keep_seconds = keep_seconds
+        self._prepared: JsonObject | None = prepared or {}
         self._thread: threading.Thread | None = None
         self._started: Started | None = None
         self._failure: AgentctlError | None = None
         self._told = False
         self.attached = False
+        self.supplied: Supplied | None = None
 
     def begin(self, session_id: str) -> None:
         """Begin to start the sandbox, if nobody has; returns at once."""
@@ -44,7 +70,7 @@ class Hands:
     def ready(self, session_id: str) -> Started | None:
         """Wait until the sandbox runs. Returns what is known of it the first time, afterwards None.
 
-        Raises SandboxError, or UsageError for uploads that cannot be copied.
+        Raises SandboxError, UsageError for what cannot be copied in, StoreError for contents that are missing.
         """
         self.begin(session_id)
         assert self._thread is not None
@@ -58,7 +84,7 @@ class Hands:
         """Give up the sandbox; the next one starts when it is needed."""
         self.close()
         self.sandbox = self._make()
-        self._is_prepared = False
+        self._prepared = self.supplied = None
         self._thread = self._started = self._failure = None
         self._told = self.attached = False
 
@@ -66,6 +92,18 @@ class Hands:
     def in_use(self) -> bool:
         """Whether the sandbox runs and has been asked for something."""
         return self._told
+
+    def keep(self, until: str) -> JsonObject | None:
+        """Keep the state of the sandbox, as ``Sandbox.keep``; where that fails it is told, and ends nothing."""
+        try:
+            return self.sandbox.keep(until)
+        except SandboxError as error:
+            self._progress(f"the state of the sandbox could not be kept: {error.message}")
+            return None
+
+    def leave(self) -> None:
+        """Have ``close`` leave alone what somebody else may have taken over."""
+        self.sandbox.leave()
 
     def close(self) -> None:
         """End the sandbox, waiting for a start that is under way."""
@@ -75,10 +113,13 @@ class Hands:
 
     def _start(self, session_id: str) -> None:
         try:
-            if not self._is_prepared:
-                self.sandbox.prepare(self._progress)
-            self._started = self._taken_over(session_id) or self.sandbox.start(
-                session_id, self._uploads, self._progress
+            if self._prepared is None:
+                self._prepared = self.sandbox.prepare(self._progress)
+            started = self._taken_over(session_id)
+            supplied = self.supplied = self._supply(self._prepared, self.attached)
+            restoring, contents = supplied.restoring, supplied.contents
+            self._started = started or self.sandbox.start(
+                session_id, restoring.files, contents, self._progress, restoring.gone
             )
         except AgentctlError as error:
             self._failure = error

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from decimal import Decimal
 
 from agentctl.catalog import lookup
 from agentctl.events.base import Event
@@ -68,6 +69,10 @@ class Outlook:
         """Return how long the next answer may be: what the head says, or what the limits still allow."""
         return affordable_max_tokens(self.limits, self._usage(now), self._next_request(now))
 
+    def reserved(self, max_tokens: int, now: datetime) -> Decimal | None:
+        """Return what the next request costs at most, in US dollars, with an answer of ``max_tokens``."""
+        return self._next_request(now).cost(max_tokens)
+
     def takes_system_messages(self) -> bool:
         """Say whether the model takes a word of the operator in the middle of the conversation."""
         facts = lookup(self.header.model)
@@ -87,4 +92,5 @@ class Outlook:
             thinking_tokens=int((header.thinking or {}).get("budget_tokens", 0)),
             speed=header.speed,
             inference_geo=header.inference_geo,
+            prices=self.usage.prices,
         )

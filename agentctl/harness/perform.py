@@ -2,17 +2,20 @@
 
 import contextlib
 import random
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from datetime import timedelta
 
 from agentctl.canonical import JsonObject
-from agentctl.errors import AgentctlError, ModelError, SandboxError, UsageError
+from agentctl.errors import AgentctlError, ModelError, SandboxError, SandboxLimitError, UsageError
 from agentctl.events.agent import AgentToolResult
 from agentctl.events.base import Event
 from agentctl.events.content import text_block
 from agentctl.events.local import (
+    LocalCheckpoint,
     LocalContextFull,
+    LocalFilesChanged,
+    LocalFilesUploaded,
     LocalInputProcessed,
     LocalLimitReached,
     LocalOutputs,
@@ -33,7 +36,9 @@ from agentctl.events.session import (
 )
 from agentctl.events.span import SpanModelRequestEnd, SpanModelRequestStart
 from agentctl.harness.answers import answer_events
+from agentctl.harness.failures import final_model_error, model_error, sandbox_error
 from agentctl.harness.hands import Hands
+from agentctl.harness.keeping import Keeper, Store, at_most, replaced_notice
 from agentctl.harness.outlook import Outlook
 from agentctl.harness.shortening import context_full, refusal_events, summary_events
 from agentctl.harness.steps import (
@@ -59,7 +64,7 @@ from agentctl.model.request import RequestHeader, build_compaction, build_reques
 from agentctl.policy.budget import Reached
 from agentctl.policy.retry import Failure, after_failure
 from agentctl.policy.stuck import Stuck
-from agentctl.sandbox.base import OutputFile, ToolCall, ToolOutcome
+from agentctl.sandbox.base import Changes, OutputFile, Started, ToolCall, ToolOutcome
 from agentctl.session.log import Session
 from agentctl.session.state import OpenCall, SessionState
 from agentctl.tools.builtin import READ_ONLY
@@ -79,10 +84,6 @@ _OUTCOME_UNKNOWN = (
 )
 _DIED = "The sandbox failed while this call ran: {}. Whether the call took effect is not known."
 _NO_SANDBOX = "The call was not run, because there is no sandbox: {}."
-_REPLACED = (
-    "[Your sandbox was lost and replaced by a new one. What was copied in at the start is there again; files that "
-    "calls made or changed since, running processes and the state of the shell are gone.]"
-)
 
 _NO_TOKENS = {
     "input_tokens": 0,
@@ -95,8 +96,7 @@ _NO_TOKENS = {
 class Performer:
     """Does the steps of one session.
 
-    ``keep`` stores bytes and returns their SHA-256 and their number; ``chance`` gives a number from
-    0 up to 1.
+    ``store`` keeps bytes; ``chance`` gives a number from 0 up to 1.
     """
 
     def __init__(
@@ -106,7 +106,7 @@ class Performer:
         toolset: Toolset,
         hands: Hands,
         make: Maker,
-        keep: Callable[[Iterable[bytes]], tuple[str, int]],
+        store: Store,
         stop: Stop,
         chance: Callable[[], float] = random.random,
     ) -> None:
@@ -115,7 +115,8 @@ class Performer:
         self._toolset = toolset
         self._hands = hands
         self._make = make
-        self._keep = keep
+        self._store = store
+        self._keeper = Keeper(store)
         self._stop = stop
         self._sleep = stop.sleep
         self._running: dict[str, OpenCall] = {}
@@ -154,7 +155,7 @@ class Performer:
                 pass
 
     def _ask_model(self, max_tokens: int, session: Session[Outlook]) -> Iterator[Events]:
-        start = self._make(SpanModelRequestStart)
+        start = self._request_started(max_tokens, session.outlook)
         header = replace(self._header, max_tokens=max_tokens)
         request = build_request(header, session.transcript.messages())
         yield [start]
@@ -164,7 +165,8 @@ class Performer:
             response = self._model.respond(request, self._preview_to(session))
         except ModelError as error:
             stopped = self._stop.is_asked
-            yield [self._request_ended(start.id), *([] if stopped else self._after_refusal(error, session))]
+            ended = self._request_ended(start.id, unbilled=error.unbilled)
+            yield [ended, *([] if stopped else self._after_refusal(error, session))]
         else:
             yield answer_events(
                 response,
@@ -177,14 +179,14 @@ class Performer:
             )
 
     def _compact(self, max_tokens: int, session: Session[Outlook]) -> Iterator[Events]:
-        start = self._make(SpanModelRequestStart)
+        start = self._request_started(max_tokens, session.outlook)
         request = build_compaction(replace(self._header, max_tokens=max_tokens), session.transcript.settled())
         is_full = session.outlook.context.full
         yield [start]
         try:
             response = self._model.respond(request, self._heed)
         except ModelError as error:
-            ended = [self._request_ended(start.id)]
+            ended = [self._request_ended(start.id, unbilled=error.unbilled)]
             if self._stop.is_asked:
                 yield ended
                 return
@@ -218,17 +220,30 @@ class Performer:
         if self._stop.is_asked:
             raise ModelError("the turn was stopped", kind="stream_cut_error")
 
-    def _request_ended(self, start_id: str) -> Event:
-        return self._make(SpanModelRequestEnd, model_request_start_id=start_id, model_usage=_NO_TOKENS, is_error=True)
+    def _request_started(self, max_tokens: int, outlook: Outlook) -> Event:
+        reserved = outlook.reserved(max_tokens, self._make.clock.now())
+        extra = {"local": {"reserved": format(reserved.normalize(), "f")}} if reserved else {}
+        return self._make(SpanModelRequestStart, extra=extra)
+
+    def _request_ended(self, start_id: str, *, unbilled: bool = False) -> Event:
+        return self._make(
+            SpanModelRequestEnd,
+            model_request_start_id=start_id,
+            model_usage=_NO_TOKENS,
+            is_error=True,
+            extra={"local": {"unbilled": True}} if unbilled else {},
+        )
 
     def _after_failure(self, error: ModelError, state: SessionState) -> Events:
-        wait = after_failure(Failure.of(error), state.attempts + 1, state.waited, self._chance())
-        failed = self._make(SessionError, error=model_error(error, retrying=wait is not None))
+        failure, now = Failure.of(error), self._make.clock.now()
+        wait = after_failure(failure, state.attempts + 1, state.waited, self._chance())
         if wait is None:
-            return [failed]
-        due = self._make.clock.now() + timedelta(seconds=wait)
-        local = {"retry_at": timestamp(due), "wait_seconds": round(wait, 3)}
-        return [failed, self._make(SessionStatusRescheduled, local=local)]
+            return [self._make(SessionError, error=final_model_error(error, failure, now))]
+        local = {"retry_at": timestamp(now + timedelta(seconds=wait)), "wait_seconds": round(wait, 3)}
+        return [
+            self._make(SessionError, error=model_error(error, retrying=True)),
+            self._make(SessionStatusRescheduled, local=local),
+        ]
 
     def _wait(self, until: str | None) -> None:
         if until is not None:
@@ -282,8 +297,8 @@ class Performer:
             sandbox = self._hands.sandbox
             for call_id, outcome in sandbox.call([ToolCall(call.id, call.name, call.input) for call in calls]):
                 del self._running[call_id]
-                yield self._result(call_id, outcome)
-            sandbox.acknowledge([call.id for call in calls])
+                yield self._result(call_id, outcome, session)
+                sandbox.acknowledge([call_id])
         except SandboxError as error:
             left, self._running = list(self._running.values()), {}
             yield self._lost(error, left, session.state, begun=True)
@@ -293,11 +308,14 @@ class Performer:
     ) -> Events:
         """Give the sandbox up: the next call gets a new one, unless too many were lost in a row."""
         events: list[Event] = [self._make(LocalSandboxLost, reason=error.message)]
-        final = isinstance(error, UsageError) or state.losses + 1 >= _MOST_LOSSES
+        final = isinstance(error, UsageError | SandboxLimitError) or state.losses + 1 >= _MOST_LOSSES
         if begun or final:
             text = _DIED.format(error.message) if begun else _NO_SANDBOX.format(error.message)
             events += (self._error_result(call, text) for call in calls)
-        if final:
+        if isinstance(error, SandboxLimitError):
+            numbers = {"allowed": error.allowed, "used": error.used}
+            events.append(self._make(LocalLimitReached, limit=error.limit, line=error.message, **numbers))
+        elif final:
             events.append(self._make(SessionError, error=sandbox_error(error)))
         else:
             self._hands.renew()
@@ -309,21 +327,46 @@ class Performer:
         if started is None:
             return []
         replaced = session.state.sandboxes > 0 and not self._hands.attached
-        self._notice = _REPLACED if replaced else None
+        self._notice = self._replaced(started, session) if replaced else None
         facts = started.facts | ({"attached": True} if self._hands.attached else {})
-        return [self._make(LocalSandboxStarted, facts=facts)]
+        uploaded = self._hands.supplied.uploaded if self._hands.supplied is not None else None
+        return [
+            self._make(LocalSandboxStarted, facts=facts),
+            *([self._make(LocalFilesUploaded, **uploaded)] if uploaded is not None else []),
+        ]
 
-    def _result(self, call_id: str, outcome: ToolOutcome) -> Events:
+    def _replaced(self, started: Started, session: Session[Outlook]) -> str:
+        supplied, layout, facts = self._hands.supplied, self._hands.sandbox.layout, started.facts
+        restored = supplied.restoring if supplied is not None and session.files.is_recorded else None
+        return replaced_notice(
+            restored,
+            (layout.workspace, layout.outputs),
+            is_kept_state="checkpoint" in facts,
+            is_rebuilt=bool(facts.get("rebuilt")),
+        )
+
+    def _result(self, call_id: str, outcome: ToolOutcome, session: Session[Outlook]) -> Events:
         notice, self._notice = self._notice, None
         content = [*([text_block(notice)] if notice else []), *outcome.content]
         result = self._make(AgentToolResult, tool_use_id=call_id, content=content, is_error=outcome.is_error)
-        return [result, self._make(LocalToolFacts, tool_use_id=call_id, facts=outcome.facts)]
+        return [
+            *self._files_changed(outcome.between, None, session),
+            result,
+            self._make(LocalToolFacts, tool_use_id=call_id, facts=outcome.facts),
+            *self._files_changed(outcome.changes, call_id, session),
+        ]
+
+    def _files_changed(self, changes: Changes | None, call_id: str | None, session: Session[Outlook]) -> Events:
+        if changes is None:
+            return []
+        recorded = self._keeper.record(changes, session.files.digests)
+        return [self._make(LocalFilesChanged, changes=recorded, tool_use_id=call_id, cut=changes.cut)]
 
     def _error_result(self, call: OpenCall, text: str) -> Event:
         return self._make(AgentToolResult, tool_use_id=call.id, content=[text_block(text)], is_error=True)
 
     def _rest(self, step: ComeToRest, session: Session[Outlook]) -> Events:
-        outputs = self._outputs() if self._hands.in_use else []
+        outputs = [*self._outputs(), *self._checkpoint()] if self._hands.in_use else []
         usage = session.outlook.usage.until(timestamp(self._make.clock.now()))
         return [
             *outputs,
@@ -333,48 +376,29 @@ class Performer:
 
     def _outputs(self) -> Events:
         try:
-            files: list[JsonObject] = []
-            left = MOST_OUTPUT_BYTES
-            for file in self._hands.sandbox.outputs():
-                files.append(self._kept(file, left))
-                left -= files[-1]["size"] if "sha256" in files[-1] else 0
+            found = self._hands.sandbox.outputs()
         except SandboxError:
             return []  # the sandbox is gone, which the failure that ended the turn has said
-        return [self._make(LocalOutputs, files=files)] if files else []
+        files: list[JsonObject] = []
+        left = MOST_OUTPUT_BYTES
+        for file in found:
+            files.append(self._kept(file, left))
+            left -= files[-1]["size"] if "sha256" in files[-1] else 0
+        cut = None if found.is_whole else f"there are more files than the {len(files):,} that are listed"
+        return [self._make(LocalOutputs, files=files, cut=cut)] if files else []
+
+    def _checkpoint(self) -> Events:
+        until = self._make.clock.now() + timedelta(seconds=self._hands.keep_seconds)
+        kept = self._hands.keep(timestamp(until))
+        return [] if kept is None else [self._make(LocalCheckpoint, **kept)]
 
     def _kept(self, file: OutputFile, left: int) -> JsonObject:
         body: JsonObject = {"path": file.path, "size": file.size, "mode": file.mode}
         if file.size > left:
             return body | {"skipped": f"more than {MOST_OUTPUT_BYTES} bytes of outputs"}
-        digest, size = self._keep(self._hands.sandbox.read_output(file.path))
+        try:
+            pieces = at_most(left, self._hands.sandbox.read_output(file.path))
+            digest, size = self._keeper.kept(file.digest) or self._store.put(pieces)
+        except SandboxError as error:
+            return body | {"skipped": error.message}
         return body | {"sha256": digest, "size": size}
-
-
-def model_error(error: ModelError, *, retrying: bool = False) -> JsonObject:
-    """Write a failure of the model as the ``error`` of a ``session.error``."""
-    kinds = {
-        "overloaded_error": "model_overloaded_error",
-        "rate_limit_error": "model_rate_limited_error",
-        "billing_error": "billing_error",
-    }
-    return _error(kinds.get(error.kind, "model_request_failed_error"), error, retrying=retrying) | {
-        "local": {
-            "type": error.type,
-            "kind": error.kind,
-            "exit_code": error.exit_code,
-            "hint": error.hint,
-            "request_id": error.request_id,
-        }
-    }
-
-
-def sandbox_error(error: AgentctlError) -> JsonObject:
-    """Write a failure of the sandbox as the ``error`` of a ``session.error``; the API has no type for it."""
-    return _error("unknown_error", error) | {
-        "local": {"type": error.type, "exit_code": error.exit_code, "hint": error.hint}
-    }
-
-
-def _error(kind: str, error: AgentctlError, *, retrying: bool = False) -> JsonObject:
-    status = "retrying" if retrying else "exhausted"
-    return {"type": kind, "message": error.message, "retry_status": {"type": status}}

@@ -2,14 +2,13 @@
 
 import contextlib
 import threading
-from collections.abc import Callable, Sequence
-from pathlib import Path
-from typing import Literal, TypeAlias
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from agentctl.canonical import JsonObject
 from agentctl.definitions.agent import Agent, snapshot
 from agentctl.definitions.environment import Environment
-from agentctl.errors import AgentctlError, NotFoundError, UsageError
+from agentctl.errors import AgentctlError, BusyError, NotFoundError, UsageError
 from agentctl.events.base import Event
 from agentctl.events.content import text_block
 from agentctl.events.local import LocalInterrupted, LocalLimitsChanged, LocalSessionCreated
@@ -21,8 +20,19 @@ from agentctl.harness.outlook import Outlook
 from agentctl.harness.perform import Performer
 from agentctl.harness.stop import Stop
 from agentctl.ids import SystemClock, new_id
-from agentctl.launch.parts import Sandboxes, model_for, open_log, tidy_up
+from agentctl.launch.parts import (
+    Sandboxes,
+    forget_former,
+    model_for,
+    open_blobs,
+    open_log,
+    open_vaults,
+    tidy_up,
+    way_out_for,
+)
+from agentctl.launch.repositories import cloned, uploads_again
 from agentctl.launch.request import (
+    PriceList,
     RunRequest,
     answering_model,
     created_event,
@@ -31,22 +41,29 @@ from agentctl.launch.request import (
     refuse_what_cannot_run,
     uploads_of,
 )
+from agentctl.launch.secrets import learn_secrets, redacted_errors, refuse_secrets
+from agentctl.launch.uploading import supplier
 from agentctl.model.base import Model
 from agentctl.model.request import RequestHeader
 from agentctl.paths import Home
 from agentctl.policy.budget import Limits
 from agentctl.policy.context import ContextRules
 from agentctl.policy.stuck import Thresholds
-from agentctl.sandbox.base import Progress, Sandbox, Upload
-from agentctl.session.log import Listener, Session
+from agentctl.redaction import Redactor
+from agentctl.sandbox.base import Origin, Progress, Sandbox
+from agentctl.session.log import EventLog, Listener, Session
+from agentctl.session.redacting import RedactedPreviews
 from agentctl.session.result import Result
 from agentctl.session.state import OpenCall, SessionState
 from agentctl.signals import Interrupted, first_interrupt, interruptible
 from agentctl.store.blobs import Blobs
 from agentctl.store.database import reading
-from agentctl.store.events import SqliteEventLog, already_there, has_type, read_events
-from agentctl.store.leases import lease
+from agentctl.store.events import already_there, has_type, read_events
+from agentctl.store.leases import Lease
 from agentctl.tools.toolset import Toolset, toolset_of
+
+if TYPE_CHECKING:
+    from agentctl.launch.network import WayOut
 
 Answer: TypeAlias = tuple[Literal["allow", "deny"], str | None]
 Approver: TypeAlias = Callable[[OpenCall], Answer | None]
@@ -72,27 +89,46 @@ def start(
     session_id = request.session_id or new_id("sesn_", make.clock)
     with contextlib.ExitStack() as held:
         held.enter_context(interruptible())
+        redactor = learn_secrets(home)
+        held.enter_context(redacted_errors(redactor))
+        refuse_secrets(redactor, request.message, (request.agent, request.environment))
         if was_begun(request, home):
-            held.enter_context(lease(home, session_id))
+            held.enter_context(Lease(home, session_id))
             _tell_again(session_id, home, listeners)
             return
-        sandboxes = Sandboxes(request.environment, home, request.sandbox)
+        prices = PriceList.read(home.prices)
+        credentials = open_vaults(home, request.vaults, session_id)
+        way_out = way_out_for(request.environment, home, session_id, credentials)
+        make_gateway = way_out.gateway if way_out else None
+        sandboxes = Sandboxes(request.environment, home, request.sandbox, make_gateway=make_gateway)
         sandbox = sandboxes()
         toolset = toolset_of(request.agent, sandbox.layout.workspace)
         refuse_what_cannot_run(request, toolset)
         model_name = request.model or request.agent.model.id
         model, facts = _made_ready(model_name, toolset, sandbox, home, progress, held)
-        log = held.enter_context(open_log(home))
-        held.enter_context(lease(home, session_id))
+        clones = [held.enter_context(cloned(repository, progress)) for repository in request.repositories]
+        lease = Lease(home, session_id)
+        log = held.enter_context(open_log(home, lease.check))
+        held.enter_context(lease)
         if was_begun(request, home):  # by another process, meanwhile
             _tell_again(session_id, home, listeners)
             return
-        uploads = uploads_of(request, sandbox.layout)
-        created = created_event(request, session_id, toolset, sandbox, uploads, facts, make)
-        session = Session(session_id, log, _outlook(created), listeners)
+        uploads = uploads_of(request, clones)
+        created = created_event(request, session_id, toolset, sandbox, uploads, facts, make, prices)
+        session = Session(session_id, log, _outlook(created), _hearing_no_secret(listeners, redactor))
         session.append(created, make(UserMessage, content=[text_block(request.message)], processed_at=None))
-        hands = Hands(sandbox, sandboxes, uploads, progress)
-        _drive(session, model, toolset, hands, home, approve)
+        sandboxes.keep_to(facts)
+        if way_out:
+            way_out.settle(facts)
+        keep_seconds = request.agent.local.keep
+        hands = Hands(
+            sandbox,
+            lambda: sandboxes(session.state.checkpoint),
+            supplier(uploads, open_blobs(home), progress, lambda: session.files),
+            progress,
+            keep_seconds=keep_seconds,
+        )
+        _drive(session, model, toolset, hands, home, approve, way_out)
 
 
 def was_begun(request: RunRequest, home: Home) -> bool:
@@ -126,11 +162,13 @@ def take_up(
     message: str | None = None,
     limits: Limits | None = None,
     system: str | None = None,
+    *,
+    rebuild: bool = False,
 ) -> None:
     """Go on with a session from its log, after ``message`` if there is one, until it rests.
 
     ``limits`` that are given hold from here on in place of the session's own; ``system`` is what the
-    operator says along with the message.
+    operator says along with the message. ``rebuild`` allows another image where the session's own is gone.
 
     Raises BusyError where somebody runs it, UsageError where the model takes no word of the operator,
     and AgentctlError for whatever keeps it from being
@@ -139,19 +177,40 @@ def take_up(
     make = Maker(SystemClock())
     with contextlib.ExitStack() as held:
         held.enter_context(interruptible())
-        log = held.enter_context(open_log(home))
-        held.enter_context(lease(home, session_id))
+        redactor = learn_secrets(home)
+        held.enter_context(redacted_errors(redactor))
+        refuse_secrets(redactor, message)
+        lease = Lease(home, session_id)
+        log = held.enter_context(open_log(home, lease.check))
+        held.enter_context(lease)
         created = _header_of(log, session_id)
-        session = Session(session_id, log, _outlook(created), listeners)
+        credentials = open_vaults(home, created.vaults or (), session_id, is_resumed=True)
+        session = Session(session_id, log, _outlook(created), _hearing_no_secret(listeners, redactor))
         environment = Environment.model_validate(created.environment)
-        sandboxes = Sandboxes(environment, home, created.sandbox["kind"], session.state.sandboxes)
-        sandbox = sandboxes()
+        origin = Origin(created.sandbox, rebuild=rebuild)
+        way_out = way_out_for(environment, home, session_id, credentials)
+        if way_out:
+            way_out.settle(created.sandbox)
+        make_gateway = way_out.gateway if way_out else None
+        before = session.state.sandboxes
+        sandboxes = Sandboxes(environment, home, created.sandbox["kind"], before, make_gateway, origin)
+        sandbox = sandboxes(session.state.checkpoint)
         toolset = toolset_of(Agent.model_validate(created.agent), sandbox.layout.workspace)
-        model, _ = _made_ready(created.model, toolset, sandbox, home, progress, held)
-        uploads = [Upload(Path(upload["source"]), upload["target"]) for upload in created.uploads]
+        model, facts = _made_ready(created.model, toolset, sandbox, home, progress, held)
+        are_kept = session.files.is_recorded
+        uploads = held.enter_context(uploads_again(created.uploads, progress, are_kept=are_kept))
         session.append(*_openers(session.outlook, message, system, limits, make))
-        hands = Hands(sandbox, sandboxes, uploads, progress, attach=True)
-        _drive(session, model, toolset, hands, home, approve)
+        keep_seconds = Agent.model_validate(created.agent).local.keep
+        hands = Hands(
+            sandbox,
+            lambda: sandboxes(session.state.checkpoint),
+            supplier(uploads, open_blobs(home), progress, lambda: session.files),
+            progress,
+            attach=True,
+            keep_seconds=keep_seconds,
+            prepared=facts,
+        )
+        _drive(session, model, toolset, hands, home, approve, way_out)
 
 
 def tell(session_id: str, home: Home, choose: Callable[[SessionState, Maker], Sequence[Event]]) -> Sequence[Event]:
@@ -159,6 +218,7 @@ def tell(session_id: str, home: Home, choose: Callable[[SessionState, Maker], Se
 
     Raises NotFoundError for a session that is not there, and what ``choose`` raises.
     """
+    learn_secrets(home)
     with open_log(home) as log:
         session = Session(session_id, log, Result())
         events = choose(session.state, Maker(SystemClock()))
@@ -172,6 +232,7 @@ def queue_message(session_id: str, home: Home, message: str, system: str | None 
 
     Raises UsageError where ``system``, what the operator says along with it, is nothing for the model.
     """
+    refuse_secrets(learn_secrets(home), message)
     if system is not None:
         with open_log(home) as log:
             _refuse_system_message(_outlook(_header_of(log, session_id)))
@@ -180,6 +241,10 @@ def queue_message(session_id: str, home: Home, message: str, system: str | None 
         return _said(message, system, make)
 
     return tell(session_id, home, choose)[0].id
+
+
+def _hearing_no_secret(listeners: Sequence[Listener], redactor: Redactor) -> list[Listener]:
+    return [RedactedPreviews(listener, redactor) for listener in listeners]
 
 
 def _tell_again(session_id: str, home: Home, listeners: Sequence[Listener]) -> None:
@@ -245,7 +310,7 @@ def _made_ready(
     return model, checked.facts() if checked else {"kind": sandbox.kind}
 
 
-def _header_of(log: SqliteEventLog, session_id: str) -> LocalSessionCreated:
+def _header_of(log: EventLog, session_id: str) -> LocalSessionCreated:
     first = next(log.read(session_id), None)
     if first is None or not isinstance(first.event, LocalSessionCreated):
         raise NotFoundError(f"session {session_id} does not begin with its definitions, so it cannot be run here")
@@ -253,18 +318,24 @@ def _header_of(log: SqliteEventLog, session_id: str) -> LocalSessionCreated:
 
 
 def _drive(
-    session: Session[Outlook], model: Model, toolset: Toolset, hands: Hands, home: Home, approve: Approver | None
+    session: Session[Outlook],
+    model: Model,
+    toolset: Toolset,
+    hands: Hands,
+    home: Home,
+    approve: Approver | None,
+    way_out: "WayOut | None" = None,
 ) -> None:
-    make, stop = Maker(SystemClock()), Stop()
-    perform = Performer(model, session.outlook.header, toolset, hands, make, Blobs(home.blobs).put, stop)
+    make, stop, kept = Maker(SystemClock()), Stop(), session.state.checkpoint
+    perform = Performer(model, session.outlook.header, toolset, hands, make, open_blobs(home), stop)
 
     def turn() -> None:
         watched = stop.watched(lambda: _is_interrupted(home, session), perform.cancel)
         with watched, first_interrupt(stop.ask):
-            run(session, perform, make, stop)
+            run(session, way_out.recording(perform) if way_out else perform, make, stop)
 
     try:
-        with contextlib.closing(hands):
+        with contextlib.closing(way_out) if way_out else contextlib.nullcontext(), _closing(hands):
             turn()
             # A person who is asked and answers ^C means the program, not the turn: there is none.
             while approve is not None and not stop.is_asked and (answers := _answers(session, approve, make)):
@@ -272,6 +343,19 @@ def _drive(
                 turn()
     except Interrupted as interruption:
         session.append(make(LocalInterrupted, signal=interruption.name))
+    if session.state.checkpoint is not None and session.state.checkpoint != kept:
+        forget_former(home, session.id, session.state.checkpoint)
+
+
+@contextlib.contextmanager
+def _closing(hands: Hands) -> Iterator[None]:
+    """End the sandbox at the end, unless somebody else has taken the session over, and perhaps the sandbox with it."""
+    with contextlib.closing(hands):
+        try:
+            yield
+        except BusyError:
+            hands.leave()
+            raise
 
 
 def _is_interrupted(home: Home, session: Session[Outlook]) -> bool:

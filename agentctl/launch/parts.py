@@ -7,17 +7,28 @@ a session with bubblewrap never loads ``docker``, a scripted one never loads ``a
 import contextlib
 import gc
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Literal, TypeAlias
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
+from agentctl.canonical import JsonObject
 from agentctl.definitions.environment import Environment
 from agentctl.errors import AgentctlError
 from agentctl.model.base import Model
+from agentctl.network.base import Gateway, Interceptor
 from agentctl.paths import Home
-from agentctl.sandbox.base import Layout, Sandbox
+from agentctl.redaction import KNOWN
+from agentctl.sandbox.base import FIRST, Layout, Origin, Sandbox
+from agentctl.session.log import EventLog
+from agentctl.session.redacting import RedactedLog
+from agentctl.store.blobs import Blobs
 from agentctl.store.database import Database
 from agentctl.store.events import SqliteEventLog
+
+if TYPE_CHECKING:
+    from agentctl.launch.network import WayOut
+    from agentctl.vault.opened import Credentials
 
 SandboxKind: TypeAlias = Literal["docker", "bubblewrap", "none"]
 
@@ -48,35 +59,116 @@ def _places(layout: Layout) -> dict[str, str]:
     return {usual.outputs: layout.outputs, usual.uploads: layout.uploads, usual.workspace: layout.workspace}
 
 
-def sandbox_for(environment: Environment, home: Home, kind: SandboxKind | None = None, generation: int = 1) -> Sandbox:
-    """Make the sandbox of an environment, or of another ``kind``; nothing is started."""
+def sandbox_for(
+    environment: Environment,
+    home: Home,
+    kind: SandboxKind | None = None,
+    generation: int = 1,
+    gateway: Gateway | None = None,
+    origin: Origin = FIRST,
+) -> Sandbox:
+    """Make the sandbox of an environment, or of another ``kind``; nothing is started.
+
+    ``gateway`` takes its connections and is closed with it; one of kind none has no use for it.
+    """
     chosen = kind or environment.config.type
     if chosen == "bubblewrap":
         from agentctl.sandbox.bubblewrap import BubblewrapSandbox
 
-        return BubblewrapSandbox(environment, home.sandboxes)
+        return BubblewrapSandbox(environment, home.sandboxes, gateway=gateway)
     if chosen == "none":
         from agentctl.sandbox.process import ProcessSandbox
 
         return ProcessSandbox(environment, home.sandboxes)
     from agentctl.sandbox.docker import DockerSandbox
 
-    return DockerSandbox(environment, home.builds, generation=generation)
+    return DockerSandbox(environment, home.builds, generation=generation, gateway=gateway, origin=origin)
 
 
 class Sandboxes:
-    """Makes the sandboxes of a session, each of a generation of its own, so that none takes orders from the past."""
+    """Makes the sandboxes of a session, each of a generation of its own, so that none takes orders from the past.
 
-    def __init__(self, environment: Environment, home: Home, kind: SandboxKind | None, before: int = 0) -> None:
+    ``make_gateway`` makes a way out for each of them that may have one; ``origin`` says what the first is made
+    from where the session has begun already.
+    """
+
+    def __init__(
+        self,
+        environment: Environment,
+        home: Home,
+        kind: SandboxKind | None,
+        before: int = 0,
+        make_gateway: Callable[[], Gateway] | None = None,
+        origin: Origin = FIRST,
+    ) -> None:
         self._environment = environment
         self._home = home
         self._kind = kind
         self._generation = before
+        self._make_gateway = make_gateway
+        self._origin = origin
 
-    def __call__(self) -> Sandbox:
-        """Make the next one; nothing is started."""
+    def keep_to(self, facts: JsonObject) -> None:
+        """Make those that come from the image of these facts, the ones that ``prepare`` returned for the first."""
+        self._origin = replace(self._origin, facts=facts)
+
+    def __call__(self, checkpoint: str | None = None) -> Sandbox:
+        """Make the next one, from the state that was kept if there is one; nothing is started."""
         self._generation += 1
-        return sandbox_for(self._environment, self._home, self._kind, self._generation)
+        origin = replace(self._origin, checkpoint=checkpoint)
+        gateway = self._make_gateway() if self._make_gateway is not None and self._kind != "none" else None
+        return sandbox_for(self._environment, self._home, self._kind, self._generation, gateway, origin)
+
+
+def vault_secrets(home: Home) -> dict[str, str]:
+    """Return every secret of every vault that can be opened, with its name."""
+    if not home.vaults.is_dir():
+        return {}
+    from agentctl.vault.store import all_secrets
+
+    return all_secrets(home)
+
+
+def open_vaults(
+    home: Home, names: Sequence[str], session_id: str, *, is_resumed: bool = False
+) -> "Credentials | None":
+    """Open the vaults of a session; None where it has none. Raises UsageError, NotFoundError."""
+    if not names:
+        return None
+    from agentctl.vault.opened import Credentials
+
+    return Credentials(home, names, session_id, KNOWN, is_resumed=is_resumed)
+
+
+def interceptor_for(
+    credentials: "Credentials | None", environment: Environment, session_id: str
+) -> Interceptor | None:
+    """Make what puts the credentials of a session into its requests; None where it has none."""
+    if credentials is None:
+        return None
+    from agentctl.network.injection import HTTPS_PORT, Injection
+
+    private = (host.rpartition(":")[2] for host in environment.config.networking.private_hosts)
+    return Injection(credentials, session_id, ports={HTTPS_PORT, *map(int, private)})
+
+
+def way_out_for(
+    environment: Environment, home: Home, session_id: str, credentials: "Credentials | None"
+) -> "WayOut | None":
+    """Make the way out of a session's sandboxes; None for one that has no network."""
+    if environment.config.networking.type == "none":
+        return None
+    from agentctl.launch.network import WayOut
+
+    interceptor = interceptor_for(credentials, environment, session_id)
+    return WayOut(environment, session_id, lambda: open_log(home), interceptor)
+
+
+def forget_former(home: Home, session_id: str, newest: str) -> None:
+    """Remove what was kept of a session's sandboxes before the newest state."""
+    from agentctl.sandbox.kept import remove_former
+
+    remove_former(home, session_id, newest)
 
 
 def tidy_up(home: Home) -> None:
@@ -89,13 +181,22 @@ def tidy_up(home: Home) -> None:
 
 
 @contextlib.contextmanager
-def open_log(home: Home) -> Iterator[SqliteEventLog]:
-    """Open the log for writing, making or migrating the database where that is needed. Raises StoreError."""
+def open_log(home: Home, check: Callable[[], None] = lambda: None) -> Iterator[EventLog]:
+    """Open the log for writing, making or migrating the database where that is needed. Raises StoreError.
+
+    What this process knows to be secret is redacted from whatever is appended. ``check`` is called in
+    the transaction of each append, and stops it with what it raises.
+    """
     database = Database(home, _migrate)
     try:
-        yield SqliteEventLog(home, database)
+        yield RedactedLog(SqliteEventLog(home, database, check), KNOWN)
     finally:
         database.close()
+
+
+def open_blobs(home: Home) -> Blobs:
+    """Return the store of contents, from which what this process knows to be secret is redacted."""
+    return Blobs(home.blobs, KNOWN.contents)
 
 
 def _migrate(connection: sqlite3.Connection) -> None:

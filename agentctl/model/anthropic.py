@@ -29,6 +29,7 @@ from agentctl.model.connection import (
     unreadable,
 )
 from agentctl.model.failure import NO_KEY_HINT, broken_off, refused, without_secrets
+from agentctl.model.logs import redact_logs
 from agentctl.model.stream import MessageStream
 from agentctl.model.watchdog import Watchdog
 
@@ -70,6 +71,7 @@ class AnthropicModel:
         self._most_bytes = most_bytes
         self._clock = clock or SystemClock()
         self._ends = 0.0
+        self._has_begun = False
         self._connections = Connections()
         self._watchdog = Watchdog(self._connections.hang_up)
         timeout = httpx2.Timeout(silence_seconds, connect=_CONNECT_SECONDS)
@@ -82,6 +84,7 @@ class AnthropicModel:
         """
         self._connections.pick_up()
         self._ends = self._clock.monotonic() + self._deadline_seconds
+        self._has_begun = False
         answer = MessageStream(show)
         with self._watchdog.watching(self._deadline_seconds, self._silence_seconds):
             response = self._send(request)
@@ -91,6 +94,7 @@ class AnthropicModel:
                 for event in events:
                     self._watchdog.heard()
                     answer.add(event)
+                    self._has_begun = answer.has_begun
                     if answer.is_whole:
                         self._drain(events)
         if self._connections.is_hung_up and not answer.is_whole:
@@ -163,7 +167,7 @@ class AnthropicModel:
         if isinstance(error, anthropic.APIStatusError):
             body = _without(self._client.api_key or self._client.auth_token, error.body)
             if error.response.is_success:
-                return broken_off(body, error.request_id)
+                return broken_off(body, error.request_id, begun=self._has_begun)
             return refused(error.status_code, body, error.response.headers, self._clock.now())
         host = host_of(self._client.base_url)
         if isinstance(error, anthropic.APIConnectionError) and error.__cause__ is not None:
@@ -180,6 +184,7 @@ class AnthropicModel:
 
 
 def _client(timeout: httpx2.Timeout, connections: Connections) -> Anthropic:
+    redact_logs()
     try:
         client = Anthropic(
             max_retries=0,
@@ -206,7 +211,9 @@ def _has_credentials(headers: Any) -> bool:
 def _no_credentials(error: anthropic.AnthropicError) -> ModelError:
     text = without_secrets(str(error))
     if any(isinstance(cause, httpx2.TransportError) for cause in causes_of(error)):
-        return ModelError(f"no access token could be fetched: {text}", kind="connection_error", retryable=True)
+        return ModelError(
+            f"no access token could be fetched: {text}", kind="connection_error", retryable=True, unbilled=True
+        )
     return CredentialsError(f"the credentials for the model's API cannot be used: {text}", hint=NO_KEY_HINT)
 
 
@@ -218,6 +225,7 @@ def _check_kind(response: APIResponse[Any]) -> None:
             kind="protocol_error",
             request_id=response.request_id,
             hint="is ANTHROPIC_BASE_URL right, and does no portal ask you to log in?",
+            unbilled=True,
         )
 
 

@@ -59,6 +59,7 @@ def unreachable(error: BaseException, host: str) -> ModelError:
                 f"the certificate of {host} is not trusted: {cause.verify_message}",
                 kind="connection_error",
                 hint="if your network inspects traffic, name its authority in SSL_CERT_FILE",
+                unbilled=True,
             )
     if isinstance(error, (httpx2.UnsupportedProtocol, httpx2.InvalidURL)):
         return no_address()
@@ -69,6 +70,8 @@ def unreachable(error: BaseException, host: str) -> ModelError:
         kind="timeout_error" if isinstance(error, httpx2.ReadTimeout) else "connection_error",
         retryable=True,
         hint="is there a network, and is ANTHROPIC_BASE_URL right?",
+        # Once the request is out, the answer may be in the making although none of it came.
+        unbilled=isinstance(error, (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.ProxyError)),
     )
 
 
@@ -98,6 +101,7 @@ def no_address() -> ModelError:
         "the address of the model's API, or of a proxy, is not one",
         kind="connection_error",
         hint="see ANTHROPIC_BASE_URL, HTTPS_PROXY and ALL_PROXY; each begins with http:// or https://",
+        unbilled=True,
     )
 
 

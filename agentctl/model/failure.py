@@ -118,11 +118,15 @@ def refused(status_code: int, body: object, headers: Mapping[str, str], now: dat
         status_code=status_code,
         request_id=request_id,
         hint=_HINTS.get(kind),
+        unbilled=True,
     )
 
 
-def broken_off(body: object, request_id: str | None) -> ModelError:
-    """Explain an ``error`` event in a stream that began well; its HTTP status says nothing."""
+def broken_off(body: object, request_id: str | None, *, begun: bool) -> ModelError:
+    """Explain an ``error`` event in a stream that began well; its HTTP status says nothing.
+
+    ``begun`` says that the message itself had begun: what was made of it is paid for.
+    """
     kind = _kind(body, 500)
     if kind == "authentication_error":
         return CredentialsError("the model's API refused the key", hint=NO_KEY_HINT, request_id=request_id)
@@ -132,6 +136,7 @@ def broken_off(body: object, request_id: str | None) -> ModelError:
         retryable=kind in _RETRYABLE_KINDS,
         request_id=request_id,
         hint=_HINTS.get(kind),
+        unbilled=not begun,
     )
 
 

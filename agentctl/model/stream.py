@@ -40,6 +40,11 @@ class MessageStream:
         self._pieces: dict[int, dict[str, list[str]]] = {}
         self.is_whole = False
 
+    @property
+    def has_begun(self) -> bool:
+        """Whether anything of the message has come."""
+        return self._message is not None
+
     def add(self, event: object) -> None:
         """Take one more event into account; an unknown one changes nothing."""
         if not isinstance(event, dict):

@@ -12,7 +12,7 @@ from decimal import Decimal
 from typing import Any, Literal, TypeAlias
 
 from agentctl.canonical import JsonObject
-from agentctl.catalog import list_cost
+from agentctl.catalog import Prices, list_cost
 from agentctl.errors import UsageError
 from agentctl.session.usage import Usage
 
@@ -63,7 +63,8 @@ class NextRequest:
 
     ``new_tokens`` of the prompt are read for the first time, or again because nothing keeps them;
     ``cached_tokens`` are kept from the last request. Of ``max_tokens``, ``thinking_tokens`` are set
-    aside for thinking, which the API wants to be the smaller number.
+    aside for thinking, which the API wants to be the smaller number. ``prices`` are rows that hold
+    beside the catalog's.
     """
 
     model: str
@@ -73,6 +74,7 @@ class NextRequest:
     thinking_tokens: int = 0
     speed: str | None = None
     inference_geo: str | None = None
+    prices: Mapping[str, Prices] | None = None
 
     def cost(self, output_tokens: int) -> Decimal | None:
         """Return the most US dollars that it costs with such an answer; None for a model without a price."""
@@ -81,7 +83,7 @@ class NextRequest:
             "cache_read_input_tokens": self.cached_tokens,
             "output_tokens": output_tokens,
         }
-        return list_cost(self.model, tokens, self.speed, self.inference_geo)
+        return list_cost(self.model, tokens, self.speed, self.inference_geo, self.prices)
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,13 +126,16 @@ def affordable_max_tokens(limits: Limits, usage: Usage, request: NextRequest) ->
     return min(by_cost, by_output)
 
 
-def refuse_unpriced(limits: Limits, request: NextRequest) -> None:
-    """Raise UsageError where a cost limit could not hold because the model has no price."""
+def refuse_unpriced(limits: Limits, request: NextRequest, price_list: str) -> None:
+    """Raise UsageError where a cost limit could not hold because the model has no price.
+
+    ``price_list`` names the file that a person may write one into.
+    """
     if limits.max_cost is not None and request.cost(0) is None:
         fast = f" at speed {request.speed}" if request.speed else ""
         raise UsageError(
             f"model {request.model} has no known price{fast}, so max_cost cannot hold for it",
-            hint="leave max_cost out; max_turns, max_output_tokens and timeout hold for every model",
+            hint=f"write its prices into {price_list}, or leave max_cost out: other limits hold for every model",
         )
 
 

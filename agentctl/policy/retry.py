@@ -92,6 +92,11 @@ def after_failure(
     return wait if waited_seconds + wait <= policy.most_waiting_seconds else None
 
 
+def worth_another_try(failure: Failure) -> float | None:
+    """Return after how many seconds a request that was given up makes sense again, where the server has said so."""
+    return failure.asked_seconds if failure.retryable and failure.kind not in _FINAL_KINDS else None
+
+
 def _longest_wait(kind: str, attempt: int, policy: RetryPolicy) -> float:
     doubled = policy.first_wait_seconds * 2.0 ** min(attempt - 1, 64)
     return min(doubled, policy.longest_wait_seconds) * (policy.patient_factor if kind in _PATIENT_KINDS else 1.0)

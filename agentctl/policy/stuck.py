@@ -4,6 +4,9 @@ What is compared are *rounds*: the calls of one answer with their results, as ha
 length of session takes the same little memory. Results are compared to the letter: a time, a process
 id, a line more in a log is something new, and whoever sees something new is not stuck.
 
+What a call did to files belongs to its result: a call that prints the same again and changes files again
+has done something new, unless they become what they were a round ago.
+
 Waiting is not going in circles. A round that took long, or whose command says that it waits, counts
 apart, and far more of them may be alike.
 
@@ -22,6 +25,7 @@ from agentctl.canonical import hash_of
 from agentctl.events.agent import AgentCustomToolUse, AgentThreadContextCompacted, AgentToolResult, AgentToolUse
 from agentctl.events.base import Event
 from agentctl.events.local import (
+    LocalFilesChanged,
     LocalInputProcessed,
     LocalModelResponse,
     LocalStuck,
@@ -89,7 +93,7 @@ class Stuck:
 class _Round:
     """The calls of one answer with their results, in whichever order they were made and ended."""
 
-    signature: str
+    signature: tuple[str, ...]
     tools: tuple[str, ...]
     failed: bool
     waits: bool
@@ -97,11 +101,15 @@ class _Round:
 
 @dataclass(frozen=True, slots=True)
 class _Open:
-    """The answer that is being worked at: its calls, the results there are, and since when its calls run."""
+    """The answer that is being worked at: its calls, the results there are, and since when its calls run.
+
+    ``effects`` are hashes of what its calls did to files.
+    """
 
     calls: tuple[_Use, ...] = ()
     results: tuple[_Result, ...] = ()
     started_at: str | None = None
+    effects: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,13 +150,15 @@ class _Circle:
 class Watch:
     """A fold over a session's log, of a size that does not grow with it.
 
-    ``idle`` counts answers in a row without any call. ``shortened`` counts how often in a row the
+    ``former`` is the tail without its last round, which is not whole before it is known what its last call
+    did to files. ``idle`` counts answers in a row without any call. ``shortened`` counts how often in a row the
     conversation was shortened with at most one of ``answers`` in between. ``new_rounds`` are those
     since a warning that were unlike their two predecessors.
     """
 
     open: _Open = _Open()
     circle: _Circle = _Circle()
+    former: _Circle = _Circle()
     idle: int = 0
     shortened: int = 0
     answers: int = 0
@@ -168,6 +178,8 @@ class Watch:
                 return self._after_result(event.tool_use_id, event)
             case UserCustomToolResult():
                 return self._after_result(event.custom_tool_use_id, event)
+            case LocalFilesChanged():
+                return self._after_changes(event)
             case LocalInputProcessed() | LocalStuck():
                 return Watch()
             case UserMessage():
@@ -194,20 +206,37 @@ class Watch:
     def _after_start(self, event: LocalToolStarted) -> "Watch":
         if self.open.started_at is not None:
             return self
-        return replace(self, open=_Open(self.open.calls, self.open.results, event.processed_at))
+        return replace(self, open=replace(self.open, started_at=event.processed_at))
 
     def _after_result(self, call_id: str, result: _Result) -> "Watch":
         calls, results = self.open.calls, (*self.open.results, result)
         if all(call.id != call_id for call in calls) or call_id in map(_call_id, self.open.results):
             return self
         if len(results) < len(calls):
-            return replace(self, open=_Open(calls, results, self.open.started_at))
-        this = _round(calls, results, _seconds(self.open.started_at, result.processed_at))
-        new_rounds = self.new_rounds + (not self.circle.has(this))
+            return replace(self, open=replace(self.open, results=results))
+        this = _round(self.open, results, _seconds(self.open.started_at, result.processed_at))
+        return self._with_round(this, self.circle, self.new_rounds)
+
+    def _after_changes(self, event: LocalFilesChanged) -> "Watch":
+        """Add what a call did to files to its round, which is over already if the call was the last."""
+        if event.tool_use_id is None or not event.changes:
+            return self
+        effect = hash_of([{**change, "mtime": None} for change in event.changes])
+        if self.open.calls:
+            return replace(self, open=replace(self.open, effects=(*self.open.effects, effect)))
+        last = self.circle.last
+        if last is None:
+            return self
+        this = replace(last, signature=_sorted(*last.signature, effect))
+        return self._with_round(this, self.former, self.new_rounds - (not self.former.has(last)))
+
+    def _with_round(self, this: _Round, former: _Circle, new_rounds: int) -> "Watch":
+        new_rounds += not former.has(this)
         return replace(
             self,
             open=_Open(),
-            circle=self.circle.after(this),
+            former=former,
+            circle=former.after(this),
             new_rounds=new_rounds,
             warned=self.warned and new_rounds < _ROUNDS_TO_FORGET,
         )
@@ -238,14 +267,19 @@ def _circle(circle: _Circle, most: Thresholds) -> _Found | None:
 # --- rounds ---
 
 
-def _round(calls: tuple[_Use, ...], results: tuple[_Result, ...], seconds: float) -> _Round:
+def _round(answer: _Open, results: tuple[_Result, ...], seconds: float) -> _Round:
+    calls = answer.calls
     by_call = {_call_id(result): result for result in results}
     return _Round(
-        signature="".join(sorted(hash_of(_together(call, by_call[call.id])) for call in calls)),
+        signature=_sorted(*(hash_of(_together(call, by_call[call.id])) for call in calls), *answer.effects),
         tools=tuple(sorted({call.name[:_LONGEST_NAME] for call in calls})[:_MOST_NAMES]),
         failed=all(result.is_error for result in results),
         waits=seconds >= _LONG_SECONDS or any(map(_says_it_waits, calls)),
     )
+
+
+def _sorted(*hashes: str) -> tuple[str, ...]:
+    return tuple(sorted(hashes))
 
 
 def _call_id(result: _Result) -> str:

@@ -10,6 +10,10 @@ from agentctl.events.local import (
     LocalCompactionFailed,
     LocalCompactionResponse,
     LocalContextFull,
+    LocalEgress,
+    LocalEgressStarted,
+    LocalFilesChanged,
+    LocalFilesUploaded,
     LocalInputProcessed,
     LocalInterrupted,
     LocalLimitReached,
@@ -28,6 +32,7 @@ from agentctl.events.session import SessionError, SessionStatusIdle, SessionUsag
 from agentctl.events.span import SpanModelRequestEnd
 from agentctl.events.user import SystemMessage, UserCustomToolResult, UserMessage, UserToolConfirmation
 from agentctl.render.calls import asked, outcome
+from agentctl.render.files import changed_text
 from agentctl.render.numbers import count, many, size, whole
 
 
@@ -71,6 +76,14 @@ def _local(event: Event) -> str:
             return " ".join(event.tool_use_ids)
         case LocalToolFacts():
             return ", ".join(outcome(event.facts))
+        case LocalEgressStarted():
+            return f"{event.scheme} {event.host}:{event.port}"
+        case LocalEgress():
+            return _egress(event)
+        case LocalFilesUploaded():
+            return f"{many(event.files, 'file')}, {size(event.bytes)}"
+        case LocalFilesChanged():
+            return changed_text(event)
         case LocalOutputs():
             return f"{many(len(event.files), 'file')}: {', '.join(str(file.get('path')) for file in event.files)}"
         case LocalLimitReached():
@@ -85,6 +98,15 @@ def _local(event: Event) -> str:
             return event.signal
         case _:
             return ""
+
+
+def _egress(event: LocalEgress) -> str:
+    asked = f"{event.scheme} {event.host}:{event.port}"
+    reason = f": {event.reason}" if event.reason else ""
+    if not event.allowed:
+        times = f" {event.times:,} times" if event.times else ""
+        return f"refused {asked}{times}{reason}"
+    return f"{asked}, {size(event.bytes_sent)} sent, {size(event.bytes_received)} received{reason}"
 
 
 def _permission(event: AgentToolUse | AgentCustomToolUse) -> str:

@@ -18,6 +18,7 @@ from agentctl.render.story import (
     CallBegan,
     CallEnded,
     Cut,
+    FilesChanged,
     Item,
     Opened,
     Remark,
@@ -84,6 +85,8 @@ class Layout:
                 return self._answer(item)
             case Cut():
                 return [plain(" " * MARGIN + "(cut off here; the answer was not received whole)", "dim")]
+            case FilesChanged():
+                return self._gutter([shown(item.text, self.look)], "dim" if item.is_whole else "warning")
             case Remark():
                 return self._remark(item)
             case Rested():
@@ -99,6 +102,7 @@ class Layout:
             if script != created.model
             else Span(shown(created.model, self.look)),
             Span("no isolation", "bad") if kind == "none" else Span(shown(kind, self.look)),
+            *([Span("root inside", "warning")] if created.sandbox.get("user") == "root" else []),
             Span(shown(created.session_id, self.look), "dim"),
         ]
         title = [plain(fit(shown(created.title, self.look), self.columns, self._more))] if created.title else []

@@ -6,16 +6,19 @@ from decimal import Decimal
 
 from agentctl.canonical import JsonObject
 from agentctl.ids import time_of
+from agentctl.render.files import counts_text, files_counted
 from agentctl.render.layout import STOPPED, Layout, tokens_in
 from agentctl.render.lines import EMPTY, Line, Span, clip, fit, plain, shown, shown_lines
 from agentctl.render.listing import table
 from agentctl.render.look import Look
 from agentctl.render.numbers import age, count, duration, many, money, size, whole
+from agentctl.session.effects import WORKSPACE
 from agentctl.session.summary import Summary, ToolSum
 
 _MESSAGE_LINES = 6
 _ASKED_LINES = 2
 _MOST_FILES = 6
+_MOST_HOSTS = 4
 _HASH_CHARACTERS = 12
 _STYLES = {"running": "accent", "rescheduling": "accent", "interrupted": "warning", "terminated": "bad"}
 
@@ -89,25 +92,48 @@ class Overview:
             ("tokens", (f"{count(read)} in{cached}", f"{count(usage.output_tokens)} out")),
             ("cost", self._cost()),
             ("events", (f"{summary.result.events:,}",)),
+            ("files", self._changed()),
+            ("network", self._network()),
             ("outputs", self._files()),
         ]
         rows = [(name, [str(part) for part in parts if part]) for name, parts in facts]
         return [self._fact(name, parts) for name, parts in rows if parts]
 
     def _cost(self) -> list[str]:
-        here, hosted = self._summary.result.used.cost, self._hosted_cost
-        if not here or hosted is None:
+        usage, hosted = self._summary.result.used, self._hosted_cost
+        if not usage.cost or hosted is None:
             return []  # a script costs nothing anywhere
-        return [money(here), f"on the hosted service {money(hosted)}"]
+        own = "at prices of your own" if usage.prices else ""
+        kept = f"{money(usage.unsettled)} of it for answers that never came" if usage.unsettled else ""
+        return [money(usage.cost), own, kept, f"on the hosted service {money(hosted)}"]
 
     def _fact(self, name: str, parts: Sequence[str]) -> Line:
         text = f" {self._look.symbols.dot} ".join(shown(part, self._look) for part in parts)
         return clip([Span(f"  {name:<12}", "dim"), Span(text)], self._columns, self._more)
 
+    def _changed(self) -> list[str]:
+        counts = self._summary.files.counts(WORKSPACE)
+        return [counts_text(counts), "see: agentctl files"] if counts else []
+
     def _files(self) -> list[str]:
         files = self._summary.outputs
         names = [f"{file.get('path')} {size(whole(file.get('size')))}" for file in files[:_MOST_FILES]]
         return [*names, f"{len(files) - _MOST_FILES} more"] if len(files) > _MOST_FILES else names
+
+    def _network(self) -> list[str]:
+        network = self._summary.network
+        total = network.total()
+        reached = {host for host, found in network.hosts.items() if found.allowed}
+        reached |= {(begun.host, begun.port) for begun in network.unfinished}
+        refused = [f"{host}:{port}" if port else host for (host, port), found in network.hosts.items() if found.refused]
+        parts = []
+        if total.allowed:
+            parts.append(f"{many(total.allowed, 'connection')} to {many(len(reached), 'host')}")
+            parts.append(f"{size(total.bytes_sent)} sent, {size(total.bytes_received)} received")
+        if refused:
+            more = f" and {len(refused) - _MOST_HOSTS:,} more" if len(refused) > _MOST_HOSTS else ""
+            parts.append(f"{total.refused:,} refused: {', '.join(refused[:_MOST_HOSTS])}{more}")
+        return parts
 
     def _tools(self) -> list[Line]:
         tools = sorted(self._summary.tools.items(), key=lambda item: -item[1].calls)
@@ -174,8 +200,12 @@ def summary_body(summary: Summary, result: JsonObject, hosted_cost: Decimal | No
             for name, tool in summary.tools.items()
         ],
         "hosted_cost": None if hosted_cost is None else {"amount": f"{hosted_cost:f}", "currency": "USD"},
+        "unsettled": {"amount": f"{usage.unsettled.normalize():f}", "currency": "USD"},
+        "prices": created and created.prices,
         "cache_share": None if summary.cache_share is None else round(summary.cache_share, 4),
         "waiting": [{"tool_use_id": call.id, "name": call.name, "input": call.input} for call in summary.waiting],
+        "network": summary.network.body(),
+        "files": files_counted(summary.files),
         "outputs": summary.outputs,
         "result": result,
     }
@@ -195,7 +225,9 @@ def _answering(asked: str, models: Sequence[str]) -> str:
 
 def _kind(sandbox: JsonObject) -> str:
     kind = str(sandbox.get("kind", ""))
-    return "none: NO ISOLATION" if kind == "none" else kind
+    if kind == "none":
+        return "none: NO ISOLATION"
+    return f"{kind}, root inside" if sandbox.get("user") == "root" else kind
 
 
 def _when(text: str | None, now: datetime) -> str:

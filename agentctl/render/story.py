@@ -19,6 +19,8 @@ from agentctl.events.content import describe, text_of
 from agentctl.events.local import (
     LocalCompactionFailed,
     LocalContextFull,
+    LocalEgress,
+    LocalFilesChanged,
     LocalInterrupted,
     LocalLimitReached,
     LocalModelResponse,
@@ -33,9 +35,12 @@ from agentctl.events.local import (
 from agentctl.events.session import SessionError, SessionStatusIdle, SessionStatusRescheduled, SessionStatusTerminated
 from agentctl.events.span import SpanModelRequestEnd
 from agentctl.events.user import SystemMessage, UserCustomToolResult, UserInterrupt, UserMessage, UserToolConfirmation
+from agentctl.render.files import changed_text
 from agentctl.render.numbers import duration
 from agentctl.session.result import Result
 from agentctl.session.state import OpenCall, SessionState
+
+_MOST_REFUSED = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +83,14 @@ class CallEnded:
 
 
 @dataclass(frozen=True, slots=True)
+class FilesChanged:
+    """A call did something to the files; ``is_whole`` says that all of it is recorded."""
+
+    text: str
+    is_whole: bool = True
+
+
+@dataclass(frozen=True, slots=True)
 class CallAnswered:
     """A person allowed or denied a call."""
 
@@ -110,7 +123,7 @@ class Rested:
     why: str | None = None
 
 
-Item: TypeAlias = Opened | Said | Thought | CallBegan | CallEnded | CallAnswered | Cut | Remark | Rested
+Item: TypeAlias = Opened | Said | Thought | CallBegan | CallEnded | FilesChanged | CallAnswered | Cut | Remark | Rested
 
 
 class Story:
@@ -123,6 +136,7 @@ class Story:
         self.began_at: dict[str, str | None] = {}
         self._thoughts: list[str] = []
         self._held: CallEnded | None = None
+        self._refused_hosts: set[tuple[str, int]] = set()
 
     def after(self, event: Event, *, wanted: bool = True) -> list[Item]:
         """Take one more event into account; return what it tells, or nothing where it is not ``wanted``.
@@ -182,6 +196,8 @@ class Story:
                 return _answered(event, calls.get(event.tool_use_id))
             case LocalOutputs():
                 self.outputs = tuple(event.files)
+            case LocalEgress(allowed=False):
+                return self._refused(event)
             case SessionStatusIdle():
                 return [self._rested(event)]
             case _:
@@ -197,6 +213,14 @@ class Story:
         call = call or OpenCall(event.tool_use_id, "?", {}, "allow")
         self._held = CallEnded(call, describe(event.content or ()), bool(event.is_error))
 
+    def _refused(self, event: LocalEgress) -> list[Item]:
+        """Tell of each host once: a program that is refused asks again and again."""
+        host = (event.host, event.port)
+        if host in self._refused_hosts or len(self._refused_hosts) >= _MOST_REFUSED:
+            return []
+        self._refused_hosts.add(host)
+        return [Remark(f"not reached: {event.host}:{event.port}: {event.reason}", "warning")]
+
     def _rested(self, event: SessionStatusIdle) -> Rested:
         waiting = tuple(call for call in self.state.calls if call.waits)
         details = event.stop_details or {}
@@ -209,6 +233,8 @@ def _remarks(event: Event) -> list[Item]:
     match event:
         case UserInterrupt():
             return [Remark("interrupted by a person", "warning")]
+        case LocalFilesChanged():
+            return [FilesChanged(text, is_whole=event.cut is None)] if (text := changed_text(event)) else []
         case LocalInterrupted():
             return [Remark(f"the process was told to stop ({event.signal})", "warning")]
         case LocalLimitReached():

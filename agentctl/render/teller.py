@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from agentctl.render.layout import Layout
 from agentctl.render.lines import EMPTY, Line
 from agentctl.render.look import Look
-from agentctl.render.story import CallBegan, CallEnded, Cut, Item, Remark, Rested, Story
+from agentctl.render.story import CallBegan, CallEnded, Cut, FilesChanged, Item, Remark, Rested, Story
 from agentctl.session.log import Record
 from agentctl.session.state import OpenCall
 
@@ -83,7 +83,7 @@ class Teller(ABC):
 
     def space_before(self, item: Item) -> list[Line]:
         """Return the blank line before an item, if there is to be one."""
-        former, calls = self._told, (CallBegan, CallEnded)
+        former, calls = self._told, (CallBegan, CallEnded, FilesChanged)
         alike = any(isinstance(former, kind) and isinstance(item, kind) for kind in (calls, Remark))
         close = former is None or alike or isinstance(item, Cut)
         return [] if close else [EMPTY]

@@ -5,12 +5,13 @@ image; ``start`` begins the process; then calls are made until ``close``. A comm
 result; a sandbox that fails is a SandboxError.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, Protocol, TypeAlias
 
 from agentctl.canonical import JsonObject
+from agentctl.session.files import Contents, File
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,10 +30,30 @@ class Upload:
 
     ``target`` is absolute, or relative to the workspace. A directory's contents go into
     ``target``; a file becomes ``target``, or ``target/<name>`` where ``target`` ends in ``/``.
+    ``origin`` is what the record says in place of ``source``, where that is only a copy of it.
     """
 
     source: Path
     target: str
+    origin: JsonObject | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """What the next sandbox of a session is made from; nothing in particular for its first.
+
+    ``facts`` are those that ``prepare`` returned when the session was made: it keeps to the same image.
+    ``checkpoint`` names the state that was kept when it came to rest last. ``rebuild`` allows an image that
+    is made anew where the session's own is gone.
+    """
+
+    facts: JsonObject = field(default_factory=dict)
+    checkpoint: str | None = None
+    rebuild: bool = False
+
+
+FIRST = Origin()
+"""The first sandbox of a session is made from what its environment says."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,21 +78,53 @@ class ToolOutcome:
 
     ``content`` holds content blocks of the API (text, image, document). ``facts`` are for the
     record: ``duration_seconds``, and where they apply ``exit_code``, ``timed_out``,
-    ``output_bytes``, ``spilled_to``.
+    ``output_bytes``, ``spilled_to``. ``changes`` is None where the call left every file alone;
+    ``between`` has what changed before the call began, by something that an earlier one left running.
     """
 
     content: tuple[JsonObject, ...]
     is_error: bool = False
     facts: JsonObject = field(default_factory=dict)
+    changes: "Changes | None" = None
+    between: "Changes | None" = None
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """What has changed under the workspace and the outputs folder since it was told last.
+
+    ``changes`` are in the form of ``session.files``; ``contents`` holds, by SHA-256, the bytes of
+    those that the sandbox has not sent before. Nothing of it is to be believed: who keeps the
+    contents names them by their own hash. ``cut`` says what is missing, where something is.
+    """
+
+    changes: tuple[JsonObject, ...]
+    contents: Mapping[str, bytes]
+    cut: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class OutputFile:
-    """A regular file under the outputs folder: ``path`` relative to it, mode bits, size in bytes."""
+    """A regular file under the outputs folder: ``path`` relative to it, mode bits, size in bytes.
+
+    ``digest`` is the SHA-256 that was told of it with the changes of a call, where it was not touched since.
+    """
 
     path: str
     size: int
     mode: int
+    digest: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Outputs:
+    """What is under the outputs folder, sorted by path; ``is_whole`` says that there is nothing else."""
+
+    files: tuple[OutputFile, ...]
+    is_whole: bool = True
+
+    def __iter__(self) -> Iterator[OutputFile]:
+        return iter(self.files)
 
 
 Progress: TypeAlias = Callable[[str], None]
@@ -106,8 +159,14 @@ class Sandbox(Protocol):
         """
         ...
 
-    def start(self, session_id: str, uploads: Sequence[Upload], progress: Progress) -> Started:
-        """Start the process and copy the uploads in. Raises SandboxError and leaves nothing behind."""
+    def start(
+        self, session_id: str, files: Sequence[File], contents: Contents, progress: Progress, gone: Sequence[str] = ()
+    ) -> Started:
+        """Start the process and put the files in place, parents made where they are missing.
+
+        A file whose contents were not kept is left as it is; what is at the paths of ``gone`` is removed.
+        Raises SandboxError, StoreError for contents that are missing, and leaves nothing behind.
+        """
         ...
 
     def attach(self, session_id: str) -> Started | None:
@@ -134,12 +193,24 @@ class Sandbox(Protocol):
         """Say that these outcomes are safely recorded and may be forgotten by the sandbox."""
         ...
 
-    def outputs(self) -> Sequence[OutputFile]:
-        """List the regular files under the outputs folder, sorted by path."""
+    def outputs(self) -> Outputs:
+        """List the regular files under the outputs folder, each path once."""
         ...
 
     def read_output(self, path: str) -> Iterator[bytes]:
         """Yield the bytes of one output file in pieces of at most 1 MiB."""
+        ...
+
+    def keep(self, keep_until: str) -> JsonObject | None:
+        """Keep the state of the whole sandbox until a time (RFC 3339), for when the session goes on later.
+
+        Returns the members of ``local.checkpoint``; None where there is nothing to keep that the
+        record of the files has not. Raises SandboxError.
+        """
+        ...
+
+    def leave(self) -> None:
+        """Have ``close`` end our side only: somebody else may have taken the sandbox over."""
         ...
 
     def close(self) -> None:

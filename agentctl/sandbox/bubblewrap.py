@@ -15,14 +15,18 @@ import re
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
 from agentctl.canonical import JsonObject
 from agentctl.definitions.environment import Environment, EnvironmentConfig
 from agentctl.errors import SandboxError
+from agentctl.network.base import Gateway
 from agentctl.sandbox.base import Layout, Progress
+from agentctl.sandbox.disk import DEFAULT_DISK, DiskWatch, refuse_full, used_by
+from agentctl.sandbox.mounts import binds_of
+from agentctl.sandbox.namespaces import HOME, USER, Arguments, sandbox_options
 from agentctl.sandbox.process import (
     PREFIX,
     SYSTEM_PATH,
@@ -32,55 +36,19 @@ from agentctl.sandbox.process import (
     refuse_image,
     remove_held,
 )
+from agentctl.sandbox.program import BOOTSTRAP, PYTHON
+from agentctl.sandbox.registries import ASK_SECONDS, program, registries
 from agentctl.sandbox.streams import ByteStream
-from agentctl.sandbox.supervised import BOOTSTRAP, PYTHON, SILENCE_SECONDS, SupervisedSandbox
+from agentctl.sandbox.supervised import SILENCE_SECONDS, SupervisedSandbox
 from agentctl.visible import visible_line
 
-USER = 10001
-HOME = "/home/agent"
 DEFAULT_MEMORY = 2 << 30
 DEFAULT_PIDS = 256
-
-TEMPORARY_BYTES = 1 << 30
-"""What fits in /tmp, which is memory."""
 
 _FOR_ROOT = Path("/var/tmp")  # noqa: S108 - what is made in it is private, and nobody else can move it
 _PROBE_SECONDS = 10.0
 _SYSTEM_PYTHON = "/usr/bin/python3"
 _LEAST_MINOR = 8
-
-_PASSWD = f"root:x:0:0:root:/root:/bin/sh\nagent:x:{USER}:{USER}:agent:{HOME}:/bin/bash\n"
-_GROUP = f"root:x:0:\nagent:x:{USER}:\n"
-_HOSTS = "127.0.0.1 localhost sandbox\n::1 localhost\n"
-_NSSWITCH = "passwd: files\ngroup: files\nhosts: files\n"
-
-_DIRECTORIES = ("/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32")
-_FROM_ETC = (
-    "alternatives",
-    "ca-certificates",
-    "crypto-policies",
-    "debian_version",
-    "fonts",
-    "ld.so.cache",
-    "ld.so.conf",
-    "ld.so.conf.d",
-    "localtime",
-    "magic",
-    "mime.types",
-    "os-release",
-    "perl",
-    "pki/ca-trust",
-    "pki/tls/certs",
-    "protocols",
-    "services",
-    "ssl/cert.pem",
-    "ssl/certs",
-    "ssl/openssl.cnf",
-    "terminfo",
-    "timezone",
-    "vimrc",
-)
-"""What programs need of /etc; nothing in it is secret."""
 
 _NOT_INSTALLED = "install the package bubblewrap (apt install bubblewrap, dnf install bubblewrap)"
 _FORBIDDEN = (
@@ -93,23 +61,33 @@ _FORBIDDEN = (
 class BubblewrapSandbox(SupervisedSandbox):
     """A sandbox of namespaces for one session.
 
-    ``folder`` is where its own folder is made, and removed; for root it is /var/tmp instead.
+    ``folder`` is where its own folder is made, and removed; for root it is /var/tmp instead. ``gateway``
+    takes the connections that it opens; without one nothing can be reached.
     """
 
-    def __init__(self, environment: Environment, folder: Path, *, silence_seconds: float = SILENCE_SECONDS) -> None:
+    def __init__(
+        self,
+        environment: Environment,
+        folder: Path,
+        *,
+        silence_seconds: float = SILENCE_SECONDS,
+        gateway: Gateway | None = None,
+    ) -> None:
         refuse_image(environment, "bubblewrap")
-        end = BubblewrapEnd(environment.config, new_folder(*folders_in(folder)))
-        super().__init__(end, environment.config.env, silence_seconds=silence_seconds)
+        end = BubblewrapEnd(environment.config, new_folder(*folders_in(folder)), folder)
+        super().__init__(end, environment.config.env, silence_seconds=silence_seconds, gateway=gateway)
 
 
 class BubblewrapEnd:
     """One process under bubblewrap, and its folders on the host."""
 
-    def __init__(self, config: EnvironmentConfig, folder: Path) -> None:
+    def __init__(self, config: EnvironmentConfig, folder: Path, kept: Path) -> None:
         self._config = config
+        self._kept = kept
         self._folder = folder
         self._hold: int | None = None
         self._process: SupervisorProcess | None = None
+        self._watch: DiskWatch | None = None
 
     @property
     def kind(self) -> Literal["bubblewrap"]:
@@ -125,16 +103,27 @@ class BubblewrapEnd:
         """Run an empty sandbox. Raises SandboxError with what keeps it from working."""
         version = bubblewrap_version()
         with tempfile.TemporaryDirectory(prefix="agentctl-", dir="/var/tmp") as folder:
-            probe(Path(folder), version)
+            probe(Path(folder), version, ["true"], _PROBE_SECONDS)
         return {"kind": self.kind, "version": ".".join(map(str, version))}
 
     def prepare(self, progress: Progress) -> JsonObject:
-        """Check that it works here, and say what of the environment it cannot hold. Raises SandboxError."""
-        wanted = self._config.resources
-        for name, value in (("cpus", wanted.cpus), ("disk", wanted.disk)):
-            if value is not None:
-                progress(f"resources.{name} is not held: bubblewrap has no control group to limit it with")
-        return self.check()
+        """Check that it works here, and say what of the environment it cannot hold.
+
+        Raises SandboxError, and UsageError for mounts that must not be.
+        """
+        binds_of(self._config.mounts)
+        if self._config.resources.cpus is not None:
+            progress("resources.cpus is not held: bubblewrap has no control group to limit it with")
+        facts = self.check()
+        if self._config.networking.allow_package_managers:
+            facts["package_hosts"] = list(registries(self._ask, _what_is_here(self._config), self._kept))
+        return facts
+
+    def _ask(self) -> str:
+        env = [f"{name}={value}" for name, value in self._config.env.items()]
+        command = ["/usr/bin/env", *env, find_python(), "-I", "-S", "-c", program()]
+        with tempfile.TemporaryDirectory(prefix="agentctl-", dir="/var/tmp") as folder:
+            return probe(Path(folder), bubblewrap_version(), command, ASK_SECONDS)
 
     def open(self, session_id: str) -> ByteStream:  # noqa: ARG002
         """Make the folders and start the process. Raises SandboxError."""
@@ -142,13 +131,17 @@ class BubblewrapEnd:
         inside = {"workspace": layout.workspace, "outputs": layout.outputs, "uploads": layout.uploads}
         self._hold = make_private_folder(self._folder, tuple(inside), outer_user())
         binds = [(self._folder / name, target) for name, target in inside.items()]
-        python = find_python()
-        with _Arguments() as arguments:
-            options = arguments.options(sandbox_options(arguments, binds, python, bubblewrap_version()))
+        refuse_full(self._folder)
+        python, mounts = find_python(), binds_of(self._config.mounts)
+        with Arguments() as arguments:
+            options = arguments.options(sandbox_options(arguments, binds, python, bubblewrap_version(), mounts))
             command = ["bwrap", *options, python, *PYTHON[1:], BOOTSTRAP]
             self._process = SupervisorProcess(
                 command, {"PATH": SYSTEM_PATH}, user=outer_user(), pass_fds=tuple(arguments.descriptors)
             )
+        limit = self._config.resources.disk or DEFAULT_DISK
+        self._watch = DiskWatch(limit, self._folder, lambda: used_by(self._folder), self._process.kill)
+        self._watch.start()
         return self._process.stream
 
     def config(self) -> JsonObject:
@@ -164,103 +157,51 @@ class BubblewrapEnd:
         return {"isolated": True}
 
     def cause_of_death(self) -> str:
-        """Say why the process is no more."""
+        """Say why the process is no more. Raises SandboxLimitError where it was stopped for what it took."""
+        if self._watch is not None:
+            self._watch.raise_reached()
         return self._process.cause_of_death() if self._process is not None else "the sandbox is not started"
 
     def close(self) -> None:
         """End the process, and with it everything in its namespace, and remove the folders."""
+        if self._watch is not None:
+            self._watch.stop()
         if self._process is not None:
             self._process.close(at_once=True)
         remove_held(self._folder, self._hold)
         self._hold = None
 
 
-class _Arguments:
-    """Descriptors that hand texts to bubblewrap."""
-
-    def __init__(self) -> None:
-        self.descriptors: list[int] = []
-
-    def __enter__(self) -> "_Arguments":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        for fd in self.descriptors:
-            os.close(fd)
-
-    def options(self, options: Iterable[str]) -> tuple[str, ...]:
-        """Give options that no list of processes shows."""
-        return "--args", self.text("".join(f"{option}\0" for option in options)), "--"
-
-    def text(self, text: str) -> str:
-        """Give a text as the contents of a file."""
-        reading, writing = os.pipe()
-        os.write(writing, os.fsencode(text))
-        os.close(writing)
-        self.descriptors.append(reading)
-        return str(reading)
-
-
-def sandbox_options(
-    arguments: _Arguments, binds: list[tuple[Path, str]], python: str, version: tuple[int, ...]
-) -> Iterator[str]:
-    """Yield what bubblewrap is told, with ``binds`` writable."""
-    yield from ("--unshare-user", "--unshare-pid", "--unshare-ipc", "--unshare-net", "--unshare-uts")
-    yield from ("--unshare-cgroup-try", "--die-with-parent", "--new-session", "--clearenv")
-    yield from ("--uid", str(USER), "--gid", str(USER), "--hostname", "sandbox")
-    yield from ("--ro-bind", "/usr", "/usr")
-    for directory in _DIRECTORIES:
-        path = Path(directory)
-        if path.is_symlink():
-            yield from ("--symlink", str(path.readlink()), directory)
-        elif path.is_dir():
-            yield from ("--ro-bind", directory, directory)
-    prefix = Path(python).resolve().parents[1]
-    if not prefix.is_relative_to("/usr"):
-        yield from ("--ro-bind", str(prefix), str(prefix))
-    yield from ("--proc", "/proc", "--dev", "/dev")
-    yield from _etc(arguments)
-    for folder in ("/tmp", HOME):  # noqa: S108 - paths inside the sandbox
-        yield from ("--size", str(TEMPORARY_BYTES)) if version >= (0, 7) else ()
-        yield from ("--tmpfs", folder)
-    for source, target in binds:
-        yield from ("--bind", str(source), target)
-    yield from ("--remount-ro", "/", "--chdir", "/")
-    yield from ("--setenv", "PATH", SYSTEM_PATH, "--setenv", "LANG", "C.UTF-8", "--setenv", "HOME", HOME)
-
-
-def _etc(arguments: _Arguments) -> Iterator[str]:
-    made = {"passwd": _PASSWD, "group": _GROUP, "hosts": _HOSTS, "nsswitch.conf": _NSSWITCH}
-    for name, text in made.items():
-        yield from ("--ro-bind-data", arguments.text(text), f"/etc/{name}")
-    for name in _FROM_ETC:
-        yield from ("--ro-bind-try", f"/etc/{name}", f"/etc/{name}")
-
-
-def probe(folder: Path, version: tuple[int, ...]) -> None:
-    """Run ``true`` in a sandbox like those of sessions. Raises SandboxError."""
+def probe(folder: Path, version: tuple[int, ...], command: Sequence[str], seconds: float) -> str:
+    """Run a program in a sandbox like those of sessions, for what it prints. Raises SandboxError."""
     user = outer_user()
     if user is not None:
         os.chown(folder, user, user)
     identity = {} if user is None else {"user": user, "group": user, "extra_groups": []}
-    with _Arguments() as arguments:
+    with Arguments() as arguments:
         options = arguments.options(sandbox_options(arguments, [(folder, "/workspace")], find_python(), version))
         try:
             run = subprocess.run(
-                ["bwrap", *options, "true"],
+                ["bwrap", *options, *command],
                 stdin=subprocess.DEVNULL,
                 capture_output=True,
                 env={"PATH": SYSTEM_PATH},
                 cwd="/",
-                timeout=_PROBE_SECONDS,
+                timeout=seconds,
                 check=False,
                 pass_fds=arguments.descriptors,
                 **identity,  # type: ignore[call-overload]
             )
         except subprocess.TimeoutExpired as error:
-            raise SandboxError(f"bubblewrap did not come up within {_PROBE_SECONDS:g} s") from error
+            raise SandboxError(f"bubblewrap did not come up within {seconds:g} s") from error
     if run.returncode:
         raise _refused(run.stderr.decode("utf-8", "backslashreplace"))
+    return str(run.stdout, "utf-8", "replace")
+
+
+def _what_is_here(config: EnvironmentConfig) -> list[object]:
+    """Name the programs of this machine, which change when something is installed, and what they may heed."""
+    return [*(Path(folder).stat().st_mtime_ns for folder in ("/usr/bin", "/usr/lib")), config.env]
 
 
 def _refused(said: str) -> SandboxError:

@@ -1,65 +1,42 @@
 """A container: the supervisor as its main process, the container's standard streams as the pipe.
 
-The container has no network, no capabilities, no way to new privileges and no root; it is made for
-one session and removed with it. Only image, container and attach calls of Docker's API are used:
-never exec, and never the archive calls, which let a container's files be read and written by root.
+It is made for one session, looked at before it is started, and removed with the session. Only image,
+container and attach calls of Docker's API are used: never exec, and never the archive calls, which
+let a container's files be read and written by root.
 """
 
-import hashlib
-import os
-import re
-import socket
 import time
-from collections.abc import Iterable, Iterator
-from contextlib import closing, contextmanager, suppress
-from dataclasses import dataclass
+from contextlib import closing, suppress
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import docker.errors
-import docker.types
 import requests
 from docker.api import APIClient
-from docker.utils import kwargs_from_env
 
 from agentctl import __version__
 from agentctl.canonical import JsonObject
-from agentctl.definitions.environment import Environment, EnvironmentConfig, Resources
+from agentctl.definitions.environment import Environment, Mount
 from agentctl.errors import SandboxError
-from agentctl.sandbox.base import Layout, Progress, Started
-from agentctl.sandbox.image import (
-    HOME,
-    USER,
-    Recipe,
-    find_base,
-    find_ca_bundle,
-    find_or_build,
-    image_id,
-    is_ours,
-    make_recipe,
-    no_such_image,
-)
-from agentctl.sandbox.streams import ByteStream, DescriptorStream
-from agentctl.sandbox.supervised import BOOTSTRAP, PYTHON, SILENCE_SECONDS, SupervisedSandbox
+from agentctl.network.base import Gateway
+from agentctl.sandbox.attach import AttachStream
+from agentctl.sandbox.base import FIRST, Layout, Origin, Progress, Started
+from agentctl.sandbox.checkpoints import facts_of, keep_container
+from agentctl.sandbox.containers import ContainerDisk, container_name, owner_of
+from agentctl.sandbox.daemon import CONFLICT, Engine, connect, engine_of, explained, line_of
+from agentctl.sandbox.disk import DEFAULT_DISK, DiskWatch, refuse_full
+from agentctl.sandbox.image import image_id, is_ours, no_such_image
+from agentctl.sandbox.mounts import binds_of
+from agentctl.sandbox.origin import choose_image
+from agentctl.sandbox.recipe import WRITABLE
+from agentctl.sandbox.sealing import DEFAULT_MEMORY, container_body, differences, home_of
+from agentctl.sandbox.streams import ByteStream
+from agentctl.sandbox.supervised import SILENCE_SECONDS, SupervisedSandbox
 from agentctl.visible import visible_line
-
-DEFAULT_MEMORY = 2 << 30
-DEFAULT_CPUS = 2.0
-DEFAULT_PIDS = 256
-
-HELLO_SECONDS = 5
-"""How long the daemon may take to say that it is there."""
-
-CALL_SECONDS = 60
-"""How long any other call may take."""
 
 CLOSE_SECONDS = 20
 """How long the removal of a container may take."""
 
-_DEFAULT_SOCKET = "/var/run/docker.sock"
-_OLDEST_API = "1.24"
-_CONFLICT = 409
-_STDERR, _MOST_SAID = 2, 4_096
 _OOM = "out of memory: the limit of {} MiB was reached"
 
 
@@ -68,7 +45,8 @@ class DockerSandbox(SupervisedSandbox):
 
     ``builds`` takes the logs of image builds; with this user it also tells our containers from
     those of others on the same daemon. ``generation`` counts the containers, or the harnesses, of a
-    session: an older one is refused.
+    session: an older one is refused. ``gateway`` takes the connections that it opens; without one
+    nothing can be reached.
     """
 
     def __init__(
@@ -77,11 +55,17 @@ class DockerSandbox(SupervisedSandbox):
         builds: Path,
         *,
         generation: int = 1,
+        origin: Origin = FIRST,
         silence_seconds: float = SILENCE_SECONDS,
+        gateway: Gateway | None = None,
     ) -> None:
-        self._container = DockerEnd(environment.config, builds, generation)
+        self._container = DockerEnd(environment, builds, generation, origin)
         super().__init__(
-            self._container, environment.config.env, generation=generation, silence_seconds=silence_seconds
+            self._container,
+            environment.config.env,
+            generation=generation,
+            silence_seconds=silence_seconds,
+            gateway=gateway,
         )
 
     def attach(self, session_id: str) -> Started | None:
@@ -92,9 +76,23 @@ class DockerSandbox(SupervisedSandbox):
         """
         if not self._container.runs(session_id):
             return None
-        taken = self.take_over(session_id, lambda: self._container.reopen(session_id))
+        try:
+            taken = self.take_over(session_id, lambda: self._container.reopen(session_id))
+        except SandboxError:
+            self._container.remove_ended()
+            raise
         self._container.owned = True
         return taken
+
+    def leave(self) -> None:
+        """Leave the container to whoever has taken it over."""
+        self._container.owned = False
+
+    def keep(self, keep_until: str) -> JsonObject | None:
+        """Keep the container's files, where there are others than those that are recorded. Raises SandboxError."""
+        apart = [mount.target for mount in self._container.mounts]
+        changed = self._conversation.request({"type": "changed_outside", "list": WRITABLE, "apart": apart})
+        return self._container.keep(keep_until, changed=changed.get("path") is not None)
 
 
 class DockerEnd:
@@ -103,13 +101,19 @@ class DockerEnd:
     While it is not ``owned``, because another harness may still have it, closing leaves it alone.
     """
 
-    def __init__(self, config: EnvironmentConfig, builds: Path, generation: int) -> None:
+    def __init__(self, environment: Environment, builds: Path, generation: int, origin: Origin) -> None:
+        config = environment.config
+        self._environment = environment
         self._config = config
+        self._origin = origin
+        self._checkpoint: str | None = None
         self._memory = config.resources.memory or DEFAULT_MEMORY
         self._builds = builds
         self._generation = generation
         self._client: APIClient | None = None
         self._image: str | None = None
+        self._engine: Engine | None = None
+        self._watch: DiskWatch | None = None
         self._image_facts: JsonObject = {}
         self._container: str | None = None
         self._name: str | None = None
@@ -123,6 +127,11 @@ class DockerEnd:
         return "docker"
 
     @property
+    def mounts(self) -> tuple[Mount, ...]:
+        """What of this machine can be read inside."""
+        return self._config.mounts
+
+    @property
     def layout(self) -> Layout:
         """Say where things are inside."""
         return Layout()
@@ -130,7 +139,7 @@ class DockerEnd:
     def check(self) -> JsonObject:
         """Find the daemon and the image. Raises SandboxError."""
         name = self._config.base_image
-        with _explained():
+        with explained():
             client = self._connected()
             version = str(client.version()["Version"])
             here = image_id(client, name) is not None
@@ -139,21 +148,16 @@ class DockerEnd:
         return {"kind": self.kind, "version": version, "image": name + ("" if here else " (to be pulled)")}
 
     def prepare(self, progress: Progress) -> JsonObject:
-        """Find or build the image. Raises SandboxError."""
-        if self._config.resources.disk is not None:
-            progress("resources.disk is not held: this kind of sandbox cannot limit the size of its disk")
-        with _explained():
+        """Find or build the image. Raises SandboxError, and UsageError for mounts that must not be."""
+        binds_of(self._config.mounts)
+        with explained():
             client = self._connected()
-            base_id = find_base(client, self._config.base_image, progress)
-            recipe = self._recipe(base_id)
-            self._image = find_or_build(client, recipe, self._builds, progress)
-        self._image_facts = {
-            "image": self._config.base_image,
-            "image_tag": recipe.tag,
-            "image_digest": self._image,
-            "base_digest": base_id,
-        }
-        return {"kind": self.kind, **self._image_facts}
+            self._engine = engine_of(client)
+            facts = choose_image(client, self._environment, self.layout, self._builds, self._origin, progress)
+        self._checkpoint = facts.get("checkpoint")
+        self._image = self._checkpoint or facts["image_digest"]
+        self._image_facts = facts
+        return {"kind": self.kind, **self._image_facts, "user": self._config.user}
 
     def open(self, session_id: str) -> ByteStream:
         """Make the container, attach to it, start it. Raises SandboxError and leaves no container."""
@@ -161,27 +165,30 @@ class DockerEnd:
             self.prepare(lambda _line: None)
         self._session_id = session_id
         self._name = container_name(session_id, self._generation)
-        with _explained():
+        with explained():
             client = self._connected()
             self._container = self._create(client, self._name)
             self._stream = AttachStream(client, self._container)
             client.start(self._container)
+            self._watch_disk(client, self._container)
         return self._stream
 
     def runs(self, session_id: str) -> bool:
         """Say whether a container of the session runs. Raises SandboxError."""
-        with _explained():
+        with explained():
             return bool(self._running(session_id))
 
     def reopen(self, session_id: str) -> ByteStream:
         """Attach to the session's running container, which another harness has left. Raises SandboxError."""
-        with _explained():
+        with explained():
             found = self._running(session_id)
             if not found:
                 raise SandboxError(f"no container of session {visible_line(session_id)} runs")
             newest = max(found, key=lambda container: int(container["Labels"].get("agentctl.generation", 0)))
-            self._container, self.owned = newest["Id"], False
-            self._stream = AttachStream(self._connected(), newest["Id"])
+            self._session_id, self._container, self.owned = session_id, newest["Id"], False
+            client = self._connected()
+            self._stream = AttachStream(client, newest["Id"])
+            self._watch_disk(client, newest["Id"])
         return self._stream
 
     def _running(self, session_id: str) -> list[JsonObject]:
@@ -191,22 +198,26 @@ class DockerEnd:
 
     def config(self) -> JsonObject:
         """Tell the supervisor about its place."""
-        return {"home": HOME, "limits": {}, "memory_limit": self._memory, "quit_at_end": False}
+        home = home_of(self._config.user)
+        return {"home": home, "limits": {}, "memory_limit": self._memory, "quit_at_end": False}
 
     def facts(self) -> JsonObject:
         """Return facts for the record."""
-        return {**self._image_facts, "container_id": self._container, "isolated": True}
+        user = self._config.user
+        return {**self._image_facts, "container_id": self._container, "isolated": True, "user": user}
 
     def cause_of_death(self) -> str:
-        """Say why the container is no more."""
+        """Say why the container is no more. Raises SandboxLimitError where it was stopped for what it took."""
         if self._container is None or self._client is None:
             return "the sandbox is not started"
+        if self._watch is not None:
+            self._watch.raise_reached()
         try:
             state = _ended_state(self._client, self._container)
         except docker.errors.NotFound:
             return "the container was removed"
         except (docker.errors.DockerException, requests.RequestException) as error:
-            return f"the connection to the container broke: {_line(error)}"
+            return f"the connection to the container broke: {line_of(error)}"
         if state.get("Running"):
             return "the container closed its pipe"
         said = self._stream.said() if self._stream is not None else ""
@@ -214,6 +225,8 @@ class DockerEnd:
 
     def close(self) -> None:
         """Remove the container with all that is in it."""
+        if self._watch is not None:
+            self._watch.stop()
         if self._stream is not None:
             self._stream.close()  # first: the daemon would wait for us to read what the container still says
         if self._client is None:
@@ -226,27 +239,51 @@ class DockerEnd:
         self._client.close()
         self._client = None
 
+    def remove_ended(self) -> None:
+        """Remove the container if nothing runs in it any more, whoever had it."""
+        with suppress(SandboxError, docker.errors.DockerException, requests.RequestException), closing(connect()) as client:
+            if self._container is not None and not _ended_state(client, self._container).get("Running"):
+                client.remove_container(self._container, v=True)
+
+    def keep(self, keep_until: str, *, changed: bool) -> JsonObject | None:
+        """Keep the container's files; where nothing ``changed``, what they were made from. Raises SandboxError."""
+        if self._container is None or not (changed or self._checkpoint):
+            return None
+        with explained():
+            client, image = self._connected(), self._image_facts["image_digest"]
+            if not changed and self._checkpoint is not None:
+                return facts_of(client, self._checkpoint, image, keep_until)
+            owner = owner_of(self._builds)
+            return keep_container(client, self._container, self._session_id, image, owner, keep_until)
+
     def _connected(self) -> APIClient:
         if self._client is None:
             self._client = connect()
         return self._client
 
-    def _recipe(self, base_id: str) -> Recipe:
-        ca_bundle = find_ca_bundle() if self._config.ca_bundle == "host" else None
-        return make_recipe(self._config, base_id, self.layout, ca_bundle)
-
     def _identity(self, session_id: str) -> dict[str, str]:
         return {"agentctl.session": session_id, "agentctl.owner": owner_of(self._builds)}
 
     def _create(self, client: APIClient, name: str) -> str:
-        options = self._options(client)
+        """Make the container, and see that it came out as it was asked for, before anything runs in it."""
+        body = self._body(client)
         try:
-            return str(client.create_container(name=name, **options)["Id"])
+            self._container = self._made(client, body, name)
         except docker.errors.APIError as error:
-            if error.status_code != _CONFLICT:
+            if error.status_code != CONFLICT:
                 raise
-        self._remove_stale(client, name)
-        return str(client.create_container(name=name, **options)["Id"])
+            self._remove_stale(client, name)
+            self._container = self._made(client, body, name)
+        wrong = differences(body, client.inspect_container(self._container))
+        if wrong:
+            raise SandboxError(
+                f"the daemon made another container than it was asked for: {', '.join(map(line_of, wrong))}",
+                hint="nothing was run in it; agentctl doctor says what this daemon cannot hold",
+            )
+        return self._container
+
+    def _made(self, client: APIClient, body: JsonObject, name: str) -> str:
+        return str(client.create_container_from_config(body, name)["Id"])  # type: ignore[no-untyped-call]
 
     def _remove_stale(self, client: APIClient, name: str) -> None:
         """Remove our own container of that name, which somebody left; never anybody else's."""
@@ -256,28 +293,24 @@ class DockerEnd:
             raise SandboxError(f"there is a container {name} already, and it is not ours")
         client.remove_container(name, force=True, v=True)
 
-    def _options(self, client: APIClient) -> JsonObject:
+    def _body(self, client: APIClient) -> JsonObject:
         labels = {
             **self._identity(self._session_id),
             "agentctl.version": __version__,
             "agentctl.generation": str(self._generation),
         }
-        return {
-            "image": self._image,
-            "entrypoint": [*PYTHON, BOOTSTRAP],
-            "command": [],
-            "user": f"{USER}:{USER}",
-            "hostname": "sandbox",
-            "working_dir": "/",
-            "environment": {"HOME": HOME, "LANG": "C.UTF-8"},
-            "labels": labels,
-            "stdin_open": True,
-            "detach": True,  # else its standard input would end with the first who attaches
-            "tty": False,
-            "healthcheck": {"test": ["NONE"]},
-            "use_config_proxy": False,
-            "host_config": client.create_host_config(**host_options(self._config.resources)),
-        }
+        self._engine = engine = self._engine or engine_of(client)
+        if engine.folder is not None:
+            refuse_full(engine.folder)
+        assert self._image is not None
+        return container_body(client, self._config, self._image, labels, engine, binds_of(self._config.mounts))
+
+    def _watch_disk(self, client: APIClient, container: str) -> None:
+        self._engine = engine = self._engine or engine_of(client)
+        limit = self._config.resources.disk or DEFAULT_DISK
+        disk = ContainerDisk(container)
+        self._watch = DiskWatch(limit, engine.folder, disk.used, disk.kill)
+        self._watch.start()
 
     def _remove(self, client: APIClient) -> None:
         """Remove the container; while its id is not known, the one with its name if that is ours."""
@@ -289,145 +322,13 @@ class DockerEnd:
         except (docker.errors.NotFound, SandboxError):
             pass
         except docker.errors.APIError as error:
-            if error.status_code != _CONFLICT:  # it is being removed already
+            if error.status_code != CONFLICT:  # it is being removed already
                 raise
 
     def _how(self, state: JsonObject) -> str:
         if state.get("OOMKilled"):
             return _OOM.format(self._memory >> 20)
-        return f"exit code {state.get('ExitCode')}" + (f", {_line(state['Error'])}" if state.get("Error") else "")
-
-
-class AttachStream:
-    """The streams of a container, attached: its standard output is read, its standard error kept aside."""
-
-    def __init__(self, client: APIClient, container: str) -> None:
-        raw = client.attach_socket(container, params={"stdin": 1, "stdout": 1, "stderr": 1, "stream": 1, "logs": 0})
-        plain = getattr(raw, "_sock", None)
-        if not isinstance(plain, socket.socket) or type(plain) is not socket.socket:
-            raw.close()
-            raise SandboxError(
-                "agentctl reaches a Docker daemon through a local socket or plain TCP only",
-                hint="set DOCKER_HOST to unix:// and the path of the daemon's socket",
-            )
-        fd = os.dup(plain.fileno())
-        raw.close()
-        plain.close()
-        self._bytes = DescriptorStream(fd, fd)
-        self._header = bytearray()
-        self._kind = self._left = 0
-        self._said = bytearray()
-
-    def read(self, timeout_seconds: float) -> bytes:
-        """Return what came on standard output; no bytes at the end. Raises TimeoutError."""
-        deadline = time.monotonic() + timeout_seconds
-        while True:
-            data = self._bytes.read(max(deadline - time.monotonic(), 0.0))
-            if not data:
-                return b""
-            output = b"".join(self._parts(data))
-            if output:
-                return output
-
-    def write(self, pieces: Iterable[memoryview], timeout_seconds: float) -> None:
-        """Write to standard input. Raises TimeoutError, OSError."""
-        self._bytes.write(pieces, timeout_seconds)
-
-    def close(self) -> None:
-        """Close both ways; may be called twice."""
-        self._bytes.close()
-
-    def said(self) -> str:
-        """Return the end of what came on standard error, on one line."""
-        return visible_line(self._said.decode("utf-8", "backslashreplace").strip())[-500:]
-
-    def _parts(self, data: bytes) -> Iterator[bytes]:
-        """Take Docker's frames apart: one byte that names the stream, three of nothing, four of length."""
-        at = 0
-        while at < len(data):
-            if not self._left:
-                taken = data[at : at + 8 - len(self._header)]
-                self._header += taken
-                at += len(taken)
-                if len(self._header) == 8:
-                    self._kind, self._left = self._header[0], int.from_bytes(self._header[4:], "big")
-                    self._header.clear()
-                continue
-            part = data[at : at + self._left]
-            at += len(part)
-            self._left -= len(part)
-            if self._kind == _STDERR:
-                self._said += part
-                del self._said[:-_MOST_SAID]
-            else:
-                yield part
-
-
-@dataclass(frozen=True, slots=True)
-class Container:
-    """A container that a store has made: ``state`` is Docker's word (running, exited, created, …)."""
-
-    id: str
-    name: str
-    session_id: str
-    state: str
-
-
-class Containers:
-    """The containers of one store, whatever has become of those who made them."""
-
-    def __init__(self, builds: Path) -> None:
-        """Connect to the daemon. Raises SandboxError."""
-        self._owner = owner_of(builds)
-        self._client = connect()
-
-    def list(self) -> list[Container]:
-        """Return them all. The daemon chooses them by our label; raises SandboxError."""
-        with _explained():
-            found = self._client.containers(all=True, filters={"label": [f"agentctl.owner={self._owner}"]})
-        return [
-            Container(each["Id"], each["Names"][0].lstrip("/"), each["Labels"]["agentctl.session"], each["State"])
-            for each in found
-            if each["Names"] and "agentctl.session" in each["Labels"]
-        ]
-
-    def remove(self, container: Container) -> bool:
-        """Remove one with all that is in it. Returns False where somebody else does. Raises SandboxError."""
-        with _explained():
-            try:
-                self._client.remove_container(container.id, force=True, v=True)
-            except docker.errors.NotFound:
-                return False
-            except docker.errors.APIError as error:
-                if error.status_code != _CONFLICT:
-                    raise
-                return False
-        return True
-
-    def close(self) -> None:
-        """Close the connection."""
-        self._client.close()
-
-
-def connect() -> APIClient:
-    """Connect to the daemon that the environment names. Raises SandboxError with what to do about it."""
-    where = kwargs_from_env()
-    _knock(str(where.get("base_url") or f"unix://{_DEFAULT_SOCKET}"))
-    with _explained(), closing(APIClient(**where, version=_OLDEST_API, timeout=HELLO_SECONDS)) as client:
-        version = str(client.version(api_version=False)["ApiVersion"])
-    return APIClient(**where, version=version, timeout=CALL_SECONDS)
-
-
-def _knock(url: str) -> None:
-    """See whether somebody listens at a local socket; docker-py leaks the socket when nobody does."""
-    scheme, _, path = url.partition("://")
-    if scheme in ("unix", "http+unix"):
-        with socket.socket(socket.AF_UNIX) as knocking:
-            knocking.settimeout(HELLO_SECONDS)
-            try:
-                knocking.connect("/" + path.lstrip("/"))
-            except OSError as error:
-                raise _explanation(error) from error
+        return f"exit code {state.get('ExitCode')}" + (f", {line_of(state['Error'])}" if state.get("Error") else "")
 
 
 def _ended_state(client: APIClient, container: str) -> JsonObject:
@@ -439,80 +340,3 @@ def _ended_state(client: APIClient, container: str) -> JsonObject:
             break
         time.sleep(0.05)
     return state
-
-
-def host_options(resources: Resources) -> JsonObject:
-    """Return the options that keep a container to itself."""
-    memory = resources.memory or DEFAULT_MEMORY
-    return {
-        "network_mode": "none",
-        "cap_drop": ["ALL"],
-        "security_opt": ["no-new-privileges:true"],
-        "init": True,
-        "ipc_mode": "private",
-        "cgroupns": "private",
-        "mem_limit": memory,
-        "memswap_limit": memory,
-        "nano_cpus": int(min(resources.cpus or DEFAULT_CPUS, os.cpu_count() or 1) * 1e9),
-        "pids_limit": resources.pids or DEFAULT_PIDS,
-        "oom_score_adj": 500,
-        "shm_size": 64 << 20,
-        "ulimits": [docker.types.Ulimit(name="core", soft=0, hard=0)],
-        "log_config": docker.types.LogConfig(type=docker.types.LogConfig.types.NONE),
-        "restart_policy": {"Name": "no"},
-    }
-
-
-def container_name(session_id: str, generation: int) -> str:
-    """Name the container of a session; ids that make no name are replaced by their hash."""
-    if not re.fullmatch(r"[A-Za-z0-9_.-]{1,200}", session_id):
-        session_id = hashlib.sha256(session_id.encode("utf-8", "surrogateescape")).hexdigest()[:32]
-    return f"agentctl-{session_id}-{generation}"
-
-
-def owner_of(builds: Path) -> str:
-    """Name the owner of a container: this user with this store on this machine."""
-    owner = f"{socket.gethostname()}\0{os.getuid()}\0{builds}"
-    return hashlib.sha256(owner.encode("utf-8", "surrogateescape")).hexdigest()[:24]
-
-
-@contextmanager
-def _explained() -> Iterator[None]:
-    try:
-        yield
-    except (docker.errors.DockerException, requests.RequestException) as error:
-        raise _explanation(error) from error
-
-
-def _explanation(error: BaseException) -> SandboxError:
-    host = visible_line(os.environ.get("DOCKER_HOST") or f"unix://{_DEFAULT_SOCKET}")
-    causes = list(_causes(error))
-    if any(isinstance(cause, PermissionError) for cause in causes):
-        return SandboxError(
-            f"this user may not talk to the Docker daemon at {host}",
-            hint="sudo usermod -aG docker $USER, then log in again; or use --sandbox bubblewrap",
-        )
-    if any(isinstance(cause, FileNotFoundError | ConnectionRefusedError | socket.gaierror) for cause in causes):
-        return SandboxError(
-            f"no Docker daemon at {host}",
-            hint="start Docker, set DOCKER_HOST, or use --sandbox bubblewrap",
-        )
-    if any(isinstance(cause, TimeoutError | requests.Timeout) for cause in causes):
-        return SandboxError(f"the Docker daemon at {host} does not answer", hint="docker info shows whether it is well")
-    return SandboxError(f"Docker failed: {_line(getattr(error, 'explanation', None) or error)}")
-
-
-def _causes(error: BaseException | None) -> Iterator[BaseException]:
-    """Yield an error and what caused it, however the libraries between have wrapped it."""
-    seen: set[int] = set()
-    waiting: list[Any] = [error]
-    while waiting:
-        cause = waiting.pop()
-        if isinstance(cause, BaseException) and id(cause) not in seen:
-            seen.add(id(cause))
-            yield cause
-            waiting += [cause.__cause__, cause.__context__, getattr(cause, "reason", None), *cause.args]
-
-
-def _line(value: object) -> str:
-    return visible_line(str(value).strip())[:500]

@@ -6,140 +6,35 @@ file lock lets the first of many sessions build while the others wait for it.
 """
 
 import fcntl
-import io
-import json
-import os
 import re
-import ssl
-import tarfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections import deque
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import docker.errors
 from docker.api import APIClient
 
-from agentctl.canonical import hash_of, sha256_hex
-from agentctl.definitions.environment import EnvironmentConfig
 from agentctl.errors import SandboxError
-from agentctl.sandbox.base import Layout, Progress
+from agentctl.sandbox.base import Progress
+from agentctl.sandbox.containers import owner_of
+from agentctl.sandbox.recipe import Recipe
+from agentctl.sandbox.uses import Uses
 from agentctl.visible import visible_line
-
-HOME = "/home/agent"
-USER = 10001
-
-RECIPE = 1
-"""Counted up when the recipe below changes what it makes."""
 
 BUILD_SECONDS = 3_600
 """How long a build may be silent."""
 
 _LAST_LINES = 15
+_COLOUR = re.compile(r"\x1b\[\d*m")
+_STEP = re.compile(r"Step (\d+)/\d+ : ")
+_IMAGE = re.compile(r" ---> ([0-9a-f]{12,64})$")
+_DONE = re.compile(r"Successfully built ")
+_BOOKKEEPING = re.compile(r" ---> |Removing intermediate |Successfully |\(Reading database ")
 _IMAGES_HINT = "script/base-image makes agentctl-base:bookworm; docker images lists what is here"
-_CA_BUNDLE = "/usr/local/share/agentctl/ca-bundle.crt"
-_CA_VARIABLES = ("PIP_CERT", "SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "NODE_EXTRA_CA_CERTS")
-_CA_BUNDLES = (
-    "/etc/ssl/certs/ca-certificates.crt",  # Debian, Ubuntu, Arch
-    "/etc/pki/tls/certs/ca-bundle.crt",  # Fedora, RHEL
-    "/etc/ssl/ca-bundle.pem",  # openSUSE
-    "/etc/ssl/cert.pem",  # Alpine, macOS
-)
-
-_APT = "export DEBIAN_FRONTEND=noninteractive; apt-get update -q && apt-get install -qy --no-install-recommends"
-_CLEAN = "rm -rf /var/lib/apt/lists/*"
-
-_PYTHON = (
-    "if ! python3 -c 'import sys, json, ctypes; sys.exit(sys.version_info < (3, 8))' || ! test -x /bin/bash; then "
-    "command -v apt-get >/dev/null || "
-    "{ echo 'the image needs python3 (3.8 or later) and bash, and has no apt-get to install them'; exit 1; }; "
-    f"{_APT} python3 bash && {_CLEAN}; fi"
-)
-
-_MANAGERS = {
-    "cargo": ("cargo", "cargo", "cargo install --root /usr/local {}"),
-    "gem": ("gem", "ruby-full build-essential", "gem install --no-document {}"),
-    "go": ("go", "golang-go", "GOBIN=/usr/local/bin go install {}"),
-    "npm": ("npm", "nodejs npm", "npm install -g --no-fund --no-audit {}"),
-}
-"""For each manager: its program, the Debian packages that bring it, and how it installs one thing after another."""
-
-
-@dataclass(frozen=True, slots=True)
-class Recipe:
-    """How an image is made: the steps of its Dockerfile, each with words for a person, and the files they copy."""
-
-    steps: tuple[tuple[str, str], ...]
-    files: dict[str, bytes]
-
-    @property
-    def dockerfile(self) -> str:
-        """Write the Dockerfile."""
-        return "".join(f"{instruction}\n" for instruction, _ in self.steps)
-
-    @property
-    def hash(self) -> str:
-        """Name everything that goes in, in 24 hexadecimal digits."""
-        files = {name: sha256_hex(data) for name, data in self.files.items()}
-        return hash_of([RECIPE, self.dockerfile, files]).removeprefix("sha256:")[:24]
-
-    @property
-    def tag(self) -> str:
-        """Name the image."""
-        return f"agentctl-env:{self.hash}"
-
-    def context(self) -> io.BytesIO:
-        """Return what the daemon is sent."""
-        archive = io.BytesIO()
-        with tarfile.open(fileobj=archive, mode="w") as tar:
-            for name, data in {"Dockerfile": self.dockerfile.encode(), **self.files}.items():
-                info = tarfile.TarInfo(name)
-                info.size, info.mode = len(data), 0o644
-                tar.addfile(info, io.BytesIO(data))
-        archive.seek(0)
-        return archive
-
-
-def make_recipe(config: EnvironmentConfig, base_id: str, layout: Layout, ca_bundle: bytes | None) -> Recipe:
-    """Write down how the image of an environment is made from the image ``base_id``."""
-    folders = " ".join((HOME, layout.workspace, layout.outputs, layout.uploads))
-    user = (
-        f"grep -q '^[^:]*:[^:]*:{USER}:' /etc/passwd || "
-        f"{{ echo 'agent:x:{USER}:{USER}:agent:{HOME}:/bin/bash' >>/etc/passwd; "
-        f"echo 'agent:x:{USER}:' >>/etc/group; }}; mkdir -p {folders} && chown {USER}:{USER} {folders}"
-    )
-    files = {"setup": config.setup.encode()} if config.setup else {}
-    steps = [(f"FROM {base_id}", f"start from {config.base_image}"), ("USER 0:0", "as root")]
-    if ca_bundle is not None:
-        files["ca-bundle.crt"] = ca_bundle
-        variables = " ".join(f"{variable}={_CA_BUNDLE}" for variable in _CA_VARIABLES)
-        steps += [(f"COPY ca-bundle.crt {_CA_BUNDLE}", "copy certificates"), (f"ENV {variables}", "trust them")]
-    steps.append(_run(f"{_PYTHON}; {user}", "make the user and the folders"))
-    steps += [_run(command, what) for command, what in _installations(config)]
-    if config.setup:
-        steps.append(("COPY setup /tmp/agentctl-setup", "copy setup"))
-        steps.append(_run("/bin/bash -e /tmp/agentctl-setup && rm /tmp/agentctl-setup", "run setup"))
-    return Recipe(tuple(steps), files)
-
-
-def find_ca_bundle() -> bytes:
-    """Read the certificate authorities that this machine trusts. Raises SandboxError."""
-    named = os.environ.get("SSL_CERT_FILE")
-    paths = [named] if named else [*_CA_BUNDLES, ssl.get_default_verify_paths().cafile or ""]
-    for path in filter(None, paths):
-        try:
-            return Path(path).read_bytes()
-        except OSError as error:
-            if named:
-                raise SandboxError(
-                    f"cannot read the certificate authorities of this machine: {visible_line(path)}: {error.strerror}",
-                    hint="SSL_CERT_FILE names that file",
-                ) from error
-    raise SandboxError(
-        "cannot find the certificate authorities of this machine",
-        hint="install the package ca-certificates, or name the bundle in SSL_CERT_FILE",
-    )
+ENVIRONMENT_LABEL = "agentctl.environment"
+OWNER_LABEL = "agentctl.owner"
 
 
 def image_id(client: APIClient, name: str) -> str | None:
@@ -182,36 +77,21 @@ def find_or_build(client: APIClient, recipe: Recipe, builds: Path, progress: Pro
         raise SandboxError(f"cannot write logs of builds: {builds}: {error.strerror}") from error
     with _lock(builds / f"{recipe.hash}.lock", progress):
         found = image_id(client, recipe.tag)
-        return found if found is not None else _build(client, recipe, builds / f"{recipe.hash}.log", progress)
+        return found if found is not None else _build(client, recipe, builds, progress)
 
 
-def _run(command: str, what: str) -> tuple[str, str]:
-    return "RUN " + json.dumps(["/bin/sh", "-ec", command]), what
+def log_of(builds: Path, recipe: str) -> Path:
+    """Return where the log of a build is, by the hash of its recipe."""
+    return builds / f"{recipe}.log"
 
 
-def _installations(config: EnvironmentConfig) -> Iterator[tuple[str, str]]:
-    """Yield what installs the packages, in the order of the hosted API: that of the managers' names."""
-    packages = config.packages
-    if packages.apt:
-        yield f"{_APT} {_quoted(packages.apt)} && {_CLEAN}", _what("apt", packages.apt)
-    for name, (program, debian, command) in _MANAGERS.items():
-        wanted: tuple[str, ...] = getattr(packages, name)
-        if wanted:
-            yield f"command -v {program} >/dev/null || {{ {_APT} {debian} && {_CLEAN}; }}", f"install {name} itself"
-            yield "; ".join(command.format(_quoted([package])) for package in wanted), _what(name, wanted)
-    if packages.pip:
-        pip = "python3 -m pip --version >/dev/null 2>&1"
-        yield f"{pip} || {{ {_APT} python3-pip python3-venv && {_CLEAN}; }}", "install pip itself"
-        command = f"PIP_BREAK_SYSTEM_PACKAGES=1 python3 -m pip install --no-cache-dir {_quoted(packages.pip)}"
-        yield command, _what("pip", packages.pip)
-
-
-def _what(manager: str, packages: Sequence[str]) -> str:
-    return f"install with {manager}: {', '.join(packages)}"
-
-
-def _quoted(packages: Iterable[str]) -> str:
-    return " ".join("'" + package.replace("'", "'\\''") + "'" for package in packages)
+def last_lines(builds: Path, recipe: str) -> list[str]:
+    """Return the last lines of a build's log, fit to be shown; none where there is no log any more."""
+    try:
+        with log_of(builds, recipe).open(encoding="utf-8", errors="replace") as log:
+            return list(deque(filter(None, map(_said, log)), _LAST_LINES))
+    except OSError:
+        return []
 
 
 def _pull(client: APIClient, name: str, progress: Progress) -> None:
@@ -254,18 +134,22 @@ def _lock(path: Path, progress: Progress) -> Iterator[None]:
         yield
 
 
-def _build(client: APIClient, recipe: Recipe, log_path: Path, progress: Progress) -> str:
+def _build(client: APIClient, recipe: Recipe, builds: Path, progress: Progress) -> str:
     progress(f"building image {recipe.tag}")
-    told = _Told(recipe, progress)
+    told, log_path = _Told(recipe, progress), log_of(builds, recipe.hash)
+    labels = {ENVIRONMENT_LABEL: recipe.hash, OWNER_LABEL: owner_of(builds)}
     with log_path.open("w", encoding="utf-8", errors="backslashreplace") as log:
         try:
-            for line in _build_lines(client, recipe):
+            for line in _build_lines(client, recipe, labels):
                 log.write(line + "\n")
                 told.take(line)
         except (docker.errors.APIError, docker.errors.BuildError, _BuildFailed) as error:
             log.write(f"{error}\n")
             hint = "\n".join(["the build's last lines:", *told.last_lines, f"the whole log: {log_path}"])
             raise SandboxError(f"the image cannot be built: {told.step}: {_why(error)}", hint=hint) from error
+        finally:
+            # What a build came to is where the next one goes on, with another setup for example.
+            Uses(builds).note_unfinished(recipe.hash, told.unfinished)
     found = image_id(client, recipe.tag)
     if found is None:
         raise SandboxError("the image cannot be built: it is not there", hint=f"the whole log: {log_path}")
@@ -277,27 +161,37 @@ def _why(error: Exception) -> str:
     return f"exit code {code[1]}" if code else _line(error)
 
 
+def _said(line: str) -> str:
+    """Return what a program of a build has printed, fit to be shown; nothing for what the daemon says itself."""
+    line = visible_line(_COLOUR.sub("", line.rstrip("\n"))).rstrip()
+    return "" if _STEP.match(line) or _BOOKKEEPING.match(line) else line
+
+
 class _Told:
     """What a person is told of a build: its steps by their names, and what the programs in it print."""
-
-    _STEP = re.compile(r"Step (\d+)/\d+ : ")
-    _BOOKKEEPING = re.compile(r" ---> |Removing intermediate |Successfully |\(Reading database ")
-    _COLOUR = re.compile(r"\x1b\[\d*m")
 
     def __init__(self, recipe: Recipe, progress: Progress) -> None:
         self._steps = [visible_line(what) for _, what in recipe.steps]
         self._progress = progress
+        self._number = 0
         self.step = "nothing was done"
         self.last_lines: list[str] = []
+        self.unfinished: str | None = None
+        """The image of the last step that was done, which no name keeps; None where there is none, or a whole one."""
 
     def take(self, line: str) -> None:
         """Take a line of the daemon."""
-        step = self._STEP.match(line)
-        line = visible_line(self._COLOUR.sub("", line)).rstrip()
+        step, image = _STEP.match(line), _IMAGE.match(line)
+        if image and self._number > 1:  # the first one is where it starts from
+            self.unfinished = image[1]
+        elif _DONE.match(line):
+            self.unfinished = None
+        line = _said(line)
         if step and int(step[1]) <= len(self._steps):
-            self.step = self._steps[int(step[1]) - 1]
+            self._number = int(step[1])
+            self.step = self._steps[self._number - 1]
             self._progress(f"step {step[1]} of {len(self._steps)}: {self.step}")
-        elif line and not step and not self._BOOKKEEPING.match(line):
+        elif line:
             self.last_lines = [*self.last_lines, line][-_LAST_LINES:]
             self._progress(f"  {line[:200]}")
 
@@ -306,12 +200,12 @@ class _BuildFailed(Exception):  # noqa: N818
     pass
 
 
-def _build_lines(client: APIClient, recipe: Recipe) -> Iterator[str]:
+def _build_lines(client: APIClient, recipe: Recipe, labels: dict[str, str]) -> Iterator[str]:
     events = client.build(
         fileobj=recipe.context(),
         custom_context=True,
         tag=recipe.tag,
-        labels={"agentctl.environment": recipe.hash},
+        labels=labels,
         rm=True,
         forcerm=True,
         decode=True,

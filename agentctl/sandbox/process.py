@@ -20,8 +20,9 @@ from agentctl.canonical import JsonObject
 from agentctl.definitions.environment import Environment
 from agentctl.errors import SandboxError, UsageError
 from agentctl.sandbox.base import Layout, Progress
+from agentctl.sandbox.program import BOOTSTRAP, PYTHON
 from agentctl.sandbox.streams import DescriptorStream
-from agentctl.sandbox.supervised import BOOTSTRAP, PYTHON, SILENCE_SECONDS, SupervisedSandbox
+from agentctl.sandbox.supervised import SILENCE_SECONDS, SupervisedSandbox
 from agentctl.visible import visible_line
 
 SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -38,7 +39,11 @@ _MOST_SAID = 4_096
 
 
 class ProcessSandbox(SupervisedSandbox):
-    """A plain process for one session; ``folder`` is where its own folder is made, and removed."""
+    """A plain process for one session; ``folder`` is where its own folder is made, and removed.
+
+    It has this machine's own network. A proxy beside it would hold nobody back, and its port would be
+    open to every other program of this machine, so there is none.
+    """
 
     def __init__(self, environment: Environment, folder: Path, *, silence_seconds: float = SILENCE_SECONDS) -> None:
         refuse_image(environment, "none")
@@ -153,6 +158,10 @@ class SupervisorProcess:
         said = visible_line(self._said.decode("utf-8", "backslashreplace").strip())[-500:]
         return f"the sandbox died: {how}{f': {said}' if said else ''}"
 
+    def kill(self) -> None:
+        """End it at once, and nothing more; from any thread."""
+        self._process.kill()
+
     def close(self, *, at_once: bool = False) -> None:
         """End it: a supervisor that sees the end of its input ends all that it has started."""
         self.stream.close()
@@ -178,11 +187,13 @@ def refuse_image(environment: Environment, kind: str) -> None:
     config = environment.config
     packages = [name for name in ("apt", "cargo", "gem", "go", "npm", "pip") if getattr(config.packages, name)]
     wanted = [*(f"packages.{name}" for name in packages), *(["setup"] if config.setup else [])]
+    wanted += ["user: root"] if config.user == "root" else []
+    wanted += ["mounts"] if config.mounts and kind == "none" else []
     if wanted:
         raise UsageError(
             f"environment {visible_line(environment.name)} has {' and '.join(wanted)}, "
             f"which a sandbox of kind {kind} cannot have",
-            hint="use --sandbox docker, which builds an image with it",
+            hint="use --sandbox docker, which builds an image with what it needs",
         )
 
 
@@ -239,5 +250,6 @@ def remove_folder(folder: Path) -> None:
         if not folder.exists():
             return
         with contextlib.suppress(OSError):  # without descriptors no program can be started
-            subprocess.run([*program, "--", str(folder)], stderr=subprocess.DEVNULL, check=False)
+            command, environment = [*program, "--", str(folder)], {"PATH": SYSTEM_PATH}
+            subprocess.run(command, stderr=subprocess.DEVNULL, check=False, env=environment)
     shutil.rmtree(folder, ignore_errors=True)

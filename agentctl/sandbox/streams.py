@@ -13,7 +13,7 @@ _MOST_READ = 1 << 18
 
 
 class ByteStream(Protocol):
-    """Bytes to and from a process somewhere. One thread reads; any may write."""
+    """Bytes to and from a process somewhere. One thread reads; any may write, and any may close."""
 
     def read(self, timeout_seconds: float) -> bytes:
         """Return what has come, waiting if nothing has; no bytes at the end. Raises TimeoutError."""
@@ -24,7 +24,7 @@ class ByteStream(Protocol):
         ...
 
     def close(self) -> None:
-        """Close both ways; may be called twice."""
+        """Close both ways, waking whoever reads or writes; may be called twice."""
         ...
 
 
@@ -33,21 +33,24 @@ class DescriptorStream:
 
     def __init__(self, reading: int, writing: int) -> None:
         self._reading, self._writing = reading, writing
+        self._awake, self._wake = os.pipe()
         self._closed = False
-        self._writing_now = threading.Lock()
+        self._reading_now, self._writing_now, self._closing_now = (threading.Lock() for _ in range(3))
         for fd in (reading, writing):
             os.set_blocking(fd, False)
+        self._readable, self._writable = self._poll(reading, select.POLLIN), self._poll(writing, select.POLLOUT)
 
     def read(self, timeout_seconds: float) -> bytes:
         """Return what has come, waiting if nothing has; no bytes at the end. Raises TimeoutError."""
         deadline = time.monotonic() + timeout_seconds
-        while not self._closed:
-            try:
-                return os.read(self._reading, _MOST_READ)
-            except BlockingIOError:
-                _wait(self._reading, select.POLLIN, deadline)
-            except ConnectionError:
-                break
+        with self._reading_now:
+            while not self._closed:
+                try:
+                    return os.read(self._reading, _MOST_READ)
+                except BlockingIOError:
+                    _wait(self._readable, deadline)
+                except ConnectionError:
+                    break
         return b""
 
     def write(self, pieces: Iterable[memoryview], timeout_seconds: float) -> None:
@@ -61,22 +64,30 @@ class DescriptorStream:
                 try:
                     written = os.writev(self._writing, [left[i] for i in range(min(len(left), _MOST_BUFFERS))])
                 except BlockingIOError:
-                    _wait(self._writing, select.POLLOUT, deadline)
+                    _wait(self._writable, deadline)
                 else:
                     _advance(left, written)
 
     def close(self) -> None:
-        """Close both ways; may be called twice."""
-        if not self._closed:
+        """Close both ways, waking whoever reads or writes; may be called twice."""
+        with self._closing_now:
+            if self._closed:
+                return
             self._closed = True
-            for fd in {self._reading, self._writing}:
-                os.close(fd)
+            os.write(self._wake, b"!")
+            with self._reading_now, self._writing_now:  # a number in use must not become another file's
+                for fd in {self._reading, self._writing, self._awake, self._wake}:
+                    os.close(fd)
+
+    def _poll(self, fd: int, events: int) -> select.poll:
+        poll = select.poll()
+        poll.register(fd, events)
+        poll.register(self._awake, select.POLLIN)
+        return poll
 
 
-def _wait(fd: int, events: int, deadline: float) -> None:
+def _wait(poll: select.poll, deadline: float) -> None:
     left = deadline - time.monotonic()
-    poll = select.poll()
-    poll.register(fd, events)
     if left <= 0 or not poll.poll(left * 1000):
         raise TimeoutError
 

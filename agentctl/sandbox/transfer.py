@@ -1,19 +1,17 @@
-"""Files of the host on their way into a sandbox: looked at first, then sent as one tar stream each.
+"""Files of the host that are to be copied into a sandbox, looked at before anything is read.
 
 Symbolic links stay links, hidden files come along, and what is neither file nor folder nor link is
-left out and told. A source that changes meanwhile may give old or new contents, or a file filled up
-with zeros, but never a broken stream.
+left out and told.
 """
 
 import os
 import stat
-import tarfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from agentctl.errors import NotFoundError, UsageError
-from agentctl.sandbox.base import Progress, Upload
+from agentctl.sandbox.base import Upload
 from agentctl.visible import visible_line
 
 MOST_BYTES = 1 << 30
@@ -21,10 +19,6 @@ MOST_BYTES = 1 << 30
 
 MOST_FILES = 100_000
 """Files, folders and links, all uploads of a session together."""
-
-_PIECE = 256 << 10
-_TOLD_EVERY = 64 << 20
-_BLOCK = tarfile.BLOCKSIZE
 
 
 @dataclass(slots=True)
@@ -54,23 +48,6 @@ def load(uploads: Sequence[Upload], *, most_bytes: int = MOST_BYTES, most_files:
             hint=f"at most {most_files:,} files and {_mib(most_bytes)} MiB are copied",
         )
     return cargoes
-
-
-def tar_stream(cargo: Cargo, progress: Progress) -> Iterator[bytes]:
-    """Yield a tar archive in pieces. Raises UsageError for a file that can no longer be read."""
-    piece = bytearray()
-    sent = told = 0
-    for number, (name, path) in enumerate(cargo.paths, 1):
-        for part in _member(name, path, progress):
-            piece += part
-            if len(piece) >= _PIECE:
-                sent += len(piece)
-                yield bytes(piece)
-                piece.clear()
-        if sent - told >= _TOLD_EVERY:
-            told = sent
-            progress(f"copied {number:,} of {len(cargo.paths):,} files, {sent >> 20:,} MiB")
-    yield bytes(piece + bytes(2 * _BLOCK))
 
 
 def _looked_at(upload: Upload) -> Cargo:
@@ -117,53 +94,6 @@ def _add(name: str, path: Path, status: os.stat_result, cargo: Cargo) -> None:
         cargo.skipped.append(name)
         return
     cargo.paths.append((name, path))
-
-
-def _member(name: str, path: Path, progress: Progress) -> Iterator[bytes]:
-    try:
-        status = path.lstat()
-        info = tarfile.TarInfo(name)
-        info.mode, info.mtime = stat.S_IMODE(status.st_mode), int(status.st_mtime)
-        if stat.S_ISDIR(status.st_mode):
-            info.type = tarfile.DIRTYPE
-        elif stat.S_ISLNK(status.st_mode):
-            info.type, info.linkname = tarfile.SYMTYPE, str(path.readlink())
-        elif stat.S_ISREG(status.st_mode):
-            yield from _file(info, path, progress)
-            return
-        else:
-            return
-    except FileNotFoundError:
-        progress(f"{visible_line(name)} went away while it was to be copied")
-        return
-    yield _header(info)
-
-
-def _file(info: tarfile.TarInfo, path: Path, progress: Progress) -> Iterator[bytes]:
-    try:
-        fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-    except PermissionError as error:
-        raise UsageError(f"cannot copy {_shown(path)}: {_reason(error)}") from error
-    with os.fdopen(fd, "rb", buffering=0) as file:
-        info.size = left = os.fstat(fd).st_size
-        yield _header(info)
-        while left:
-            data = file.read(min(left, _PIECE))
-            if not data:
-                break
-            left -= len(data)
-            yield data
-    if left:
-        progress(f"{_shown(path)} became shorter while it was copied")
-    while left:
-        filling = bytes(min(left, _PIECE))
-        left -= len(filling)
-        yield filling
-    yield bytes(-info.size % _BLOCK)
-
-
-def _header(info: tarfile.TarInfo) -> bytes:
-    return info.tobuf(tarfile.PAX_FORMAT, "utf-8", "surrogateescape")
 
 
 def _mib(size: int) -> str:

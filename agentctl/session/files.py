@@ -4,19 +4,22 @@ A file is written in events and manifests as ``{"path", "kind", "mode", "size", 
 ``path`` is absolute, in the usual places of a sandbox (``/workspace``, ``/mnt/session/outputs``)
 whatever they are in this one, ``kind`` is ``file``, ``folder`` or ``link``, ``mode`` the
 permission bits, ``sha256`` names the contents of a file (a blob), ``target`` is where a link leads.
-Where contents were not kept, ``sha256`` is missing and ``cut`` says why. A change has ``change`` as
-well: ``created``, ``modified`` or ``deleted``, the last with ``path`` and ``kind`` alone.
+Where contents were not kept, ``sha256`` is missing and ``cut`` says why. ``mtime``, where it is known, is
+when the contents were changed last, in seconds. A change has ``change`` as well: ``created``,
+``modified`` (which may make a file of a folder, or the reverse) or ``deleted``, the last with ``path``
+and ``kind`` alone. A name that is no UTF-8 has each wrong byte as one of U+DC80 to U+DCFF, which JSON
+writes as an escape, so that it leads back to the same bytes.
 """
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
 from agentctl.canonical import JsonObject, canonical_json
 from agentctl.errors import StoreError
 from agentctl.events.base import Event
-from agentctl.events.local import LocalFilesChanged, LocalFilesUploaded
+from agentctl.events.local import LocalCheckpoint, LocalFilesChanged, LocalFilesUploaded
 
 
 class Contents(Protocol):
@@ -41,6 +44,7 @@ class File:
     digest: str | None = None
     target: str | None = None
     cut: str | None = None
+    mtime: int | None = field(default=None, compare=False)
 
     @classmethod
     def from_json(cls, body: JsonObject) -> "File":
@@ -54,6 +58,7 @@ class File:
                 digest=body.get("sha256"),
                 target=body.get("target"),
                 cut=body.get("cut"),
+                mtime=body.get("mtime"),
             )
         except (KeyError, TypeError, ValueError) as error:
             raise StoreError("the record of the session's files is damaged") from error
@@ -63,7 +68,7 @@ class File:
         body: JsonObject = {"path": self.path, "kind": self.kind, "mode": self.mode}
         if self.kind == "file":
             body["size"] = self.size
-        optional = {"sha256": self.digest, "target": self.target, "cut": self.cut}
+        optional = {"sha256": self.digest, "target": self.target, "cut": self.cut, "mtime": self.mtime}
         return body | {name: value for name, value in optional.items() if value is not None}
 
 
@@ -90,14 +95,31 @@ def manifest_of(files: list[File]) -> bytes:
     return "".join(f"{line}\n" for line in lines).encode()
 
 
+@dataclass(frozen=True, slots=True)
+class Restoring:
+    """What makes the files of a new sandbox those of the record: files to put in place, paths to remove."""
+
+    files: tuple[File, ...]
+    gone: tuple[str, ...] = ()
+
+    @property
+    def missing(self) -> list[str]:
+        """The paths of files that cannot be put back, because their contents were not kept."""
+        return [file.path for file in self.files if file.kind == "file" and file.digest is None]
+
+
 class FilesRecord:
     """A fold over the log that remembers where the files of a session are written down.
 
-    Nothing is read until ``tree`` is asked for: folding a log must not need its blobs.
+    ``digests`` names the contents that calls have left. Nothing is read until files are asked for:
+    folding a log must not need its blobs.
     """
 
     def __init__(self) -> None:
+        self.digests: set[str] = set()
         self._events: list[LocalFilesUploaded | LocalFilesChanged] = []
+        self._checkpoint: str | None = None
+        self._before_checkpoint = 0
 
     @property
     def is_recorded(self) -> bool:
@@ -106,15 +128,33 @@ class FilesRecord:
 
     def add(self, event: Event) -> None:
         """Take one more event."""
-        if isinstance(event, LocalFilesUploaded | LocalFilesChanged):
-            self._events.append(event)
+        match event:
+            case LocalFilesUploaded():
+                self._events.append(event)
+            case LocalFilesChanged():
+                self._events.append(event)
+                self.digests.update(change["sha256"] for change in event.changes if "sha256" in change)
+            case LocalCheckpoint():
+                self._checkpoint, self._before_checkpoint = event.image, len(self._events)
 
     def tree(self, contents: Contents) -> dict[str, File]:
         """Return every file by its path, as it was after the last event. Raises StoreError."""
+        return {file.path: file for file in self.restoring(contents).files}
+
+    def restoring(self, contents: Contents, checkpoint: str | None = None) -> Restoring:
+        """Say how a sandbox gets the files that were there after the last event. Raises StoreError.
+
+        ``checkpoint`` is the image that it is made from, where that is a state that was kept: what
+        the newest one holds need not be put into it again.
+        """
         files: dict[str, File] = {}
-        for event in self._events:
+        gone: set[str] = set()
+        begin = self._before_checkpoint if checkpoint is not None and checkpoint == self._checkpoint else 0
+        for event in self._events[begin:]:
             apply_event(files, event, contents)
-        return files
+            if isinstance(event, LocalFilesChanged):
+                gone |= {change["path"] for change in event.changes}
+        return Restoring(tuple(files.values()), tuple(sorted(gone - files.keys())))
 
 
 def apply_event(files: dict[str, File], event: LocalFilesUploaded | LocalFilesChanged, contents: Contents) -> None:

@@ -9,6 +9,7 @@ from agentctl.events.agent import AgentMessage
 from agentctl.events.base import Event
 from agentctl.events.content import text_of
 from agentctl.events.preview import Preview
+from agentctl.session.files import FilesRecord
 from agentctl.session.state import SessionState
 from agentctl.session.transcript import Transcript
 
@@ -73,6 +74,7 @@ class Session(Generic[FoldT]):
         self.id = session_id
         self.state = SessionState()
         self.transcript = Transcript()
+        self.files = FilesRecord()
         self._log = log
         self._listeners = listeners
         self._seen = 0
@@ -132,3 +134,4 @@ class Session(Generic[FoldT]):
         self.state = self.state.after(record.event)
         self.outlook = self.outlook.after(record.event)
         self.transcript.add(record.event)
+        self.files.add(record.event)

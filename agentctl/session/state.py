@@ -9,6 +9,7 @@ from agentctl.canonical import JsonObject, hash_of
 from agentctl.events.agent import AgentCustomToolUse, AgentToolResult, AgentToolUse
 from agentctl.events.base import Event
 from agentctl.events.local import (
+    LocalCheckpoint,
     LocalForked,
     LocalInputProcessed,
     LocalLimitReached,
@@ -74,7 +75,8 @@ class SessionState:
     spoke, ``pauses`` those in a row that ended with ``pause_turn``; ``cut`` counts answers in a row that
     were cut by their length, ``nudges`` how often the model was asked to go on since a person last
     spoke or a call had its result. ``attempts`` are failed model requests in a row, ``waited`` the
-    seconds waited between them, ``retry_at`` when the next one is due. ``sandboxes`` counts those
+    seconds waited between them, ``retry_at`` when the next one is due. ``checkpoint`` names the image that holds the
+    sandbox as it was kept last. ``sandboxes`` counts those
     that were started or taken over, ``losses`` those in a row that were lost before a call ended.
     ``interrupted`` says that a person wants this turn to stop.
     """
@@ -100,6 +102,7 @@ class SessionState:
     tool_calls: int = 0
     running_since: str | None = None
     interrupted: bool = False
+    checkpoint: str | None = None
     sandboxes: int = 0
     losses: int = 0
 
@@ -151,6 +154,8 @@ class SessionState:
                 return self._without_call(event.custom_tool_use_id)
             case LocalLimitReached():
                 return replace(self, limit=event.limit)
+            case LocalCheckpoint():
+                return replace(self, checkpoint=event.image)
             case LocalSandboxStarted():
                 return replace(self, sandboxes=self.sandboxes + 1)
             case LocalSandboxLost():

@@ -6,6 +6,9 @@ from agentctl.canonical import JsonObject
 from agentctl.events.agent import AgentCustomToolUse, AgentToolResult, AgentToolUse
 from agentctl.events.base import Event
 from agentctl.events.local import (
+    LocalEgress,
+    LocalEgressStarted,
+    LocalFilesChanged,
     LocalForked,
     LocalModelResponse,
     LocalOutputs,
@@ -14,6 +17,8 @@ from agentctl.events.local import (
     LocalToolFacts,
 )
 from agentctl.events.user import UserCustomToolResult
+from agentctl.session.egress import EgressSums
+from agentctl.session.filesums import FileSums
 from agentctl.session.fork import forked
 from agentctl.session.result import Result
 from agentctl.session.state import OpenCall, SessionState
@@ -39,6 +44,8 @@ class Summary:
         self.answered_by: list[str] = []
         self.tools: dict[str, ToolSum] = {}
         self.outputs: list[JsonObject] = []
+        self.files = FileSums()
+        self.network = EgressSums()
         self._names: dict[str, str] = {}
         self._ended_badly: set[str] = set()
 
@@ -68,6 +75,10 @@ class Summary:
                 self._add_facts(event)
             case LocalOutputs():
                 self.outputs = event.files
+            case LocalFilesChanged():
+                self.files.add(event)
+            case LocalEgressStarted() | LocalEgress():
+                self.network.add(event)
             case _:
                 pass
 

@@ -1,14 +1,26 @@
-"""What a session has used: a fold over its log into tokens, requests, calls, time and money."""
+"""What a session has used: a fold over its log into tokens, requests, calls, time and money.
+
+Before a request is sent, its start says what it can cost at most. The answer settles that. A request
+that ended without one, because the process was killed or the stream was cut, counts with all that was
+held back for it, for nobody can tell what the API asks for it; one that the API refused, or that
+never reached it, costs nothing, which its end says.
+"""
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from decimal import ROUND_HALF_UP, Decimal
 
 from agentctl.canonical import JsonObject
-from agentctl.catalog import list_cost
+from agentctl.catalog import Prices, list_cost, lookup, one_name
 from agentctl.events.agent import AgentCustomToolUse, AgentToolResult, AgentToolUse
 from agentctl.events.base import Event
-from agentctl.events.local import LocalCompactionResponse, LocalInterrupted, LocalModelResponse
+from agentctl.events.local import (
+    LocalCompactionResponse,
+    LocalInterrupted,
+    LocalModelResponse,
+    LocalSessionCreated,
+)
 from agentctl.events.session import SessionStatusIdle, SessionStatusRescheduled, SessionStatusRunning
 from agentctl.events.span import SpanModelRequestEnd, SpanModelRequestStart
 from agentctl.ids import time_of
@@ -19,7 +31,12 @@ _TOKENS = ("input_tokens", "output_tokens", "cache_read_input_tokens", "cache_cr
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """Sums over a session. ``cost`` is in US dollars, None when a model without a price was used."""
+    """Sums over a session.
+
+    ``cost`` is in US dollars, None when a model without a price was used. ``unsettled`` is the part of
+    it that was held back for requests whose answer never came, ``reserved`` what is held back now.
+    ``asked`` is the model of the session, ``prices`` are the rows that hold beside the catalog's.
+    """
 
     input_tokens: int = 0
     output_tokens: int = 0
@@ -32,6 +49,10 @@ class Usage:
     tool_calls: int = 0
     active_seconds: float = 0.0
     cost: Decimal | None = Decimal(0)
+    unsettled: Decimal = Decimal(0)
+    reserved: Decimal | None = None
+    asked: str = ""
+    prices: Mapping[str, Prices] | None = None
     running_since: str | None = None
     last_word: str | None = None
 
@@ -45,10 +66,17 @@ class Usage:
             case SessionStatusRunning():
                 # A process that was killed could not say when it stopped: it worked until its last word.
                 return replace(self.until(self.last_word), running_since=event.processed_at, last_word=None)
-            case AgentToolResult() | SpanModelRequestStart() | SpanModelRequestEnd() | LocalInterrupted():
+            case SpanModelRequestStart():
+                return replace(self, reserved=_reserved(event), last_word=event.processed_at)
+            case SpanModelRequestEnd():
+                return replace(self._after_request(event), last_word=event.processed_at)
+            case AgentToolResult() | LocalInterrupted():
                 return replace(self, last_word=event.processed_at)
             case SessionStatusIdle() | SessionStatusRescheduled():
                 return replace(self.until(event.processed_at), running_since=None)
+            case LocalSessionCreated():
+                own = {model: Prices.from_json(row) for model, row in (event.prices or {}).items()}
+                return replace(self, asked=str(event.request.get("model") or ""), prices=own or None)
             case _:
                 return self
 
@@ -81,13 +109,22 @@ class Usage:
     def local(self) -> JsonObject:
         """Write what the API's snapshot has no place for: counts, and the cost in US dollars, exactly."""
         cost = None if self.cost is None else format(self.cost.normalize(), "f")
-        return {"requests": self.requests, "tool_calls": self.tool_calls, "cost": cost}
+        body: JsonObject = {"requests": self.requests, "tool_calls": self.tool_calls, "cost": cost}
+        return body | ({"unsettled": format(self.unsettled.normalize(), "f")} if self.unsettled else {})
+
+    def _after_request(self, event: SpanModelRequestEnd) -> "Usage":
+        """Keep what was held back as spent, unless an answer has settled it or there is nothing to pay."""
+        kept = self.reserved
+        if kept is None or not event.is_error or (event.extra.get("local") or {}).get("unbilled"):
+            return replace(self, reserved=None)
+        cost = None if self.cost is None else self.cost + kept
+        return replace(self, reserved=None, cost=cost, unsettled=self.unsettled + kept)
 
     def _after_response(self, message: JsonObject) -> "Usage":
         usage = total_usage(message)
         creation = usage.get("cache_creation") or {}
         server = usage.get("server_tool_use") or {}
-        price = _cost_of(message)
+        price = self._cost_of(message)
         five_minutes = int(creation.get("ephemeral_5m_input_tokens") or 0)
         one_hour = int(creation.get("ephemeral_1h_input_tokens") or 0)
         tokens = {name: getattr(self, name) + int(usage.get(name) or 0) for name in _TOKENS}
@@ -101,8 +138,20 @@ class Usage:
             ephemeral_1h_input_tokens=self.ephemeral_1h_input_tokens + one_hour,
             web_search_requests=self.web_search_requests + int(server.get("web_search_requests") or 0),
             requests=self.requests + 1,
+            reserved=None,
             cost=None if self.cost is None or price is None else self.cost + price,
         )
+
+    def _cost_of(self, message: JsonObject) -> Decimal | None:
+        """Return what a message cost; each summary is a request of its own, which matters where long ones cost more."""
+        model, usage = str(message.get("model", "")), message.get("usage") or {}
+        # A gateway may give its models other names in answers than in requests: the session's own row is meant.
+        if self.prices and one_name(model) not in self.prices and lookup(model) is None:
+            model = self.asked
+        speed, region = usage.get("speed"), usage.get("inference_geo")
+        costs = [list_cost(model, part, speed, region, self.prices) for part in (usage, *_summaries(usage))]
+        known = [cost for cost in costs if cost is not None]
+        return sum(known, Decimal(0)) if len(known) == len(costs) else None
 
 
 def total_usage(message: JsonObject) -> JsonObject:
@@ -121,13 +170,9 @@ def total_usage(message: JsonObject) -> JsonObject:
     return {**usage, **counts, "cache_creation": creation}
 
 
-def _cost_of(message: JsonObject) -> Decimal | None:
-    """Return what a message cost; each summary is a request of its own, which matters where long ones cost more."""
-    model, usage = str(message.get("model", "")), message.get("usage") or {}
-    speed, region = usage.get("speed"), usage.get("inference_geo")
-    costs = [list_cost(model, part, speed, region) for part in (usage, *_summaries(usage))]
-    known = [cost for cost in costs if cost is not None]
-    return sum(known, Decimal(0)) if len(known) == len(costs) else None
+def _reserved(event: SpanModelRequestStart) -> Decimal | None:
+    reserved = (event.extra.get("local") or {}).get("reserved")
+    return None if reserved is None else Decimal(reserved)
 
 
 def _summaries(usage: JsonObject) -> list[JsonObject]:

@@ -1,41 +1,56 @@
 """Large payloads, each stored once, in a file named by its SHA-256."""
 
 import hashlib
+import itertools
 import os
-from collections.abc import Iterable, Iterator
+import time
+from collections.abc import Callable, Collection, Iterable, Iterator
+from io import FileIO
 from pathlib import Path
 
 from agentctl.errors import StoreError
+from agentctl.store.syncing import sync, sync_file_system
 
 _PIECE = 1 << 20
+_MOST_SINGLY = 16
+"""Files that are made durable one by one; where there are more, the whole file system is, which takes as long as
+some of them do."""
+
+_UNSURE_SECONDS = 10.0
+"""How long after it was named another process may still be about to make a blob durable."""
 
 
 class Blobs:
-    """A content-addressed folder: ``ab/abcdef…``, files of mode 0600."""
+    """A content-addressed folder: ``ab/abcdef…``, files of mode 0600.
 
-    def __init__(self, root: Path) -> None:
+    What is stored goes through ``clean`` first, and is named by what comes out of it.
+    """
+
+    def __init__(self, root: Path, clean: Callable[[Iterable[bytes]], Iterator[bytes]] = iter) -> None:
         self._root = root
+        self._clean = clean
 
     def put(self, pieces: Iterable[bytes]) -> tuple[str, int]:
         """Store bytes durably; return their SHA-256 in hexadecimal and their number. Raises StoreError."""
-        digest, size = hashlib.sha256(), 0
+        return self.put_many([pieces])[0]
+
+    def put_many(self, payloads: Iterable[Iterable[bytes]]) -> list[tuple[str, int]]:
+        """Store many at once, durably; return the SHA-256 and the number of bytes of each. Raises StoreError.
+
+        What is there already is not written again. A process that dies in the middle leaves files
+        that nobody knows of and, if the machine does as well, files that are shorter than they should
+        be, which are written again when they are stored the next time.
+        """
+        named: dict[Path, bool] = {}
         try:
             self._root.mkdir(mode=0o700, parents=True, exist_ok=True)
-            waiting = self._root / f".{os.getpid()}-{os.urandom(8).hex()}"
-            descriptor = os.open(waiting, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-            try:
-                with open(descriptor, "wb") as file:
-                    for piece in pieces:
-                        digest.update(piece)
-                        size += file.write(piece)
-                    file.flush()
-                    os.fsync(file.fileno())
-                self._settle(waiting, digest.hexdigest())
-            finally:
-                waiting.unlink(missing_ok=True)
+            found = [self._settle(pieces, named) for pieces in payloads]
+            self._make_durable(named)
         except OSError as error:
+            for place in (place for place, is_ours in named.items() if is_ours):
+                place.unlink(missing_ok=True)  # nobody knows what of it is on the disk: nobody shall rely on it
             raise StoreError(f"cannot write to {self._root}: {error.strerror}") from error
-        return digest.hexdigest(), size
+        return found
 
     def read(self, digest: str) -> bytes:
         """Return a blob whole. Raises StoreError where it is missing or damaged."""
@@ -56,19 +71,67 @@ class Blobs:
     def _path(self, digest: str) -> Path:
         return self._root / digest[:2] / digest
 
-    def _settle(self, waiting: Path, digest: str) -> None:
+    def _settle(self, pieces: Iterable[bytes], named: dict[Path, bool]) -> tuple[str, int]:
+        """Put one under its name, if it is not there; note what is to be made durable, and whether it is ours."""
+        coming = self._clean(pieces)
+        first, second = next(coming, b""), next(coming, b"")
+        if not second:  # the usual case: nothing is written before it is known to be new
+            digest = hashlib.sha256(first).hexdigest()
+            if not self._has(digest, len(first), named):
+                self._name(self._written([first])[0], digest, named)
+            return digest, len(first)
+        waiting, digest, size = self._written([first, second], coming)
+        if self._has(digest, size, named):
+            waiting.unlink()
+        else:
+            self._name(waiting, digest, named)
+        return digest, size
+
+    def _has(self, digest: str, size: int, named: dict[Path, bool]) -> bool:
         place = self._path(digest)
-        if place.exists():
+        try:
+            status = place.stat()
+        except FileNotFoundError:
+            return False
+        if abs(time.time() - status.st_mtime) < _UNSURE_SECONDS:
+            named.setdefault(place, False)
+        return status.st_size == size
+
+    def _written(self, *pieces: Iterable[bytes]) -> tuple[Path, str, int]:
+        """Write a file that has no name yet that means something."""
+        digest, size = hashlib.sha256(), 0
+        waiting = self._root / f".{os.getpid()}-{os.urandom(8).hex()}"
+        descriptor = os.open(waiting, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        try:
+            with open(descriptor, "wb", buffering=0) as file:
+                for piece in itertools.chain(*pieces):
+                    digest.update(piece)
+                    size += len(piece)
+                    _write_all(file, piece)
+        except BaseException:
+            waiting.unlink(missing_ok=True)
+            raise
+        return waiting, digest.hexdigest(), size
+
+    def _name(self, waiting: Path, digest: str, named: dict[Path, bool]) -> None:
+        place = self._path(digest)
+        try:
+            waiting.rename(place)
+        except FileNotFoundError:
+            place.parent.mkdir(mode=0o700, exist_ok=True)
+            named[self._root] = False
+            waiting.rename(place)
+        named[place] = True
+
+    def _make_durable(self, named: Collection[Path]) -> None:
+        if len(named) > _MOST_SINGLY:
+            sync_file_system(self._root)
             return
-        place.parent.mkdir(mode=0o700, exist_ok=True)
-        waiting.rename(place)
-        for folder in (place.parent, self._root):
-            _sync_folder(folder)
+        for place in dict.fromkeys([*named, *(place.parent for place in named if place != self._root)]):
+            sync(place)
 
 
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+def _write_all(file: FileIO, data: bytes) -> None:
+    view = memoryview(data)
+    while view:
+        view = view[file.write(view) :]

@@ -9,7 +9,7 @@ behind it; the first row's previous hash is the empty string. Whoever reads chec
 import contextlib
 import json
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TypeAlias
 
 from agentctl.canonical import JsonObject, canonical_json, sha256_hex
@@ -36,11 +36,15 @@ _Row: TypeAlias = tuple[int, str, str, str]
 
 
 class SqliteEventLog:
-    """The EventLog over one writing connection."""
+    """The EventLog over one writing connection.
 
-    def __init__(self, home: Home, database: Database) -> None:
+    ``check`` is called in the transaction of each append, and stops it with what it raises.
+    """
+
+    def __init__(self, home: Home, database: Database, check: Callable[[], None] = lambda: None) -> None:
         self._home = home
         self._database = database
+        self._check = check
         self._blobs = Blobs(home.blobs)
 
     def append(self, session_id: str, events: Sequence[Event]) -> Sequence[Record]:
@@ -66,6 +70,7 @@ class SqliteEventLog:
     def _insert(
         self, connection: sqlite3.Connection, session_id: str, prepared: Sequence[tuple[Event, str, str]]
     ) -> list[Record]:
+        self._check()
         first = prepared[0][0]
         head = connection.execute(
             "SELECT key, head_seq, head_hash FROM sessions WHERE id = ?", (session_id,)

@@ -1,10 +1,16 @@
-"""Who runs a session: a lock file that the kernel releases when its holder ends, however it ends."""
+"""Who runs a session: a lock file that the kernel releases when its holder ends, however it ends.
+
+A holder may be stopped for hours, and somebody may have removed the file meanwhile to run the session
+elsewhere. So whoever holds a lease asks, before each thing that it writes, whether it still does.
+"""
 
 import contextlib
 import fcntl
 import os
 import time
 from collections.abc import Iterator
+from types import TracebackType
+from typing import Self
 
 from agentctl.errors import BusyError, StoreError
 from agentctl.paths import Home
@@ -16,15 +22,50 @@ _PATIENCE_WITH_TIDYING_SECONDS = 25.0
 _PAUSE_SECONDS = 0.002
 
 
-@contextlib.contextmanager
-def lease(home: Home, session_id: str) -> Iterator[None]:
-    """Hold the right to run a session. Raises BusyError, naming the holder's process id, where somebody has it."""
-    descriptor = _opened(home, session_id)
-    try:
-        _take(descriptor, session_id)
-        yield
-    finally:
-        os.close(descriptor)
+class Lease:
+    """The right to run a session, for as long as it is held by ``with``: a locked file, and its name.
+
+    ``with`` raises BusyError, naming the holder's process id, where somebody has it.
+    """
+
+    def __init__(self, home: Home, session_id: str) -> None:
+        self._home = home
+        self._session_id = session_id
+        self._descriptor: int | None = None
+
+    def __enter__(self) -> Self:
+        descriptor = _opened(self._home, self._session_id)
+        try:
+            _take(descriptor, self._session_id)
+        except BaseException:
+            os.close(descriptor)
+            raise
+        self._descriptor = descriptor
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        descriptor, self._descriptor = self._descriptor, None
+        if descriptor is not None:
+            os.close(descriptor)
+
+    def check(self) -> None:
+        """Raise BusyError where it was held, and somebody else runs the session now."""
+        if self._descriptor is None or self._has_its_name(self._descriptor):
+            return
+        path = self._home.leases / self._session_id
+        holder = path.read_text(errors="replace").strip() if path.exists() else ""
+        raise BusyError(
+            f"session {self._session_id} was taken over by {f'process {holder}' if holder else 'somebody else'}",
+            hint=f"nothing more was done here; see: agentctl events {self._session_id} --follow",
+        )
+
+    def _has_its_name(self, descriptor: int) -> bool:
+        try:
+            return os.path.samestat(os.stat(self._home.leases / self._session_id), os.fstat(descriptor))
+        except FileNotFoundError:
+            return False
 
 
 def is_running(home: Home, session_id: str) -> bool:

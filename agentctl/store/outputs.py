@@ -5,26 +5,21 @@ says: only regular files are made, only inside the folder, never through a link;
 replaced unless that is wanted; a name stands for the whole file or for none.
 """
 
-import contextlib
-import errno
 import hashlib
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from agentctl.canonical import JsonObject
 from agentctl.errors import NotFoundError, StoreError, UsageError
 from agentctl.store.blobs import Blobs
+from agentctl.store.folder import MOST_PARTS, explained, inside, open_folder, parts_of, refuse_clashes, waiting_file
 
-_FOLDER_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
-_FILE_FLAGS = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _DIGEST = re.compile("[0-9a-f]{64}")
 _MODE_BITS = 0o755
 _OWNER_BITS = 0o600
-_MOST_PARTS = 64
-_NO_LINKS = (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,18 +54,21 @@ def write_files(files: Sequence[KeptFile], blobs: Blobs, folder: Path, *, replac
     name that cannot be used and for a file that is there already, unless it is to be replaced;
     StoreError for a record that lies and for bytes that are missing or damaged.
     """
-    wanted = [(_parts(file.path), file) for file in files]
-    with _explained(folder), _open_folder(folder) as root:
+    wanted = [(parts_of(file.path), file) for file in files]
+    with explained(folder), open_folder(folder, make=True) as root:
+        refuse_clashes([file.path for file in files], folder)
         if not replace:
             for parts, file in wanted:
                 _refuse_existing(folder, parts, file)
         for parts, file in wanted:
-            with _explained(folder / file.path), _inside(root, parts[:-1]) as place:
+            with explained(folder / file.path), inside(root, parts[:-1], make=True) as place:
                 _write(file, blobs, place, parts[-1], replace=replace)
 
 
 def _kept(file: JsonObject) -> KeptFile:
     match file:
+        case {"path": str(path), "size": int(size)} if path.count("/") >= MOST_PARTS:
+            return KeptFile(path, size, _mode(file), None, f"it is more than {MOST_PARTS} folders deep")
         case {"path": str(path), "size": int(size), "sha256": str(digest)} if _DIGEST.fullmatch(digest):
             return KeptFile(path, size, _mode(file), digest)
         case {"path": str(path), "size": int(size)} if "sha256" not in file:
@@ -84,93 +82,20 @@ def _mode(file: JsonObject) -> int:
     return (mode if isinstance(mode, int) else 0o644) & _MODE_BITS | _OWNER_BITS
 
 
-def _parts(path: str) -> list[str]:
-    parts = path.split("/")
-    if len(parts) > _MOST_PARTS or any(part in ("", ".", "..") or "\0" in part for part in parts):
-        raise StoreError(f"the record names a file that is not inside the outputs folder: {path}")
-    return parts
-
-
-@contextlib.contextmanager
-def _open_folder(folder: Path) -> Iterator[int]:
-    folder.mkdir(parents=True, exist_ok=True)
-    with _descriptor(os.open(folder, _FOLDER_FLAGS)) as root:
-        yield root
-
-
-@contextlib.contextmanager
-def _inside(root: int, parts: Sequence[str]) -> Iterator[int]:
-    """Open the folder ``parts`` below ``root`` one step at a time, making it; no step may be a link."""
-    with contextlib.ExitStack() as held:
-        place = root
-        for part in parts:
-            with contextlib.suppress(FileExistsError):
-                os.mkdir(part, dir_fd=place)
-            place = held.enter_context(_descriptor(os.open(part, _FOLDER_FLAGS | os.O_NOFOLLOW, dir_fd=place)))
-        yield place
-
-
-@contextlib.contextmanager
-def _descriptor(opened: int) -> Iterator[int]:
-    try:
-        yield opened
-    finally:
-        os.close(opened)
-
-
 def _write(file: KeptFile, blobs: Blobs, place: int, name: str, *, replace: bool) -> None:
-    waiting = f".agentctl-{os.urandom(8).hex()}"
-    descriptor = os.open(waiting, _FILE_FLAGS, 0o600, dir_fd=place)
-    try:
-        with open(descriptor, "wb") as opened:
-            digest = hashlib.sha256()
-            for piece in blobs.open(file.digest or ""):
-                digest.update(piece)
-                opened.write(piece)
-            if digest.hexdigest() != file.digest:
-                raise StoreError(f"the kept bytes of {file.path} are damaged")
-            os.fchmod(opened.fileno(), file.mode)
-        if replace:
-            os.rename(waiting, name, src_dir_fd=place, dst_dir_fd=place)
-        else:
-            _name_new(waiting, name, place)
-    finally:
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(waiting, dir_fd=place)
-
-
-def _name_new(waiting: str, name: str, place: int) -> None:
-    """Give a file its name unless there is one of that name; where there are no hard links, a moment apart."""
-    try:
-        os.link(waiting, name, src_dir_fd=place, dst_dir_fd=place, follow_symlinks=False)
-    except OSError as error:
-        if error.errno not in _NO_LINKS:
-            raise
-        if _is_there(name, place):
-            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST)) from None
-        os.rename(waiting, name, src_dir_fd=place, dst_dir_fd=place)
-
-
-def _is_there(name: str, place: int) -> bool:
-    try:
-        os.stat(name, dir_fd=place, follow_symlinks=False)
-    except FileNotFoundError:
-        return False
-    return True
+    with waiting_file(place, 0o600) as waiting:
+        digest = hashlib.sha256()
+        for piece in blobs.open(file.digest or ""):
+            digest.update(piece)
+            waiting.file.write(piece)
+        if digest.hexdigest() != file.digest:
+            raise StoreError(f"the kept bytes of {file.path} are damaged")
+        os.fchmod(waiting.file.fileno(), file.mode)
+        waiting.file.flush()
+        waiting.take(name, replace=replace)
 
 
 def _refuse_existing(folder: Path, parts: Sequence[str], file: KeptFile) -> None:
     if os.path.lexists(folder.joinpath(*parts)):
         hint = "replace it with --force, or choose another folder"
         raise UsageError(f"{folder / file.path} is there already", hint=hint)
-
-
-@contextlib.contextmanager
-def _explained(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except FileExistsError as error:
-        raise UsageError(f"{path} is there already", hint="choose another folder") from error
-    except OSError as error:
-        reason = "part of it is a link" if error.errno == errno.ELOOP else error.strerror
-        raise UsageError(f"cannot write {path}: {reason}") from error

@@ -73,6 +73,16 @@ def has_sandbox(connection: sqlite3.Connection, kind: str) -> bool:
     return connection.execute("SELECT 1 FROM sessions WHERE sandbox = ? LIMIT 1", (kind,)).fetchone() is not None
 
 
+def sessions_by_image(connection: sqlite3.Connection) -> dict[str, int]:
+    """Return how many sessions keep to each image, by the image's id."""
+    rows = connection.execute(
+        "SELECT CASE WHEN json_valid(body) THEN json_extract(body, '$.sandbox.image_digest') END AS image, count(*) "
+        "FROM sessions JOIN events ON events.session = sessions.key AND events.seq = 1 "
+        "WHERE sandbox = 'docker' GROUP BY image"
+    )
+    return {str(image): int(number) for image, number in rows if image is not None}
+
+
 def find_session(connection: sqlite3.Connection, name: str) -> SessionRow:
     """Find a session by its id, a unique beginning of it, ``@`` (the newest) or ``@~N`` (the Nth before it).
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from agentctl.paths import Home
-from agentctl.store.leases import lease
+from agentctl.store.leases import Lease
 from tests.cli.program import ROOT, agentctl
 from tests.cli.test_run import ASKS, HELLO, run, script, signalled
 from tests.cli.test_run import project as project  # noqa: PLC0414 - a fixture
@@ -30,7 +30,7 @@ def table(page: str) -> dict[int, str]:
 
 def busy(project: Path, home: Path) -> int:
     assert run(project, "--session", "mine", "-q").code == 0
-    with lease(Home(home), "mine"):
+    with Lease(Home(home), "mine"):
         return agentctl("resume", "mine").code
 
 

@@ -13,8 +13,8 @@ import pytest
 
 from agentctl.paths import Home
 from agentctl.sandbox.bubblewrap import folders_in
-from agentctl.sandbox.docker import owner_of
-from agentctl.store.leases import at_rest, is_running, lease
+from agentctl.sandbox.containers import owner_of
+from agentctl.store.leases import Lease, at_rest, is_running
 from tests.cli.program import ROOT, agentctl
 from tests.cli.test_run import project as project  # noqa: PLC0414 - a fixture
 from tests.cli.test_run import script
@@ -206,7 +206,7 @@ def test_whoever_takes_a_session_up_waits_for_what_tidies_after_it(own_home: Pat
     assert tidier.stdout.readline() == "True\n"
     assert not is_running(home, "one")
     began = time.monotonic()
-    with lease(home, "one"):
+    with Lease(home, "one"):
         assert time.monotonic() - began > 0.5
         with at_rest(home, "one") as free:
             assert not free

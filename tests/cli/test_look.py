@@ -14,7 +14,7 @@ import pytest
 from agentctl.events.session import SessionStatusRunning
 from agentctl.ids import SystemClock
 from agentctl.paths import Home
-from agentctl.store.leases import lease
+from agentctl.store.leases import Lease
 from tests.cli.program import ROOT, agentctl
 from tests.kit import QUESTION, Recorder, analysis, call, open_log, text
 
@@ -94,7 +94,7 @@ def test_an_empty_store_is_no_failure_for_ls(own_home: Path) -> None:
 
 def test_only_a_session_whose_lease_is_held_is_running(home: Home) -> None:
     assert agentctl("show", "@~1", "-o", "json").json["status"] == "interrupted"
-    with lease(home, "sesn_01kaf3m9y1killed"):
+    with Lease(home, "sesn_01kaf3m9y1killed"):
         body = agentctl("show", "@~1", "-o", "json").json
         assert body["status"] == body["result"]["status"] == "running"
         assert body["result"]["exit_code"] is None
@@ -197,7 +197,7 @@ def test_events_are_named_by_their_id_too(home: Home) -> None:
 
 
 def test_events_are_followed_until_the_session_rests(home: Home) -> None:
-    with open_log(home) as log, lease(home, "sesn_live"):
+    with open_log(home) as log, Lease(home, "sesn_live"):
         recorder = Recorder(log, home, "sesn_live")
         recorder.user("Go")
         command = [sys.executable, "-m", "agentctl", "events", "sesn_live", "--follow", "-o", "jsonl"]

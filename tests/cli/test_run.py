@@ -10,6 +10,12 @@ from pathlib import Path
 
 import pytest
 
+from agentctl.definitions.agent import snapshot
+from agentctl.definitions.environment import Environment
+from agentctl.definitions.load import load_agent
+from agentctl.events.content import text_block
+from agentctl.events.local import LocalSessionCreated
+from agentctl.launch.request import RunRequest, input_of, recorded_input
 from tests.cli.program import ROOT, Outcome, agentctl
 from tests.loopback_api import Failure, LoopbackApi, call, refuse, say, think
 
@@ -235,7 +241,7 @@ def test_wrong_input_is_one_line_exit_2_and_nothing_is_made(
     assert not own_home.exists()
 
 
-@pytest.mark.parametrize("field", ["mcp", "web_search", "networking", "self_hosted"])
+@pytest.mark.parametrize("field", ["mcp", "web_search", "self_hosted"])
 def test_what_this_version_cannot_run_is_refused_before_anything_is_made(
     project: Path, own_home: Path, field: str
 ) -> None:
@@ -249,14 +255,22 @@ def test_what_this_version_cannot_run_is_refused_before_anything_is_made(
     elif field == "web_search":
         search = "tools: [{type: agent_toolset_20260401, configs: [{name: web_search, enabled: true}]}]\n"
         (project / "agent.yaml").write_text("name: x\nmodel: m\n" + search)
-    elif field == "networking":
-        environment.write_text("name: e\nconfig: {type: bubblewrap, networking: {type: unrestricted}}\n")
     else:
         environment.write_text("name: e\nconfig: {type: self_hosted}\n")
     model = f"script:{project / 'hello.yaml'}"
     done = agentctl("run", project / "agent.yaml", "go", "-e", environment, "--model", model)
     assert done.code == 2
     assert "cannot" in done.err or "has no sandbox" in done.err
+    assert not own_home.exists()
+
+
+@pytest.mark.parametrize("kind", ["limited", "learn"])
+def test_networking_that_no_sandbox_at_all_could_hold_is_refused(project: Path, own_home: Path, kind: str) -> None:
+    environment = project / "environment.yaml"
+    environment.write_text(f"name: e\nconfig: {{type: bubblewrap, networking: {{type: {kind}}}}}\n")
+    done = run(project, "-e", environment, "--sandbox", "none")
+    assert done.code == 2
+    assert f"networking: {kind}, which a sandbox of kind none cannot hold" in done.err
     assert not own_home.exists()
 
 
@@ -287,6 +301,7 @@ def test_the_same_id_and_input_again_reports_the_same_session_and_starts_no_othe
     assert (again.code, again.json) == (0, first.json), again.err
     assert run(project, "--session", "mine").out == "All is well.\n"
     assert agentctl("events", "mine", "-o", "jsonl").out == before
+    assert run(project, "--session", "mine", "--title", "Another").code == 0  # a title changes nothing that was done
     limited = ("--session", "limited", "--max-turns", "1", "-o", "json")
     assert [run(project, *limited).code, run(project, *limited).code] == [4, 4]
 
@@ -303,6 +318,7 @@ def test_the_same_id_with_another_input_is_refused_and_the_session_is_untouched(
         {"more": ("--file", project / "hello.yaml")},
         {"more": ("-e", project / "environment.yaml")},
         {"more": ("--sandbox", "bubblewrap")},
+        {"more": ("--max-turns", "7")},
     ):
         more = change.pop("more", ())
         again = run(project, "--session", "mine", *more, **change)
@@ -311,6 +327,20 @@ def test_the_same_id_with_another_input_is_refused_and_the_session_is_untouched(
     (project / "agent.yaml").write_text(AGENT + "description: another\n")
     assert run(project, "--session", "mine").code == 2
     assert agentctl("events", "mine", "-o", "jsonl").out == before
+
+
+def test_a_session_that_an_older_version_began_is_still_the_same_input(project: Path) -> None:
+    agent = load_agent(project / "agent.yaml")
+    environment = Environment(name="e", config={"type": "docker"})
+    request = RunRequest(agent, environment, "go")
+    fewer = snapshot(agent)
+    del fewer["local"]["keep"]
+    created = LocalSessionCreated(
+        id="sevt_1", session_id="one", agentctl_version="0", agent=fewer, agent_hash="sha256:of fewer fields",
+        environment=snapshot(environment), environment_hash="sha256:too", model="claude-opus-5-5", request={},
+        sandbox={"kind": "docker"}, uploads=[], limits={},
+    )  # fmt: skip
+    assert input_of(request) == (*recorded_input(created), [text_block("go")])
 
 
 def test_the_same_id_again_while_it_runs_is_exit_9_and_after_a_kill_points_to_resume(project: Path) -> None:

@@ -147,6 +147,16 @@ MEMBERS: dict[type[Event], dict[str, st.SearchStrategy[Any]]] = {
     local.LocalNudged: {"reason": TEXT, "text": TEXT},
     local.LocalToolStarted: {"tool_use_ids": st.lists(IDS, max_size=3)},
     local.LocalToolFacts: {"tool_use_id": IDS, "facts": OBJECT},
+    local.LocalEgressStarted: {"host": TEXT, "port": st.integers(0, 65_535), "scheme": TEXT},
+    local.LocalEgress: {
+        **dict.fromkeys(("host", "scheme"), TEXT),
+        **dict.fromkeys(("port", "bytes_sent", "bytes_received"), st.integers(0, 1 << 40)),
+        "allowed": st.booleans(),
+        "duration_seconds": st.floats(0, 1e6),
+        **dict.fromkeys(("reason", "address", "started_id"), maybe(TEXT)),
+        "credentials": maybe(st.lists(TEXT, max_size=2)),
+        "times": maybe(st.integers(1, 1 << 30)),
+    },
     local.LocalOutputs: {"files": st.lists(OBJECT, max_size=2)},
     local.LocalLimitReached: {
         "limit": TEXT,

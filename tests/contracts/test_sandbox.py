@@ -12,12 +12,15 @@ from pathlib import Path
 import pytest
 
 from agentctl.definitions.environment import Environment
-from agentctl.errors import NotFoundError, SandboxError, UsageError
+from agentctl.errors import SandboxError
+from agentctl.launch.uploading import upload
 from agentctl.sandbox.base import Started, ToolCall, ToolOutcome, Upload
 from agentctl.sandbox.bubblewrap import BubblewrapSandbox
 from agentctl.sandbox.docker import DockerSandbox
 from agentctl.sandbox.process import ProcessSandbox
 from agentctl.sandbox.supervised import SupervisedSandbox
+from agentctl.session.files import File
+from agentctl.store.blobs import Blobs
 
 KINDS = [
     pytest.param("docker", marks=pytest.mark.docker),
@@ -40,7 +43,9 @@ class Box:
         self.session_id = new_session()
         self.sandbox = make(kind, folder)
         self.facts = self.sandbox.prepare(self.told.append)
-        self.started: Started = self.sandbox.start(self.session_id, uploads, self.told.append)
+        self.blobs = Blobs(folder.with_name(folder.name + "-blobs"))
+        self.files = upload(uploads, self.blobs, self.told.append).files
+        self.started: Started = self.sandbox.start(self.session_id, self.files, self.blobs, self.told.append)
 
     def tool(self, name: str, **arguments: object) -> ToolOutcome:
         call = ToolCall(f"sevt_{next(NUMBERS)}", name, arguments)
@@ -636,26 +641,13 @@ def test_a_thousand_files_are_copied(own_box: Callable[..., Box], tmp_path: Path
     assert box.says("cd many; ls | wc -l; cat *.txt | wc -c") == f"1000\n{size}"
 
 
-def test_an_upload_that_is_not_there_or_too_much_is_refused_before_anything_is_made(
-    kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    sandbox = make(kind, tmp_path / "box")
-    with pytest.raises(NotFoundError, match="missing"):
-        sandbox.start("sesn_x", [Upload(tmp_path / "missing", ".")], print)
-    with (tmp_path / "sparse").open("wb") as file:
-        file.truncate(2 << 30)
-    with pytest.raises(UsageError, match=r"2,048.0 MiB"):
-        sandbox.start("sesn_x", [Upload(tmp_path / "sparse", "x")], print)
-    sandbox.close()
-    assert not list((tmp_path / "box").glob("*"))
-
-
-def test_an_upload_to_where_nothing_may_be_written_fails_and_leaves_nothing(kind: str, tmp_path: Path) -> None:
-    (tmp_path / "file").write_text("x")
+def test_a_file_for_where_nothing_may_be_written_fails_and_leaves_nothing(kind: str, tmp_path: Path) -> None:
+    blobs = Blobs(tmp_path / "blobs")
+    digest, size = blobs.put([b"x"])
     sandbox = make(kind, tmp_path / "box")
     sandbox.prepare(lambda _line: None)
-    with pytest.raises(SandboxError, match="cannot copy files to /proc/self/nowhere"):
-        sandbox.start(new_session(), [Upload(tmp_path / "file", "/proc/self/nowhere/x")], print)
+    with pytest.raises(SandboxError, match="cannot copy files into the sandbox: /proc/self/nowhere"):
+        sandbox.start(new_session(), [File("/proc/self/nowhere/x", "file", 0o644, size, digest)], blobs, print)
     with pytest.raises(SandboxError):
         list(sandbox.call([ToolCall("sevt_1", "bash", {"command": "true"})]))
 
@@ -683,7 +675,7 @@ def test_closing_ends_everything_and_can_be_done_twice(own_box: Callable[..., Bo
     assert time.monotonic() - began < 5
     box.sandbox.close()
     assert running(*naps) == 0
-    assert not [path for path in box.folder.glob("*") if path.is_dir()]
+    assert not [path for path in box.folder.glob("*") if path.is_dir() and path.name != "uses"]
     with pytest.raises(SandboxError, match="closed"):
         box.bash("true")
 
@@ -693,7 +685,7 @@ def test_nobody_there_means_that_the_sandbox_ends_itself(kind: str, tmp_path: Pa
     implementations = {"docker": DockerSandbox, "bubblewrap": BubblewrapSandbox, "none": ProcessSandbox}
     sandbox = implementations[kind](environment, tmp_path / "box", silence_seconds=1.0)
     sandbox.prepare(lambda _line: None)
-    sandbox.start(new_session(), [], lambda _line: None)
+    sandbox.start(new_session(), [], Blobs(tmp_path), lambda _line: None)
     long = nap()
     list(sandbox.call([ToolCall("sevt_1", "bash", {"command": f"{long} &"})]))
     assert running(long) == 1

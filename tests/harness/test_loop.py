@@ -21,6 +21,7 @@ from agentctl.harness.outlook import Outlook
 from agentctl.harness.perform import Performer
 from agentctl.harness.stop import Stop
 from agentctl.ids import SystemClock
+from agentctl.launch.uploading import supplier
 from agentctl.model.request import header_for
 from agentctl.model.scripted import ScriptedModel
 from agentctl.policy.context import ContextRules
@@ -76,16 +77,17 @@ def drive(
     (folder / "script.yaml").write_text(script)
     environment = Environment.model_validate({"name": "e", "config": {"type": "bubblewrap"}})
     sandbox = ProcessSandbox(environment, folder / "sandboxes")
-    hands = Hands(sandbox, lambda: ProcessSandbox(environment, folder / "sandboxes"), (), lambda line: None)
     toolset = toolset_of(agent, sandbox.layout.workspace)
     # A tool that is not offered is asked for by a model that was told otherwise.
     told = [*toolset.definitions, {"name": "nothing_like_it", "description": "x", "input_schema": {"type": "object"}}]
     header = header_for("claude-opus-5-5", system="s", tools=told)
     model = Checked(ScriptedModel.open(folder / "script.yaml"))
-    session = Session("sesn_1", log, Outlook(header, "script:test", rules=rules))
+    session, blobs = Session("sesn_1", log, Outlook(header, "script:test", rules=rules)), Blobs(folder / "blobs")
+    supply = supplier((), blobs, lambda line: None, lambda: session.files)
+    hands = Hands(sandbox, lambda: ProcessSandbox(environment, folder / "sandboxes"), supply, lambda line: None)
     try:
         stop, make = Stop(), Maker(SystemClock())
-        run(session, Performer(model, header, toolset, hands, make, Blobs(folder / "blobs").put, stop), make, stop)
+        run(session, Performer(model, header, toolset, hands, make, blobs, stop), make, stop)
     finally:
         hands.close()
     return session

@@ -229,7 +229,7 @@ def without_a_server(monkeypatch: pytest.MonkeyPatch, url: str) -> ModelError:
 
 def test_nobody_listens(monkeypatch: pytest.MonkeyPatch) -> None:
     error = without_a_server(monkeypatch, "http://127.0.0.1:9")
-    assert (error.kind, error.retryable) == ("connection_error", True)
+    assert (error.kind, error.retryable, error.unbilled) == ("connection_error", True, True)
     assert error.message == "the model's API at 127.0.0.1:9 cannot be reached: connection refused"
 
 
@@ -293,6 +293,28 @@ def test_an_error_in_the_stream_goes_by_its_type(serve: Serve, kind: str, retrya
     _, model = serve([say("Hello there", piece=2, breaks=[Break("instead", after, payload=error_event(kind))])])
     error = failure(model)
     assert (error.kind, error.retryable, error.status_code) == (kind, retryable, None)
+
+
+@pytest.mark.parametrize(
+    ("answer", "unbilled"),
+    [
+        (refuse(400, "invalid_request_error"), True),
+        (refuse(429, "rate_limit_error"), True),
+        (refuse(503, "api_error"), True),
+        (refuse(529, "overloaded_error"), True),
+        (Reply(breaks=[Break("instead", after=0, payload=error_event("overloaded_error"))]), True),
+        (say("x", breaks=[Break("instead", after=4, payload=error_event("overloaded_error"))]), False),
+        (say("x", breaks=[Break("eof", after=4)]), False),
+        (say("x", breaks=[Break("rst", after=4)]), False),
+        (say("x", breaks=[Break("fin", after=-1)]), False),  # the request was out: an answer may be in the making
+        (Failure(200, b"<html>", {"content-type": "text/html"}), True),
+    ],
+)
+def test_of_each_failure_it_is_known_whether_the_api_may_ask_money_for_it(
+    serve: Serve, answer: Any, unbilled: bool
+) -> None:
+    _, model = serve([answer])
+    assert failure(model).unbilled is unbilled
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from agentctl.catalog import lookup
+from agentctl.definitions.prices import load_prices
 from agentctl.model.script import read_script
 from tests.api_rules import MODELS
 
@@ -37,7 +38,14 @@ def test_every_model_has_its_row() -> None:
 
 
 def test_the_script_in_it_is_one(tmp_path: Path) -> None:
-    block = re.search(r"```yaml\n(.*?)```", TEXT, re.DOTALL)
+    block = re.search(r"## Scripts.*?```yaml\n(.*?)```", TEXT, re.DOTALL)
     assert block is not None
     (tmp_path / "script.yaml").write_text(block[1])
     assert len(read_script(tmp_path / "script.yaml").turns) == 2
+
+
+def test_the_prices_of_ones_own_in_it_are_some(tmp_path: Path) -> None:
+    block = re.search(r"### Prices of your own.*?```yaml\n(.*?)```", TEXT, re.DOTALL)
+    assert block is not None
+    (tmp_path / "prices.yaml").write_text(block[1])
+    assert set(load_prices(tmp_path / "prices.yaml")) == {"our-gateway/opus", "claude-opus-5-5"}

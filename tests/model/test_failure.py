@@ -179,13 +179,13 @@ def test_what_a_server_says_is_one_line_of_bounded_length() -> None:
     ],
 )
 def test_an_error_in_the_middle_goes_by_its_type(kind: str, retryable: bool) -> None:
-    error = broken_off(body(kind), "req_1")
+    error = broken_off(body(kind), "req_1", begun=True)
     assert (error.kind, error.retryable, error.status_code, error.request_id) == (kind, retryable, None, "req_1")
 
 
 def test_an_error_in_the_middle_that_says_nothing_may_pass() -> None:
-    assert broken_off("garbage", None).retryable
+    assert broken_off("garbage", None, begun=True).retryable
 
 
 def test_a_key_may_be_refused_in_the_middle() -> None:
-    assert isinstance(broken_off(body("authentication_error"), None), CredentialsError)
+    assert isinstance(broken_off(body("authentication_error"), None, begun=True), CredentialsError)

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from agentctl.catalog import Prices
 from agentctl.definitions.agent import Agent, snapshot
 from agentctl.errors import UsageError
 from agentctl.policy.budget import (
@@ -119,18 +120,22 @@ def test_speed_region_and_the_length_of_the_prompt_are_in_the_price() -> None:
 def test_a_script_costs_nothing_and_so_reaches_no_limit() -> None:
     script = replace(REQUEST, model="script:demo.yaml")
     assert max_tokens(dollars("0.01"), spent("0"), script) == 32_000
-    refuse_unpriced(dollars("0.01"), script)
+    refuse_unpriced(dollars("0.01"), script, "prices.yaml")
 
 
 def test_a_cost_limit_with_a_model_that_has_no_price_is_refused_with_a_way_out() -> None:
     unknown = replace(REQUEST, model="claude-opus-9")
     with pytest.raises(UsageError, match="model claude-opus-9 has no known price, so max_cost cannot hold") as caught:
-        refuse_unpriced(dollars("2.00"), unknown)
-    assert caught.value.hint == "leave max_cost out; max_turns, max_output_tokens and timeout hold for every model"
+        refuse_unpriced(dollars("2.00"), unknown, "/home/me/prices.yaml")
+    assert caught.value.hint == (
+        "write its prices into /home/me/prices.yaml, or leave max_cost out: other limits hold for every model"
+    )
     with pytest.raises(UsageError, match="has no known price at speed fast"):
-        refuse_unpriced(dollars("2.00"), replace(REQUEST, model="claude-sonnet-5-5", speed="fast"))
-    refuse_unpriced(Limits(max_turns=5), unknown)
-    refuse_unpriced(dollars("2.00"), REQUEST)
+        refuse_unpriced(dollars("2.00"), replace(REQUEST, model="claude-sonnet-5-5", speed="fast"), "prices.yaml")
+    refuse_unpriced(Limits(max_turns=5), unknown, "prices.yaml")
+    refuse_unpriced(dollars("2.00"), REQUEST, "prices.yaml")
+    own = {"claude-opus-9": Prices(*map(Decimal, ("1", "2", "3", "4", "5")))}
+    refuse_unpriced(dollars("2.00"), replace(unknown, prices=own), "prices.yaml")
 
 
 def test_an_answer_of_a_model_without_a_price_stops_a_session_with_a_cost_limit() -> None:

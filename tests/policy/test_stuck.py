@@ -2,7 +2,7 @@
 
 import json
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import count
@@ -18,6 +18,7 @@ from agentctl.events.base import Event
 from agentctl.events.content import text_block
 from agentctl.events.local import (
     LocalCompactionResponse,
+    LocalFilesChanged,
     LocalInputProcessed,
     LocalModelResponse,
     LocalStuck,
@@ -75,6 +76,22 @@ def round_of(*calls: Call, backwards: bool = False) -> list[Event]:
         LocalToolStarted(id=new_id(), processed_at=timestamp(BEGAN), tool_use_ids=[use.id for use in uses]),
         *(result_of(use.id, call) for use, call in (reversed(done) if backwards else done)),
     ]
+
+
+def changes_of(call_id: str | None, *contents: str) -> LocalFilesChanged:
+    changes = [{"path": f"/workspace/{n}", "change": "modified", "sha256": data} for n, data in enumerate(contents)]
+    return LocalFilesChanged(id=new_id(), changes=changes, tool_use_id=call_id)
+
+
+def changing(calls: Sequence[Call], *effects: Sequence[str]) -> list[Event]:
+    """One round for each of ``effects``: the same calls, the last of which leaves a file with that in it."""
+    events: list[Event] = []
+    for contents in effects:
+        this = round_of(*calls)
+        last = this[-1]
+        assert isinstance(last, AgentToolResult)
+        events += [*this, *([changes_of(last.tool_use_id, *contents)] if contents else [])]
+    return events
 
 
 def result_of(call_id: str, call: Call) -> AgentToolResult:
@@ -431,3 +448,30 @@ def test_a_long_session_takes_no_more_memory_than_a_short_one() -> None:
     short = after(rounds(*[bash("a", str(n)) for n in range(10)]))
     long = after(rounds(*[bash("a", str(n) * 100) for n in range(2_000)]))
     assert size(long) <= size(short) + 16
+
+
+def test_a_call_that_says_the_same_and_changes_files_does_something_new() -> None:
+    call = bash("make", "ok")
+    assert reason(changing([call], *([str(number)] for number in range(20)))) is None
+    assert reason(changing([read("x"), call], *([str(number)] for number in range(20)))) is None
+    failing = bash("make", "no", is_error=True)
+    assert reason(changing([failing], *([str(number)] for number in range(20)))) is None
+
+
+def test_files_that_become_the_same_again_and_again_are_no_progress() -> None:
+    call = bash("make", "ok")
+    assert reason(changing([call], *(["same"] for _ in range(4)))) == "same_result"
+    assert reason(changing([call], *(["one"], ["other"]) * 3)) == "alternating"
+    assert reason(changing([call], [], [], [], [])) == "same_result"
+
+
+def test_changes_that_no_call_made_are_no_progress() -> None:
+    events = [event for n in range(4) for event in (changes_of(None, str(n)), *round_of(bash("ls", "x")))]
+    assert reason(events) == "same_result"
+
+
+def test_changes_take_a_warning_back_as_new_results_do() -> None:
+    warned = after([LocalStuckWarned(id=new_id(), reason="same_result", line="", advice="", role="user")])
+    assert after(changing([bash("make")], *([str(n)] for n in range(10))), warned).warned is False
+    assert after(changing([bash("make")], *([str(n)] for n in range(9))), warned).warned is True
+    assert after(changing([bash("make")], *(["same"] for n in range(30))), warned).warned is True

@@ -7,17 +7,22 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from docker.api import APIClient
 
 from agentctl.definitions.environment import Environment
 from agentctl.errors import SandboxError
-from agentctl.sandbox import docker, supervised
+from agentctl.sandbox import conversation, daemon, sealing
 from agentctl.sandbox.base import ToolCall, ToolOutcome
-from agentctl.sandbox.docker import DockerSandbox, container_name, owner_of
+from agentctl.sandbox.containers import container_name, owner_of
+from agentctl.sandbox.docker import DockerSandbox
+from agentctl.sandbox.seccomp import docker_profile
+from agentctl.store.blobs import Blobs
+from tests.docker_proxy import Change, DockerProxy
 
 pytestmark = pytest.mark.docker
 
@@ -48,7 +53,7 @@ def environment(**config: object) -> Environment:
 def started(session_id: str, builds: Path, **config: object) -> DockerSandbox:
     sandbox = DockerSandbox(environment(**config), builds)
     sandbox.prepare(lambda _line: None)
-    sandbox.start(session_id, [], lambda _line: None)
+    sandbox.start(session_id, [], Blobs(builds), lambda _line: None)
     return sandbox
 
 
@@ -57,35 +62,75 @@ def bash(sandbox: DockerSandbox, command: str, call_id: str = "sevt_1") -> ToolO
     return outcome
 
 
-def test_the_container_is_kept_to_itself(session_id: str, tmp_path: Path, client: APIClient) -> None:
+GOLDEN = {
+    "NetworkMode": "none",
+    "CapDrop": ["ALL"],
+    "Init": True,
+    "IpcMode": "private",
+    "CgroupnsMode": "private",
+    "Memory": 512 << 20,
+    "MemorySwap": 512 << 20,
+    "NanoCpus": 500_000_000,
+    "PidsLimit": 99,
+    "OomScoreAdj": 500,
+    "ShmSize": 64 << 20,
+    "Tmpfs": {"/run": "rw,nosuid,nodev,noexec,size=16m,nr_inodes=4k,mode=755"},
+    "Ulimits": [{"Name": "core", "Hard": 0, "Soft": 0}, {"Name": "nofile", "Hard": 16_384, "Soft": 1_024}],
+    "LogConfig": {"Type": "none", "Config": {}},
+    "RestartPolicy": {"Name": "no", "MaximumRetryCount": 0},
+}
+"""Everything that a container's host configuration holds, but for what is said of it below."""
+
+
+def test_the_container_is_kept_to_itself(session_id: str, tmp_path: Path, client: APIClient) -> None:  # E1
     sandbox = started(session_id, tmp_path, resources={"memory": "512m", "cpus": 0.5, "pids": 99})
     found = client.inspect_container(container_name(session_id, 1))
     sandbox.close()
     host, config = found["HostConfig"], found["Config"]
-    assert host["NetworkMode"] == "none"
-    assert host["CapDrop"] == ["ALL"]
-    assert not host["CapAdd"]
-    assert not host["Privileged"]
-    assert [option.replace("=", ":") for option in host["SecurityOpt"]] == ["no-new-privileges:true"]
-    assert host["Init"] is True
-    assert (host["IpcMode"], host["CgroupnsMode"]) == ("private", "private")
-    assert (host["Memory"], host["MemorySwap"]) == (512 << 20, 512 << 20)
-    assert (host["NanoCpus"], host["PidsLimit"], host["ShmSize"]) == (500_000_000, 99, 64 << 20)
-    assert host["Ulimits"] == [{"Name": "core", "Hard": 0, "Soft": 0}]
-    assert host["LogConfig"]["Type"] == "none"
-    assert not host["Binds"]
-    assert not found["Mounts"]
-    assert (config["User"], config["Tty"]) == ("10001:10001", False)
+    assert sorted(host.pop("SecurityOpt")) == ["no-new-privileges:true", f"seccomp={docker_profile()}"]
+    assert {"/proc/kcore", "/proc/keys", "/proc/kallsyms", "/sys/firmware"} < set(host.pop("MaskedPaths"))
+    assert {"/proc/sys", "/proc/sysrq-trigger"} < set(host.pop("ReadonlyPaths"))
+    assert host["MemorySwappiness"] in (0, None)  # None with control groups of version 2
+    of_the_daemon = {"ConsoleSize", "Runtime", "Isolation"}
+    assert {name: value for name, value in host.items() if value and name not in of_the_daemon} == GOLDEN
+    assert found["Mounts"] == []
+    assert set(found["NetworkSettings"]["Networks"]) == {"none"}
+    assert found["Image"] == config["Image"]
+    assert config["Image"].startswith("sha256:")  # E18
+    assert (config["User"], config["Tty"], config["WorkingDir"]) == ("10001:10001", False, "/")
     assert (config["OpenStdin"], config["StdinOnce"]) == (True, False)
-    assert (
-        config["Labels"].items()
-        >= {
-            "agentctl.session": session_id,
-            "agentctl.owner": owner_of(tmp_path),
-            "agentctl.generation": "1",
-        }.items()
-    )
-    assert not [variable for variable in config["Env"] if variable.lower().startswith(("http", "anthropic"))]
+    labels = {"agentctl.session": session_id, "agentctl.owner": owner_of(tmp_path), "agentctl.generation": "1"}
+    assert config["Labels"].items() >= labels.items()
+    assert {variable.partition("=")[0] for variable in config["Env"]} == {"HOME", "LANG", "PATH"}
+
+
+def changed(name: str, value: object) -> Callable[[Any], Any]:
+    return lambda body: {**body, "HostConfig": {**body["HostConfig"], name: value}}
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        (changed("Privileged", True), "SecurityOpt, Privileged"),
+        (changed("NetworkMode", "bridge"), "NetworkMode, Networks"),
+        (changed("SecurityOpt", ["no-new-privileges:true", "seccomp=unconfined"]), "SecurityOpt"),
+        (changed("CapAdd", ["SYS_ADMIN"]), "CapAdd"),
+        (changed("Binds", ["/etc:/host:ro"]), "Binds, a mount at /host"),
+        (changed("PidsLimit", None), "PidsLimit"),
+        (changed("MaskedPaths", []), "MaskedPaths"),
+        (changed("Ulimits", []), "Ulimits"),
+        (lambda body: {**body, "User": "0:0"}, "User"),
+    ],
+)
+def test_a_container_that_came_out_otherwise_is_never_started(  # E1
+    session_id: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, change: Callable[[Any], Any], named: str
+) -> None:
+    with DockerProxy(tmp_path / "docker.sock") as proxy:
+        proxy.on("POST /containers/create", Change(request=change))
+        monkeypatch.setenv("DOCKER_HOST", proxy.url)
+        with pytest.raises(SandboxError, match=f"another container than it was asked for: {named}"):
+            started(session_id, tmp_path)
+        assert not [line for line in proxy.seen if line.endswith("/start")]
 
 
 def test_it_says_what_it_is(session_id: str, tmp_path: Path) -> None:
@@ -93,7 +138,7 @@ def test_it_says_what_it_is(session_id: str, tmp_path: Path) -> None:
     checked = sandbox.check()
     assert (checked["kind"], checked["image"]) == ("docker", BASE)
     header = sandbox.prepare(lambda _line: None)
-    facts = sandbox.start(session_id, [], lambda _line: None).facts
+    facts = sandbox.start(session_id, [], Blobs(tmp_path), lambda _line: None).facts
     sandbox.close()
     assert header["image"] == BASE
     assert header["image_digest"].startswith("sha256:")
@@ -114,7 +159,7 @@ def test_a_daemon_that_does_not_answer_is_an_error_soon(
         server.bind(str(path))
         if answers:
             server.listen()
-        monkeypatch.setattr(docker, "HELLO_SECONDS", 1)
+        monkeypatch.setattr(daemon, "HELLO_SECONDS", 1)
         monkeypatch.setenv("DOCKER_HOST", f"unix://{path}")
         began = time.monotonic()
         with pytest.raises(SandboxError, match="does not answer" if answers else "no Docker daemon at") as raised:
@@ -194,8 +239,8 @@ def test_a_container_that_dies_is_noticed_in_the_middle_of_a_call(
 def test_a_container_that_is_paused_is_given_up(
     session_id: str, tmp_path: Path, client: APIClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(supervised, "_PROBE_SECONDS", 0.3)
-    monkeypatch.setattr(supervised, "_DEAD_SECONDS", 1.0)
+    monkeypatch.setattr(conversation, "_PROBE_SECONDS", 0.3)
+    monkeypatch.setattr(conversation, "_DEAD_SECONDS", 1.0)
     sandbox = started(session_id, tmp_path)
     client.pause(container_name(session_id, 1))
     with pytest.raises(SandboxError, match="no sign of life"):
@@ -208,7 +253,7 @@ def test_a_container_that_is_paused_is_given_up(
 def test_a_container_that_ends_at_once_says_why(
     session_id: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(docker, "PYTHON", ("no-such-python",))
+    monkeypatch.setattr(sealing, "PYTHON", ("no-such-python",))
     began = time.monotonic()
     with pytest.raises(SandboxError, match=r"the container ended: exit code 127: .*no-such-python"):
         started(session_id, tmp_path)
@@ -234,7 +279,7 @@ def test_a_fork_bomb_is_held_and_can_be_ended(session_id: str, tmp_path: Path) -
     sandbox.close()
 
 
-def test_killing_every_process_from_inside_is_noticed(session_id: str, tmp_path: Path) -> None:
+def test_killing_every_process_from_inside_is_noticed(session_id: str, tmp_path: Path) -> None:  # C3
     sandbox = started(session_id, tmp_path)
     began = time.monotonic()
     with pytest.raises(SandboxError):
@@ -252,7 +297,7 @@ def test_another_harness_takes_over_and_nothing_is_run_twice(session_id: str, tm
     first.acknowledge(["a"])
     first.call([ToolCall("b", "bash", {"command": "sleep 3; echo once >>log; echo done"})])
     first.call([ToolCall("c", "bash", {"command": "cat log; echo $x"})])
-    stream = first._stream
+    stream = first._conversation._stream
     assert stream is not None
     stream.write([memoryview(b"\0\0\xff\xff half a frame")], 5.0)
     stream.close()  # as if it had been killed
@@ -272,12 +317,12 @@ def test_another_harness_takes_over_and_nothing_is_run_twice(session_id: str, tm
     third.close()
     assert bash(second, "echo still mine", "e").content[0]["text"] == "still mine"
     second.close()
-    first._closing.set()
+    first._conversation.close()
 
 
 def test_a_result_that_was_lost_on_the_way_is_kept(session_id: str, tmp_path: Path) -> None:
     first = started(session_id, tmp_path)
-    stream = first._stream
+    stream = first._conversation._stream
     assert stream is not None
     first.call([ToolCall("a", "bash", {"command": "seq 20000"})])
     stream.close()
@@ -286,7 +331,7 @@ def test_a_result_that_was_lost_on_the_way_is_kept(session_id: str, tmp_path: Pa
     assert second.attach(session_id).facts["calls"] == {"a": "done"}
     assert bash(second, "", "a").content[0]["text"].endswith("\n20000")
     second.close()
-    first._closing.set()
+    first._conversation.close()
 
 
 # Interruption.
@@ -296,11 +341,12 @@ import signal, sys, threading
 from pathlib import Path
 from agentctl.definitions.environment import Environment
 from agentctl.sandbox.docker import DockerSandbox
+from agentctl.store.blobs import Blobs
 sandbox = DockerSandbox(Environment(name="x", config={"type": "docker", "image": sys.argv[3]}), Path(sys.argv[2]))
 sandbox.prepare(lambda line: None)
 print("prepared", flush=True)
 try:
-    sandbox.start(sys.argv[1], [], print)
+    sandbox.start(sys.argv[1], [], Blobs(Path(sys.argv[2])), print)
     print("started", flush=True)
     threading.Event().wait()
 finally:

@@ -1,5 +1,6 @@
 """Environments become images: once each, whoever asks and however many do."""
 
+import io
 import os
 import threading
 from collections.abc import Iterator
@@ -10,9 +11,12 @@ from docker.api import APIClient
 
 from agentctl.definitions.environment import Environment, EnvironmentConfig
 from agentctl.errors import SandboxError
-from agentctl.sandbox.base import Layout, ToolCall
+from agentctl.sandbox.base import Layout, Origin, ToolCall
 from agentctl.sandbox.docker import DockerSandbox
-from agentctl.sandbox.image import find_ca_bundle, make_recipe
+from agentctl.sandbox.images import Images
+from agentctl.sandbox.recipe import find_ca_bundle, make_recipe
+from agentctl.sandbox.uses import Uses
+from agentctl.store.blobs import Blobs
 
 BASE = "agentctl-base:bookworm"
 
@@ -49,6 +53,20 @@ def test_packages_are_installed_in_the_order_of_the_managers_and_quoted() -> Non
     assert sorted(places) == places
     assert "'a; rm -rf /'" in text
     assert "'b'\\\\''c'" in text
+
+
+def test_certificates_are_trusted_before_anything_is_fetched_and_by_apt_too() -> None:
+    text = make_recipe(config(packages={"npm": ["a"]}), "sha256:0", Layout(), b"x").dockerfile
+    fetched = text.index("apt-get")
+    for variable in ("SSL_CERT_FILE", "PIP_CERT", "NODE_EXTRA_CA_CERTS", "CARGO_HTTP_CAINFO", "GIT_SSL_CAINFO"):
+        assert text.index(f"{variable}=") < fetched
+    assert text.index("Acquire::https::CAInfo") < fetched
+
+
+def test_a_go_module_is_never_fetched_from_its_own_host() -> None:
+    text = make_recipe(config(packages={"go": ["example.org/x/tool@v1"]}), "sha256:0", Layout(), None).dockerfile
+    (command,) = [line for line in text.splitlines() if "go install" in line]
+    assert "[,|]direct$" in command
 
 
 def test_the_certificates_of_the_host_are_found_where_it_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -90,7 +108,7 @@ def test_setup_runs_once_and_as_root(images: set[str], tmp_path: Path) -> None:
     again: list[str] = []
     sandbox = built(images, tmp_path, again, **values)
     assert again == [], "it is built already"
-    sandbox.start(f"sesn_image{os.getpid()}", [], print)
+    sandbox.start(f"sesn_image{os.getpid()}", [], Blobs(tmp_path), print)
     command = "cat /who; cat /only-root 2>&1; stat -c %s $SSL_CERT_FILE; test $PIP_CERT = $SSL_CERT_FILE && echo same"
     [(_, outcome)] = sandbox.call([ToolCall("a", "bash", {"command": command})])
     sandbox.close()
@@ -110,6 +128,18 @@ def test_a_build_that_fails_shows_its_last_lines_and_where_all_of_them_are(tmp_p
     log = Path(hint[-1].removeprefix("the whole log: "))
     assert "line 1\n" in log.read_text()
     sandbox.close()
+    # What was done before is where the next build goes on; it is known, and can be removed.
+    images = Images(tmp_path)
+    (recipe,) = images.unfinished()
+    assert images.list() == []
+    step = Uses(tmp_path).unfinished()[recipe]
+    assert images.remove_unfinished(recipe)
+    assert images.unfinished() == {}
+    client = APIClient(version="auto")
+    assert client.images(name=f"agentctl-env:{recipe}") == []
+    assert step not in str(client.images(all=True))
+    client.close()
+    images.close()
 
 
 @pytest.mark.docker
@@ -157,3 +187,55 @@ def test_an_image_with_nothing_in_it_is_refused_when_it_is_built(tmp_path: Path)
         client.remove_image(name, force=True)
         client.close()
         sandbox.close()
+
+
+@pytest.mark.docker
+def test_an_image_with_neither_python_nor_apt_says_what_it_needs(tmp_path: Path) -> None:
+    client, name = APIClient(version="auto"), f"agentctl-test-bare:{os.getpid()}"
+    dockerfile = f"FROM {BASE}\nRUN rm -f /usr/bin/apt-get /usr/bin/python3*\n"
+    list(client.build(fileobj=io.BytesIO(dockerfile.encode()), tag=name, rm=True, decode=True))
+    sandbox = DockerSandbox(Environment(name="x", config={"type": "docker", "image": name}), tmp_path)
+    try:
+        with pytest.raises(SandboxError, match="make the user and the folders: exit code 1") as raised:
+            sandbox.prepare(lambda _line: None)
+        assert "the image needs python3 (3.8 or later) and bash, and has no apt-get" in (raised.value.hint or "")
+    finally:
+        sandbox.close()
+        client.remove_image(name, force=True)
+        client.close()
+
+
+@pytest.mark.docker
+def test_a_session_keeps_to_its_image_by_digest(images: set[str], tmp_path: Path) -> None:  # C6
+    environment = Environment(name="x", config={"type": "docker", "image": BASE, "setup": f"echo {os.getpid()} lock"})
+    first = DockerSandbox(environment, tmp_path)
+    facts = first.prepare(lambda _line: None)
+    first.close()
+    images.add(facts["image_tag"])
+    client = APIClient(version="auto")
+    try:
+        # The name may mean something else by now: the image is found by what it is.
+        client.tag(facts["image_digest"], f"agentctl-test-kept:{os.getpid()}")
+        client.tag(BASE, *facts["image_tag"].split(":"))
+        again = DockerSandbox(environment, tmp_path, origin=Origin(facts))
+        assert again.prepare(lambda _line: None) == facts
+        again.close()
+
+        client.remove_image(f"agentctl-test-kept:{os.getpid()}", force=True)
+        client.remove_image(facts["image_tag"])
+        gone = DockerSandbox(environment, tmp_path, origin=Origin(facts))
+        with pytest.raises(SandboxError, match="the session's image is not here any more") as raised:
+            gone.prepare(lambda _line: None)
+        assert facts["image_digest"] in raised.value.message
+        assert "--rebuild" in (raised.value.hint or "")
+
+        told: list[str] = []
+        anew = DockerSandbox(environment, tmp_path, origin=Origin(facts, rebuild=True))
+        rebuilt = anew.prepare(told.append)
+        anew.close()
+        assert rebuilt["rebuilt"]
+        assert rebuilt["image_tag"] == facts["image_tag"]
+        assert rebuilt["image_digest"] != facts["image_digest"]
+        assert told[-1] == "the session's image is gone; it goes on with one that was made anew"
+    finally:
+        client.close()

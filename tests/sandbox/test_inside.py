@@ -13,7 +13,8 @@ import agentctl.sandbox.inside as inside
 from agentctl.definitions.environment import Environment
 from agentctl.sandbox import process
 from agentctl.sandbox.base import ToolCall
-from agentctl.sandbox.supervised import BOOTSTRAP
+from agentctl.sandbox.program import BOOTSTRAP
+from tests.sandbox.far_end import begin
 
 FOLDER = Path(inside.__file__).parent
 PACKAGE = inside.__name__
@@ -68,7 +69,7 @@ def test_it_runs_on_every_python_that_is_here(python: str, tmp_path: Path, monke
     monkeypatch.setattr(sys, "executable", python)
     sandbox = process.ProcessSandbox(Environment(name="x"), tmp_path / "box")
     try:
-        sandbox.start("sesn_x", [], lambda _line: None)
+        begin(sandbox)
         calls = [
             ToolCall("1", "bash", {"command": "echo one >a; exit 3"}),
             ToolCall("2", "edit", {"file_path": "a", "old_string": "one", "new_string": "two"}),

@@ -1,89 +1,21 @@
 """The near end of the pipe, with a far end that is broken or malicious: capped, an error, never a hang."""
 
-import sys
 import time
 from pathlib import Path
-from typing import Literal
 
 import pytest
 
-from agentctl.canonical import JsonObject
 from agentctl.errors import SandboxError
-from agentctl.sandbox import supervised
-from agentctl.sandbox.base import Layout, Progress, ToolCall
-from agentctl.sandbox.process import SupervisorProcess
-from agentctl.sandbox.streams import ByteStream
+from agentctl.sandbox import conversation, supervised
+from agentctl.sandbox.base import ToolCall
 from agentctl.sandbox.supervised import SupervisedSandbox
-
-READ = """
-import json, os, struct, sys
-def frame(payload, channel=0, flags=0):
-    return struct.pack(">IIB", len(payload), channel, flags) + payload
-def say(**message):
-    send(frame(json.dumps(message).encode()))
-def send(data):
-    sys.stdout.buffer.write(data); sys.stdout.buffer.flush()
-def take(count):
-    data = sys.stdin.buffer.read(count)
-    if len(data) < count: sys.exit(0)
-    return data
-def message():
-    while True:
-        length, channel, flags = struct.unpack(">IIB", take(9))
-        payload = take(length)
-        if channel == 0 and not flags:
-            return json.loads(payload)
-take(int.from_bytes(take(4), "big"))
-assert message()["type"] == "hello"
-READY = dict(type="ready", version=1, python="3.11.0", calls={})
-FINE = {"content": [{"type": "text", "text": "fine"}], "is_error": False, "facts": {}}
-"""
-
-
-class WrittenEnd:
-    """A far end that does what the test has written, in real Python at a real pipe."""
-
-    def __init__(self, code: str) -> None:
-        self._code = READ + code
-        self._process: SupervisorProcess | None = None
-
-    @property
-    def kind(self) -> Literal["none"]:
-        return "none"
-
-    @property
-    def layout(self) -> Layout:
-        return Layout()
-
-    def check(self) -> JsonObject:
-        return {}
-
-    def prepare(self, progress: Progress) -> JsonObject:
-        return {}
-
-    def open(self, session_id: str) -> ByteStream:
-        self._process = SupervisorProcess([sys.executable, "-c", self._code], {})
-        return self._process.stream
-
-    def config(self) -> JsonObject:
-        return {}
-
-    def facts(self) -> JsonObject:
-        return {}
-
-    def cause_of_death(self) -> str:
-        assert self._process is not None
-        return self._process.cause_of_death()
-
-    def close(self) -> None:
-        if self._process is not None:
-            self._process.close(at_once=True)
+from tests.sandbox.far_end import WrittenEnd, begin
 
 
 def run(code: str, *calls: ToolCall) -> list[str]:
     sandbox = SupervisedSandbox(WrittenEnd(code))
     try:
-        sandbox.start("sesn_x", [], lambda _line: None)
+        begin(sandbox)
         return [outcome.content[0]["text"] for _, outcome in sandbox.call(calls or [ToolCall("a", "bash", {})])]
     finally:
         sandbox.close()
@@ -91,10 +23,10 @@ def run(code: str, *calls: ToolCall) -> list[str]:
 
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(supervised, "READY_SECONDS", 2.0)
-    monkeypatch.setattr(supervised, "ANSWER_SECONDS", 2.0)
-    monkeypatch.setattr(supervised, "_PROBE_SECONDS", 0.2)
-    monkeypatch.setattr(supervised, "_DEAD_SECONDS", 1.0)
+    monkeypatch.setattr(conversation, "READY_SECONDS", 2.0)
+    monkeypatch.setattr(conversation, "ANSWER_SECONDS", 2.0)
+    monkeypatch.setattr(conversation, "_PROBE_SECONDS", 0.2)
+    monkeypatch.setattr(conversation, "_DEAD_SECONDS", 1.0)
 
 
 def test_a_far_end_that_does_as_it_should_is_understood() -> None:
@@ -116,10 +48,13 @@ def test_a_far_end_that_does_as_it_should_is_understood() -> None:
         ("send(frame(b'\\xff\\xfe'))", "what it must not"),
         ("say(**READY); send(frame(b'{\"a\": NaN}')); message(); message()", "NaN in JSON"),
         ("say(**READY); message(); say(type='result', id='a', outcome={'content': 1})", "what it must not|none"),
-        ("say(**READY); say(type='result', id='a', outcome={**FINE, 'content': [0]}); message(); message()", "none"),
+        ("say(**READY); message(); say(type='result', id='a', outcome={**FINE, 'content': [0]}); message()", "none"),
         ("say(**READY); [say(type='x') for _ in range(2000)]; message(); message()", "nobody asked for"),
         ("say(**READY)\nwhile True: send(frame(bytes(1 << 20), 0, 1))", "a message of more than"),
         ("say(**READY)\nwhile True: message()", "no sign of life"),
+        ("say(**READY); say(type='result', id=[]); say(type='reply', request={}); message(); sys.exit(3)", "code 3"),
+        ("say(**READY)\nwhile True: send(frame(bytes(1000), 7))", "channel 7, which is not open"),
+        ("say(**READY); send(frame(b'', 1 << 31, 4)); message(); message()", "not there to be opened"),
     ],
 )
 def test_a_far_end_that_is_broken_is_an_error_soon(code: str, says: str) -> None:
@@ -142,11 +77,11 @@ message()
     assert run(code, ToolCall("a", "bash", {}), ToolCall("b", "bash", {})) == ["fine", "fine"]
 
 
-def test_a_far_end_that_floods_a_channel_nobody_reads_is_an_error_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_far_end_that_answers_with_other_things_for_ever_is_an_error_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(supervised, "SPARE_SECONDS", -599.0)
     with pytest.raises(SandboxError, match="did not finish within 1 s"):
         run(
-            "say(**READY)\nwhile True: send(frame(bytes(1000), 7))",
+            "say(**READY)\nwhile True: say(type='reply', request=7)",
             ToolCall("a", "bash", {"timeout_ms": 600_000}),
         )
 
@@ -154,7 +89,7 @@ def test_a_far_end_that_floods_a_channel_nobody_reads_is_an_error_in_time(monkey
 def test_a_far_end_that_takes_nothing_is_an_error_in_time(tmp_path: Path) -> None:
     sandbox = SupervisedSandbox(WrittenEnd("say(**READY)\nimport time; time.sleep(60)"))
     try:
-        sandbox.start("sesn_x", [], lambda _line: None)
+        begin(sandbox)
         with pytest.raises(SandboxError, match="took nothing"):
             sandbox.call([ToolCall("a", "write", {"content": "x" * (8 << 20)})])
     finally:
@@ -172,7 +107,7 @@ message()
 """
     sandbox = SupervisedSandbox(WrittenEnd(code))
     try:
-        sandbox.start("sesn_x", [], lambda _line: None)
+        begin(sandbox)
         with pytest.raises(SandboxError, match=r"longer than|what it must not"):
             list(sandbox.read_output("x"))
     finally:
@@ -189,7 +124,7 @@ message()
 """
     sandbox = SupervisedSandbox(WrittenEnd(code))
     try:
-        sandbox.start("sesn_x", [], lambda _line: None)
+        begin(sandbox)
         files = {file.path: file.mode for file in sandbox.outputs()}
         assert files == {"a/b": 0o777, "ok": 0o777, "suid": 0o755}
     finally:
@@ -197,11 +132,11 @@ message()
 
 
 def test_a_sandbox_that_is_left_alone_hears_from_us(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(supervised, "PING_SECONDS", 0.1)
+    monkeypatch.setattr(conversation, "PING_SECONDS", 0.1)
     code = "say(**READY)\ncount = 0\nwhile count < 3: count += message()['type'] == 'ping'\n"
     sandbox = SupervisedSandbox(WrittenEnd(f"{code}open({str(tmp_path / 'three')!r}, 'w')"))
     try:
-        sandbox.start("sesn_x", [], lambda _line: None)
+        begin(sandbox)
         deadline = time.monotonic() + 5
         while not (tmp_path / "three").exists():
             assert time.monotonic() < deadline

@@ -24,7 +24,7 @@ from agentctl.ids import SystemClock
 from agentctl.paths import Home
 from agentctl.store.database import Database, reading
 from agentctl.store.events import SqliteEventLog
-from agentctl.store.leases import is_running, lease
+from agentctl.store.leases import Lease, is_running
 from agentctl.store.migrations import migrate
 from agentctl.store.sessions import find_session, list_sessions
 
@@ -274,8 +274,8 @@ def test_what_was_acknowledged_before_a_kill_is_there_after_it(home: Home) -> No
 def test_one_process_at_a_time_holds_the_lease_of_a_session(home: Home) -> None:
     home.root.mkdir(mode=0o700)
     assert not is_running(home, "sesn_1")
-    with lease(home, "sesn_1"):
+    with Lease(home, "sesn_1"):
         assert is_running(home, "sesn_1")
-        with pytest.raises(Exception, match=str(os.getpid())), lease(home, "sesn_1"):
+        with pytest.raises(Exception, match=str(os.getpid())), Lease(home, "sesn_1"):
             pass
     assert not is_running(home, "sesn_1")

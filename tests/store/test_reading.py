@@ -15,7 +15,7 @@ from agentctl.paths import Home
 from agentctl.store.blobs import Blobs
 from agentctl.store.database import reading
 from agentctl.store.events import find_event, has_type, last_event, read_events, taken_up_at
-from agentctl.store.leases import is_running, lease
+from agentctl.store.leases import Lease, is_running
 from agentctl.store.sessions import count_sessions, find_session, short_name
 from tests.kit import Recorder, open_log
 
@@ -132,10 +132,10 @@ def test_asking_whether_a_session_runs_does_not_keep_it_from_running(home: Home)
     descriptor = os.open(home.leases / "sesn_1", os.O_RDWR | os.O_CREAT)
     fcntl.flock(descriptor, fcntl.LOCK_SH)
     threading.Timer(0.02, os.close, [descriptor]).start()
-    with lease(home, "sesn_1"):
+    with Lease(home, "sesn_1"):
         assert is_running(home, "sesn_1")
         began = time.monotonic()
-        with pytest.raises(BusyError, match=f"process {os.getpid()}"), lease(home, "sesn_1"):
+        with pytest.raises(BusyError, match=f"process {os.getpid()}"), Lease(home, "sesn_1"):
             pass
         assert time.monotonic() - began < 1
     assert not is_running(home, "sesn_1")

@@ -27,6 +27,13 @@ MODULES = (
     "child",
     "put",
     "outputs",
+    "outside",
+    "watches",
+    "changes",
+    "report",
+    "recorder",
+    "relay",
+    "authorities",
     "supervisor",
 )
 """Every module, each after those that it imports."""

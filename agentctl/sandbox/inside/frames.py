@@ -3,7 +3,14 @@
 A frame is four bytes of payload length (1 MiB at most), four of channel, one of flags, all
 big-endian, and the payload. Channel 0 carries messages, JSON objects with a ``type``; one that is
 longer than a frame goes in several, all but the last marked MORE. Every other channel carries the
-bytes of one stream, whose last frame is marked END.
+bytes of one stream each way: files that are copied in, files that are fetched, and connections, which
+the sandbox begins with a frame marked OPEN and numbers from CONNECTIONS on, each higher than the last.
+
+The bytes of a channel come with frames of no flag or of END, which says that no more will come.
+RESET says the same, and that what is under way the other way is of no use. A channel is gone when
+both ends have said one of the two. What is fetched, and what a connection carries, goes no further
+ahead of its reader than WINDOW; CREDIT, with four bytes of number, lets so many bytes more come.
+Neither end ever waits with reading, so no channel holds up another, or a message.
 
 Somebody who attaches anew does not know where frames begin: whoever was there before may have died
 in the middle of one, and what was sent while nobody was attached is lost. So both ends have a mark,
@@ -19,20 +26,29 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-VERSION = 1
+VERSION = 2
 """Of the conversation as a whole; told in ``hello`` and ``ready``."""
 
 HEADER = struct.Struct(">IIB")
 MOST_PAYLOAD = 1 << 20
-MORE, END = 1, 2
+MORE, END, OPEN, CREDIT, RESET = 1, 2, 4, 8, 16
 MARK = 0xFFFFFFFF
+
+WINDOW = 256 << 10
+"""Bytes of a channel that may be on their way, or wait for their reader."""
+
+CONNECTIONS = 1 << 31
+"""The first number of a connection's channel."""
+
+MOST_CONNECTIONS = 256
+"""Connections at one time."""
 
 
 class FrameError(ValueError):
     """What came is not a frame, or would be too long a message."""
 
 
-def frames_of(channel: int, payload: bytes, *, end: bool = False) -> Iterator[memoryview]:
+def frames_of(channel: int, payload: bytes | memoryview, *, end: bool = False) -> Iterator[memoryview]:
     """Yield the bytes of the frames that carry ``payload``, without copying it."""
     view = memoryview(payload)
     for start in range(0, max(len(payload), 1), MOST_PAYLOAD):
@@ -41,6 +57,16 @@ def frames_of(channel: int, payload: bytes, *, end: bool = False) -> Iterator[me
         yield memoryview(HEADER.pack(len(piece), channel, (END if end else 0) if last else MORE))
         if piece:
             yield piece
+
+
+def control(channel: int, flag: int) -> memoryview:
+    """Return a frame that says OPEN, END or RESET and carries nothing."""
+    return memoryview(HEADER.pack(0, channel, flag))
+
+
+def credit(channel: int, count: int) -> memoryview:
+    """Return a frame that lets ``count`` bytes more come."""
+    return memoryview(HEADER.pack(4, channel, CREDIT) + count.to_bytes(4, "big"))
 
 
 class Decoder:

@@ -31,9 +31,10 @@ def text_block(text: str) -> Message:
     return {"type": "text", "text": text.encode("utf-8", "backslashreplace").decode() or "(no output)"}
 
 
-def result_message(call_id: str, written: bytes) -> bytes:
-    """Make the message that carries an outcome, which is already written."""
-    return b'{"type":"result","id":%s,"outcome":%s}' % (encode(call_id), written)
+def result_message(call_id: str, written: bytes, files: bytes = b"") -> bytes:
+    """Make the message that carries an outcome, which is already written, as is what is told of files."""
+    more = b',"files":%s' % files if files else b""
+    return b'{"type":"result","id":%s,"outcome":%s%s}' % (encode(call_id), written, more)
 
 
 def encode(value: object) -> bytes:

@@ -6,23 +6,38 @@ import os
 import select
 from collections import deque
 
-from agentctl.sandbox.inside.frames import END, HEADER, MARK, Decoder, frames_of
+from agentctl.sandbox.inside.frames import MARK, Decoder, frames_of
 from agentctl.sandbox.inside.loop import read_some
 from agentctl.sandbox.inside.outcome import encode
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from typing import Protocol
 
     from agentctl.sandbox.inside.loop import Loop
     from agentctl.sandbox.inside.outcome import Message
 
+    class Source(Protocol):
+        """Somebody who has bytes of a channel to send."""
+
+        def fill(self, unsent: deque[memoryview]) -> bool:
+            """Queue frames with one piece, if there is one; say whether there may be more at once."""
+
+
+PIECE = 64 << 10
+"""How much a source sends when it is its turn."""
+
 _MOST_MESSAGE = 256 << 20
-_PIECE = 256 << 10
+_AT_ONCE = 8
 
 
 class Pipe:
-    """Two descriptors, what is to be written to one, and who takes what is read from the other."""
+    """Two descriptors, what is to be written to one, and who takes what is read from the other.
+
+    Messages are written first, then a piece of each source in turn. So no message waits for more
+    than one piece, and no source for more than one of each other.
+    """
 
     def __init__(
         self,
@@ -36,7 +51,7 @@ class Pipe:
         self.take, self.at_end = take, at_end
         self.decoder = Decoder(_MOST_MESSAGE)
         self.unsent: deque[memoryview] = deque()
-        self.streams: deque[list[int]] = deque()
+        self.sources: deque[Source] = deque()
         self.ended = False
         os.set_blocking(arriving, False)
         os.set_blocking(leaving, False)
@@ -57,6 +72,8 @@ class Pipe:
         if data:
             for channel, flags, payload in self.decoder.feed(data):
                 self.take(channel, flags, payload)
+            if self.unsent or self.sources:
+                self.flush()
         elif data == b"":
             self.pause()
             self.ended = True
@@ -71,24 +88,29 @@ class Pipe:
         self.unsent.extend(frames_of(0, message))
         self.flush()
 
-    def stream(self, channel: int, fd: int, size: int) -> None:
-        """Send the first ``size`` bytes of a file, piece by piece as the harness takes it, and close it."""
-        self.streams.append([channel, fd, size])
-        self.flush()
+    def tell(self, frame: memoryview) -> None:
+        """Send a frame that says something about a channel, with the next flush."""
+        self.unsent.append(frame)
+
+    def serve(self, source: Source) -> None:
+        """Give a source its turn, again and again while it has more, from the next flush on."""
+        self.sources.append(source)
 
     def flush(self) -> None:
-        """Write as much as is taken now, and the rest when it is."""
-        while self.unsent or self.refill():
+        """Write as much as is taken now, within measure, and the rest when it is."""
+        for _ in range(_AT_ONCE):
+            if not self.unsent and not self.refill():
+                self.loop.forget(self.leaving)
+                return
             try:
                 written = os.writev(self.leaving, [self.unsent[i] for i in range(min(64, len(self.unsent)))])
             except BlockingIOError:
-                self.loop.watch(self.leaving, self.flush, select.POLLOUT)
-                return
+                break
             except OSError:  # nobody reads: results are kept, and silence will end us
                 self.drop_unsent()
                 return
             self.advance(written)
-        self.loop.forget(self.leaving)
+        self.loop.watch(self.leaving, self.flush, select.POLLOUT)
 
     def advance(self, written: int) -> None:
         """Take ``written`` bytes off the queue."""
@@ -101,17 +123,12 @@ class Pipe:
             self.unsent.popleft()
 
     def refill(self) -> bool:
-        """Queue the next piece of a file that is being sent; say whether there was one."""
-        if not self.streams:
-            return False
-        channel, fd, left = self.streams[0]
-        piece = read_some(fd, min(_PIECE, left)) or b""
-        self.streams[0][2] -= len(piece)
-        if not piece:
-            os.close(fd)
-            self.streams.popleft()
-        self.unsent.append(memoryview(HEADER.pack(len(piece), channel, 0 if piece else END) + piece))
-        return True
+        """Queue a piece of the source whose turn it is; say whether there was one."""
+        while self.sources and not self.unsent:
+            source = self.sources.popleft()
+            if source.fill(self.unsent):
+                self.sources.append(source)
+        return bool(self.unsent)
 
     def send_mark(self, mark: bytes) -> None:
         """Show somebody who attached anew where a frame begins."""
@@ -120,6 +137,5 @@ class Pipe:
     def drop_unsent(self) -> None:
         """Forget what was to be sent."""
         self.unsent.clear()
-        while self.streams:
-            os.close(self.streams.popleft()[1])
+        self.sources.clear()
         self.loop.forget(self.leaving)

@@ -1,4 +1,4 @@
-# ruff: noqa: PTH101, PTH103, PTH108, PTH118, PTH211
+# ruff: noqa: PTH101, PTH103, PTH112, PTH118, PTH211
 """Files on their way in: a child unpacks the tar stream as it comes."""
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from agentctl.sandbox.inside.processes import fork
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from tarfile import TarFile, TarInfo
 
     from agentctl.sandbox.inside.outcome import Message
@@ -35,7 +36,7 @@ class Put:
         self.pid = fork()
         if self.pid == 0:
             os.close(self.data)
-            be_child(supervisor, answer_in, lambda: unpack(data_out, target))
+            be_child(supervisor, answer_in, lambda: unpack(data_out, target, message.get("gone", ())))
         os.close(data_out)
         os.close(answer_in)
         for fd in (self.data, self.answer):
@@ -94,19 +95,28 @@ class Put:
         return {"error": said["content"][0]["text"]} if "content" in said else said
 
 
-def unpack(data: int, target: str) -> Message:
-    """Unpack a tar stream of files, folders and symbolic links beneath ``target``; this is the child."""
+def unpack(data: int, target: str, gone: Iterable[str]) -> Message:
+    """Remove what is gone, and unpack a tar stream beneath ``target``; this is the child."""
     import tarfile
 
     folders: list[tuple[str, int]] = []
+    parents = {""}
     files = 0
+    for path in sorted(gone, reverse=True):
+        remove(path)
     try:
         os.makedirs(target, exist_ok=True)
         with os.fdopen(data, "rb") as stream, tarfile.open(fileobj=stream, mode="r|", bufsize=1 << 16) as tar:
             for member in iter(tar.next, None):
                 tar.members.clear()  # type: ignore[attr-defined] # it would keep them all
                 path = os.path.join(target, checked(member.name))
+                parent = path.rpartition("/")[0]
+                if parent not in parents:
+                    os.makedirs(parent, exist_ok=True)
+                    parents.add(parent)
                 if member.isdir():
+                    if not os.path.isdir(path):
+                        remove(path)
                     os.makedirs(path, exist_ok=True)
                     folders.append((path, member.mode))
                 else:
@@ -119,10 +129,20 @@ def unpack(data: int, target: str) -> Message:
     return {"files": files}
 
 
+def remove(path: str) -> None:
+    """Remove a file, a link or an empty folder, if it is there."""
+    for deed in (os.unlink, os.rmdir):
+        try:
+            deed(path)
+        except OSError:
+            continue
+        return
+
+
 def unpack_member(tar: TarFile, member: TarInfo, path: str) -> None:
     """Make one file or symbolic link."""
     if os.path.lexists(path):
-        os.unlink(path)
+        remove(path)
     if member.issym():
         os.symlink(member.linkname, path)
         return

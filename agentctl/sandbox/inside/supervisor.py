@@ -11,7 +11,8 @@ import sys
 import time
 from collections import deque
 
-from agentctl.sandbox.inside import outputs
+from agentctl.sandbox.inside import outputs, outside
+from agentctl.sandbox.inside.authorities import trust
 from agentctl.sandbox.inside.bash import BashCall
 from agentctl.sandbox.inside.child import FileCall
 from agentctl.sandbox.inside.frames import END, VERSION
@@ -20,6 +21,8 @@ from agentctl.sandbox.inside.outcome import ToolError, encode, failure, reason_o
 from agentctl.sandbox.inside.pipe import Pipe
 from agentctl.sandbox.inside.processes import Killer, become_subreaper
 from agentctl.sandbox.inside.put import Put
+from agentctl.sandbox.inside.recorder import Recorder
+from agentctl.sandbox.inside.relay import Link, Relay
 from agentctl.sandbox.inside.shell import Scratch, Shell
 
 TYPE_CHECKING = False
@@ -43,6 +46,7 @@ class Supervisor:
         self.pipe = Pipe(self.loop, arriving, leaving, self.take, self.end_of_input)
         self.config: Message = {}
         self.generation = 0
+        self.began = 0.0
         self.heard = time.monotonic()
         self.silence_seconds = HELLO_SECONDS
         self.shell: Shell | None = None
@@ -54,6 +58,9 @@ class Supervisor:
         self.running: BashCall | FileCall | None = None
         self.children: dict[int, Callable[[int], None]] = {}
         self.puts: dict[int, Put] = {}
+        self.recorder: Recorder | None = None
+        self.channels: dict[int, outputs.Fetched | Link] = {}
+        self.relay: Relay | None = None
         self.troubles = 0
 
     def run(self) -> None:
@@ -68,6 +75,8 @@ class Supervisor:
         wait = self.heard + self.silence_seconds
         if self.running is not None:
             wait = min(wait, self.running.wake_at)
+        if self.recorder is not None:
+            wait = min(wait, self.recorder.listen_at)
         return max(wait - time.monotonic(), 0.0)
 
     def tick(self) -> None:
@@ -75,6 +84,8 @@ class Supervisor:
         now = time.monotonic()
         if self.running is not None:
             self.running.tick(now)
+        if self.recorder is not None and now >= self.recorder.listen_at:
+            self.recorder.listen()
         if now - self.heard > self.silence_seconds:
             self.quit()
 
@@ -87,6 +98,8 @@ class Supervisor:
             put = self.puts.get(channel)
             if put is not None:
                 put.take(payload, ended=bool(flags & END))
+            elif channel in self.channels:
+                self.channels[channel].take(flags, payload)
             return
         message = json.loads(payload)
         if message["type"] == "hello":
@@ -104,9 +117,15 @@ class Supervisor:
             return
         if self.generation:
             self.pipe.drop_unsent()
+            self.drop_channels()
+            if self.recorder is not None:
+                self.recorder.reporter.forget_sent()
             self.pipe.send_mark(mark)
+            self.config = message["config"]
         else:
             self.begin(message["config"])
+        self.open_way_out()
+        self.began = self.began or time.time()  # what is written from here on is the agent's
         self.generation = message["generation"]
         self.pipe.decoder.mark = mark
         calls = {call_id: state for call_id, state in self.states.items() if state != "acknowledged"}
@@ -133,6 +152,8 @@ class Supervisor:
         for call_id in message["ids"]:
             if self.results.pop(call_id, None) is not None:
                 self.states[call_id] = "acknowledged"
+                if self.recorder is not None:
+                    self.recorder.forget(call_id)
 
     def take_status(self, message: Message) -> None:
         """Tell how far a call is."""
@@ -154,9 +175,26 @@ class Supervisor:
         except (ToolError, OSError) as error:
             self.reply(message, error=reason_of(error))
 
+    def take_record(self, _message: Message) -> None:
+        """Tell from now on what calls do to files: everything that they begin with is in its place."""
+        self.recorder = Recorder(self)
+        self.recorder.begin()
+
+    def take_read_contents(self, message: Message) -> None:
+        """Send, on the channel asked for, the contents that go with a result and are not within it."""
+        try:
+            fd = self.recorder.spool_of(message["id"]) if self.recorder is not None else -1
+            size = os.fstat(fd).st_size
+        except OSError as error:
+            self.reply(message, error=reason_of(error))
+            return
+        self.reply(message, size=size)
+        outputs.Fetched(self, message["channel"], fd, size)
+
     def take_list_outputs(self, message: Message) -> None:
         """Tell which regular files are under the outputs folder."""
-        files, complete = outputs.list_files(self.config["layout"]["outputs"])
+        digest_of = self.recorder.reporter.digest_of if self.recorder is not None else lambda _path, _status: None
+        files, complete = outputs.list_files(self.config["layout"]["outputs"], digest_of)
         self.reply(message, files=files, complete=complete)
 
     def take_read_output(self, message: Message) -> None:
@@ -168,7 +206,14 @@ class Supervisor:
             return
         size = os.fstat(fd).st_size
         self.reply(message, size=size)
-        self.pipe.stream(message["channel"], fd, size)
+        outputs.Fetched(self, message["channel"], fd, size)
+
+    def take_changed_outside(self, message: Message) -> None:
+        """Name something that was written outside of the recorded folders since the start, if anything was."""
+        places = ["/"] if os.getuid() == 0 else outside.read_places(message["list"]) or ["/"]
+        own = os.path.join(self.config["home"], ".agentctl")
+        apart = {*self.config["layout"].values(), *message["apart"], own}
+        self.reply(message, path=outside.changed_since(self.began, places, apart))
 
     def take_ping(self, message: Message) -> None:
         """Answer, where an answer is wanted; that it came has kept everything here alive."""
@@ -191,6 +236,8 @@ class Supervisor:
             message = self.waiting.popleft()
             call_id, name = message["id"], message["name"]
             self.states[call_id] = "running"
+            if self.recorder is not None:
+                self.recorder.before(call_id, name)
             try:
                 self.running = BashCall(self, message) if name == "bash" else FileCall(self, message)
                 self.running.begin()
@@ -205,7 +252,8 @@ class Supervisor:
         if self.running is not None and self.running.id == call_id:
             self.running = None
         self.states[call_id] = "done"
-        self.results[call_id] = result_message(call_id, outcome)
+        files = self.recorder.after(call_id) if self.recorder is not None else b""
+        self.results[call_id] = result_message(call_id, outcome, files)
         self.pipe.send(self.results[call_id])
         self.loop.soon(self.next_call)
 
@@ -227,6 +275,19 @@ class Supervisor:
         self.silence_seconds = config["silence_seconds"]
         for folder in (*config["layout"].values(), config["home"]):
             os.makedirs(folder, exist_ok=True)
+            if os.geteuid() == 0 and os.stat(folder).st_uid:  # noqa: PTH116
+                os.chown(folder, 0, 0)  # git trusts no working tree that belongs to somebody else
+
+    def open_way_out(self) -> None:
+        """Take connections to the harness, and trust whom it says, where it has said so."""
+        config = self.config
+        if config.get("authorities"):
+            try:
+                config["env"].update(trust(config["authorities"], config["home"], {**os.environ, **config["env"]}))
+            except OSError as error:  # a full disk; programs will say whom they do not trust
+                print(f"agentctl supervisor: {reason_of(error)}", file=sys.stderr, flush=True)  # noqa: T201
+        if config.get("proxy_port") and self.relay is None:
+            self.relay = Relay(self, config["proxy_port"])
 
     def warm_up(self) -> None:
         """Do what the first call would otherwise wait for, now that the harness knows of us."""
@@ -278,10 +339,17 @@ class Supervisor:
         """List the children that are part of the supervisor and belong to no call."""
         return {put.pid for put in self.puts.values()}
 
+    def drop_channels(self) -> None:
+        """Cut every connection, and send no more of any file: the harness that they are for is gone."""
+        for receiver in [*self.channels.values()]:
+            receiver.drop()
+
     def close_pipe(self) -> None:
-        """Leave the pipe to the supervisor; a child does this."""
+        """Leave the pipe, and the connections, to the supervisor; a child does this."""
         os.close(self.pipe.arriving)
         os.close(self.pipe.leaving)
+        if self.relay is not None:
+            self.relay.leave()
 
     def end_of_input(self) -> None:
         """Nothing will come any more on this pipe: quit, unless somebody may attach again."""

@@ -1,0 +1,144 @@
+"""The state of a container, kept as an image when its session comes to rest.
+
+A kept state is an image of its own that bears the session's id and the owner's, and goes when its time
+is over; only the newest of a session is kept. It holds whatever the container's files were, so nothing
+that is in it leaves the machine, and no secret ever was in the container.
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+
+import docker.errors
+from docker.api import APIClient
+
+from agentctl.canonical import JsonObject
+from agentctl.errors import SandboxError
+from agentctl.sandbox.containers import owner_of
+from agentctl.sandbox.daemon import CALL_SECONDS, CONFLICT, connect, explained
+
+REPOSITORY = "agentctl-checkpoint"
+SESSION_LABEL = "agentctl.checkpoint"
+UNTIL_LABEL = "agentctl.keep_until"
+
+COMMIT_SECONDS = 900
+"""How long the daemon may take to write the files of a container into an image."""
+
+MOST_LAYERS = 110
+"""overlay2 takes 128 layers on top of each other; a container needs two for itself."""
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """A kept state: its image's id and names, bytes, and times in RFC 3339."""
+
+    image: str
+    names: tuple[str, ...]
+    session_id: str
+    size: int
+    created_at: str
+    keep_until: str
+
+
+def keep_container(
+    client: APIClient, container: str, session_id: str, environment_image: str, owner: str, keep_until: str
+) -> JsonObject:
+    """Write a container's files into an image; return the members of ``local.checkpoint``.
+
+    ``environment_image`` is what its size is counted from. Raises SandboxError, and what Docker raises.
+    """
+    inspected = client.inspect_container(container)
+    layers = client.inspect_image(inspected["Image"])["RootFS"]["Layers"]  # type: ignore[no-untyped-call]
+    if len(layers) >= MOST_LAYERS:
+        raise SandboxError(f"the state of the sandbox cannot be kept: it would lie on {len(layers)} others")
+    labels = {SESSION_LABEL: session_id, "agentctl.owner": owner, UNTIL_LABEL: keep_until}
+    client.timeout = COMMIT_SECONDS
+    try:
+        made = client.commit(container, REPOSITORY, _tag(session_id, owner), conf={"Labels": labels})
+    finally:
+        client.timeout = CALL_SECONDS
+    return facts_of(client, made["Id"], environment_image, keep_until)
+
+
+def facts_of(client: APIClient, image: str, environment_image: str, keep_until: str) -> JsonObject:
+    """Return the members of ``local.checkpoint`` for a kept state that is there."""
+    beyond = _size(client, image) - _size(client, environment_image)
+    return {"image": image, "size": max(beyond, 0), "keep_until": keep_until}
+
+
+class Checkpoints:
+    """The kept states of one store."""
+
+    def __init__(self, builds: Path) -> None:
+        """Connect to the daemon. Raises SandboxError."""
+        self._owner = owner_of(builds)
+        self._client = connect()
+
+    def list(self, session_id: str | None = None) -> list[Checkpoint]:
+        """Return them all, or those of one session, the newest first. Raises SandboxError.
+
+        One that another was made from is a part of that other one, and goes with it.
+        """
+        wanted = SESSION_LABEL if session_id is None else f"{SESSION_LABEL}={session_id}"
+        with explained():
+            found = self._client.images(filters={"label": [wanted, f"agentctl.owner={self._owner}"]})
+            ids = dict.fromkeys(each["Id"] for each in found)
+            return sorted(filter(None, map(self._seen, ids)), key=lambda each: each.created_at, reverse=True)
+
+    def remove(self, checkpoint: Checkpoint) -> bool:
+        """Remove one. Returns False where a container still needs it. Raises SandboxError."""
+        return remove_image(self._client, (*checkpoint.names, checkpoint.image))
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._client.close()
+
+    def _seen(self, image: str) -> Checkpoint | None:
+        try:
+            facts = self._client.inspect_image(image)  # type: ignore[no-untyped-call]
+        except docker.errors.ImageNotFound:
+            return None
+        labels = facts["Config"]["Labels"] or {}
+        return Checkpoint(
+            image=image,
+            names=tuple(facts.get("RepoTags") or ()),
+            session_id=labels.get(SESSION_LABEL, ""),
+            size=int(facts["Size"]) - _parent_size(self._client, facts),
+            created_at=facts["Created"],
+            keep_until=labels.get(UNTIL_LABEL, ""),
+        )
+
+
+def remove_image(client: APIClient, names: Sequence[str]) -> bool:
+    """Remove an image by all its names, the id last. Returns False where it is in use. Raises SandboxError."""
+    with explained():
+        for name in names:
+            try:
+                client.remove_image(name)
+            except docker.errors.ImageNotFound:
+                continue  # the last of its names took it along
+            except docker.errors.APIError as error:
+                if error.status_code != CONFLICT:
+                    raise
+                return False
+    return True
+
+
+def _parent_size(client: APIClient, facts: JsonObject) -> int:
+    return _size(client, facts["Parent"]) if facts.get("Parent") else 0
+
+
+def _size(client: APIClient, image: str) -> int:
+    try:
+        return int(client.inspect_image(image)["Size"])  # type: ignore[no-untyped-call]
+    except docker.errors.ImageNotFound:
+        return 0
+
+
+def _tag(session_id: str, owner: str) -> str:
+    """Name what is kept of a session; ids that make no name are replaced by their hash."""
+    if not re.fullmatch(r"[a-z0-9][a-z0-9_-]{0,63}", session_id):
+        session_id = sha256(session_id.encode("utf-8", "surrogateescape")).hexdigest()[:32]
+    return f"{session_id}-{owner[:8]}"

@@ -1,0 +1,94 @@
+"""A harness that stood still while another took its session over does nothing more: no write, no call, exit code 9."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from agentctl.paths import Home
+from tests.cli.program import ROOT, agentctl
+from tests.crash.invariants import check_database, check_deeds, check_events, stored_events
+
+AGENT = "name: tester\nmodel: claude-opus-5-5\ntools: [{type: agent_toolset_20260401}]\n"
+SCRIPT = """\
+- tools: [{name: bash, input: {command: "echo one >> COUNTED; sleep 1"}}]
+- tools: [{name: bash, input: {command: "echo two >> COUNTED"}}]
+- {text: Finished.}
+"""
+
+
+@pytest.fixture
+def counted(tmp_path: Path) -> Path:
+    return tmp_path / "counted"
+
+
+def start(folder: Path, counted: str, sandbox: str) -> "subprocess.Popen[str]":
+    (folder / "agent.yaml").write_text(AGENT)
+    (folder / "script.yaml").write_text(SCRIPT.replace("COUNTED", counted))
+    process = subprocess.Popen(
+        [
+            sys.executable, "-m", "agentctl", "run", str(folder / "agent.yaml"), "go", "--session", "taken",
+            "--sandbox", sandbox, "--model", f"script:{folder / 'script.yaml'}", "-o", "jsonl",
+        ],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )  # fmt: skip
+    assert process.stdout is not None
+    for line in process.stdout:
+        if json.loads(line)["type"] == "local.tool_started":
+            break
+    time.sleep(0.3)
+    process.send_signal(signal.SIGSTOP)
+    return process
+
+
+@pytest.mark.parametrize("sandbox", ["none", pytest.param("docker", marks=pytest.mark.docker)])
+def test_a_harness_that_was_stopped_and_replaced_notices_before_it_does_anything(
+    tmp_path: Path, own_home: Path, counted: Path, sandbox: str
+) -> None:  # H10
+    process = start(tmp_path, str(counted) if sandbox == "none" else "counted", sandbox)
+    try:
+        refused = agentctl("resume", "taken")
+        assert (refused.code, str(process.pid) in refused.err) == (9, True)  # it stands still, and holds its lease
+        (own_home / "leases" / "taken").unlink()
+        done = agentctl("resume", "taken", "-o", "json")
+        assert (done.code, done.json["text"]) == (0, "Finished."), done
+        before = stored_events(Home(own_home), "taken")
+    finally:
+        process.send_signal(signal.SIGCONT)
+        out, err = process.communicate(timeout=30)
+    assert process.returncode == 9, err
+    assert "was taken over" in err
+    assert json.loads(out.splitlines()[-1])["exit_code"] == 9
+    assert stored_events(Home(own_home), "taken") == before
+    check_database(Home(own_home))
+    check_events(before)
+    check_deeds(counted, ("one", "two"))
+
+
+@pytest.mark.docker
+def test_the_container_that_was_taken_over_is_left_to_its_new_harness(
+    tmp_path: Path, own_home: Path, docker_answers: None
+) -> None:
+    (tmp_path / "long.yaml").write_text(SCRIPT)
+    process = start(tmp_path, "counted; sleep 4", "docker")
+    (own_home / "leases" / "taken").unlink()
+    again = subprocess.Popen(
+        [sys.executable, "-m", "agentctl", "resume", "taken", "-o", "jsonl"],
+        stdout=subprocess.PIPE, text=True, env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )  # fmt: skip
+    assert again.stdout is not None
+    for line in again.stdout:
+        if json.loads(line)["type"] == "local.sandbox_started":
+            break
+    process.send_signal(signal.SIGCONT)
+    process.communicate(timeout=30)
+    out, _ = again.communicate(timeout=60)
+    assert process.returncode == 9
+    assert json.loads(out.splitlines()[-1])["text"] == "Finished."
+    assert "local.sandbox_lost" not in out
+    assert [event["type"] for event in stored_events(Home(own_home), "taken")].count("local.sandbox_started") == 2
