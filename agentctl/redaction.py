@@ -19,7 +19,8 @@ SHORTEST = 8
 """Characters; a shorter value is looked for nowhere, because too much else looks like it."""
 
 # Patterns are compiled when they are needed: most commands have nothing to hide, and must start fast.
-_OWN_KEYS = r"(?:ANTHROPIC|AGENTCTL)_(?:\w+_)?(?:KEY|TOKEN|SECRET|PASSWORD)"
+_CUSTOM_HEADERS = "ANTHROPIC_CUSTOM_HEADERS"
+_OWN_KEYS = rf"(?:ANTHROPIC|AGENTCTL)_(?:\w+_)?(?:KEY|TOKEN|SECRET|PASSWORD)|{_CUSTOM_HEADERS}"
 _TELLING_HEADERS = "(?i)auth|key|token|secret|cookie"
 _UNRESERVED = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~"
 _FEWEST_DIFFERENT = 4
@@ -297,14 +298,24 @@ KNOWN = Redactor()
 
 def learn_own_keys() -> None:
     """Learn the keys that this process was started with: the model's, and the vaults'."""
-    found = {
-        value: name for name, value in os.environ.items() if re.fullmatch(_OWN_KEYS, name) and weakness(value) is None
-    }
-    KNOWN.learn(found | dict.fromkeys(_in_custom_headers(), "ANTHROPIC_CUSTOM_HEADERS"))
+    found = {os.environ[name]: name for name in own_keys() if name != _CUSTOM_HEADERS}
+    found = {value: name for value, name in found.items() if weakness(value) is None}
+    KNOWN.learn(found | dict.fromkeys(_in_custom_headers(), _CUSTOM_HEADERS))
+
+
+def own_keys() -> list[str]:
+    """Name the variables of this process that hold keys; no program that it starts needs them."""
+    return [name for name in os.environ if re.fullmatch(_OWN_KEYS, name)]
+
+
+def environment_of_others() -> dict[str, str]:
+    """Return the environment for a program that this process starts: its own, without its keys."""
+    kept = os.environ.keys() - own_keys()
+    return {name: os.environ[name] for name in kept}
 
 
 def _in_custom_headers() -> Iterator[str]:
-    for line in os.environ.get("ANTHROPIC_CUSTOM_HEADERS", "").splitlines():
+    for line in os.environ.get(_CUSTOM_HEADERS, "").splitlines():
         name, _, value = line.partition(":")
         if re.search(_TELLING_HEADERS, name) and weakness(value.strip()) is None:
             yield value.strip().removeprefix("Bearer ")

@@ -6,10 +6,12 @@ import sys
 import tempfile
 from pathlib import Path
 
+from bench.files import measure_files
 from bench.machine import describe
 from bench.model_server import serving
 from bench.process import BenchError
 from bench.programs import VENVS, Programs
+from bench.proxied import measure_proxied
 from bench.rows import measure_all
 from bench.table import facts, table
 
@@ -23,6 +25,8 @@ def main() -> int:
         programs = Programs(Path(folder), server)
         try:
             rows = measure_all(programs, starts=3 * options.runs, sessions=options.runs)
+            rows += measure_files(Path(folder) / "files", calls=30 * options.runs)
+            rows += measure_proxied(Path(folder) / "proxied", requests=100 * options.runs)
         except BenchError as error:
             print(error, file=sys.stderr)
             return 1

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from bench.model_server import ModelServer, Run
 from bench.process import BenchError, Measured, measure
+from bench.records import repeat
 
 IMAGE = "agentctl-base:bookworm"
 LABEL = "agentctl-bench"
@@ -71,6 +72,11 @@ class Programs:
         (folder / "agent.yaml").write_text(_AGENT)
         (folder / "environment.yaml").write_text(_ENVIRONMENT)
 
+    @property
+    def folder(self) -> Path:
+        """Where everything is that a run of the benchmark makes."""
+        return self._folder
+
     def agentctl(self, *arguments: str) -> Measured:
         """Run a command of agentctl on the store that ``agentctl_session`` fills."""
         return self._measure([AGENTCTL, *arguments], {"AGENTCTL_HOME": str(self._folder / "agentctl")})
@@ -90,9 +96,29 @@ class Programs:
         command = [AGENTCTL, "run", str(agent), "-e", str(environment), "--session", name, _TASK]
         settings = {"AGENTCTL_HOME": str(self._folder / "agentctl"), **_api(url)}
         try:
-            return self._session(command, settings, run)
+            return self._session(command, settings, run, run.requests_expected)
         finally:
             _remove_containers(f"agentctl.session={name}")
+
+    def record_sessions(self, events: int, count: int) -> tuple[list[str], int]:
+        """Record sessions of so many events each, all killed before their last answer; return ids and steps."""
+        name, run, url = self._expect(1, submits=False)
+        agent, home = self.folder / "agent.yaml", self.folder / "resumed"
+        command = [AGENTCTL, "run", str(agent), "--sandbox", "none", "--session", name, _TASK]
+        self._session(command, {"AGENTCTL_HOME": str(home), **_api(url)}, run, run.requests_expected)
+        names = [f"{name}-{number}" for number in range(count)]
+        steps = [repeat(home, name, each, events) for each in names]
+        return names, steps[0]
+
+    def agentctl_resume(self, name: str, steps: int) -> SessionRun:
+        """Take up a session of so many steps, which lacks its last answer."""
+        _, run, url = self._expect(steps, submits=False)
+        settings = {"AGENTCTL_HOME": str(self.folder / "resumed"), **_api(url)}
+        return self._session([AGENTCTL, "resume", name], settings, run, 1)
+
+    def python(self, code: str) -> Measured:
+        """Run a line of Python with the interpreter that runs agentctl."""
+        return self._measure([sys.executable, "-c", code], {})
 
     def mini_session(self, steps: int) -> SessionRun:
         """Run a session of so many commands in a container; the last one is mini-swe-agent's submission."""
@@ -108,7 +134,7 @@ class Programs:
         command += [word for key, value in choices.items() for word in ("--config", f"{key}={value}")]
         command += ["--output", str(self._folder / "trajectory.json"), "--task", _TASK]
         try:
-            return self._session(command, {**self._mini_settings(), **_api(url)}, run)
+            return self._session(command, {**self._mini_settings(), **_api(url)}, run, run.requests_expected)
         finally:
             # mini-swe-agent leaves a shell behind that stops the container for ten seconds.
             _remove_containers(f"{LABEL}={name}")
@@ -117,15 +143,16 @@ class Programs:
         """Run the bare loop of floor.py: the SDK, a shell on the host, four durable commits for each step."""
         name, run, url = self._expect(steps, submits=False)
         floor = Path(__file__).with_name("floor.py")
-        return self._session([sys.executable, str(floor), str(self._folder / f"{name}.db")], _api(url), run)
+        command = [sys.executable, str(floor), str(self._folder / f"{name}.db")]
+        return self._session(command, _api(url), run, run.requests_expected)
 
     def _expect(self, steps: int, *, submits: bool) -> tuple[str, Run, str]:
         name, run = f"bench-{secrets.token_hex(4)}", Run(steps, submits)
         return name, run, self._server.expect(name, run)
 
-    def _session(self, command: list[str], settings: Mapping[str, str], run: Run) -> SessionRun:
+    def _session(self, command: list[str], settings: Mapping[str, str], run: Run, requests: int) -> SessionRun:
         process = self._measure(command, settings)
-        if run.complaint or len(run.requests) != run.requests_expected:
+        if run.complaint or len(run.requests) != requests:
             raise BenchError(f"{command[0]}: {len(run.requests)} requests; {run.complaint}")
         return SessionRun(process, run)
 

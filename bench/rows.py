@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
+from bench.environments import environments
 from bench.process import Measured
 from bench.programs import Programs, SessionRun
 
@@ -14,6 +15,7 @@ SHORT, LONG = 10, 50
 """Steps of the two kinds of session; the difference between them is what a step costs."""
 
 _LOOK_STEPS = 5
+_LONG_RESUMES = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +34,7 @@ def measure_all(programs: Programs, starts: int, sessions: int) -> list[Row]:
     helped = _help(programs, starts)
     driven = _sessions(programs, sessions)
     looked = _look(programs, starts)  # last, on a store with something in it
-    return [*helped, *looked, *driven]
+    return [*helped, *looked, *driven, *_resumes(programs, sessions), *_starts(programs, starts)]
 
 
 def _help(programs: Programs, runs: int) -> list[Row]:
@@ -78,6 +80,33 @@ def _sessions(programs: Programs, runs: int) -> list[Row]:
         Row("one step of a bare SDK loop, slope", "ms", floor.slopes),
         Row("one step of a bare SDK loop, between two requests", "ms", floor.gaps),
     ]
+
+
+def _resumes(programs: Programs, runs: int) -> list[Row]:
+    return [_resume(programs, 1_000, runs, 0.3), _resume(programs, 100_000, min(runs, _LONG_RESUMES), 5.0)]
+
+
+def _resume(programs: Programs, events: int, runs: int, most: float) -> Row:
+    """Take up sessions of so many events; what importing the SDK takes at that moment is taken out."""
+    names, steps = programs.record_sessions(events, runs + 1)
+    taken = _interleaved(
+        f"resume of {events:,} events",
+        runs,
+        {
+            "ours": lambda: programs.agentctl_resume(names.pop(), steps).to_first_request,
+            "sdk": lambda: programs.python("import anthropic").wall,
+            "bare": lambda: programs.python("pass").wall,
+        },
+    )
+    ours = [one - (sdk - bare) for one, sdk, bare in zip(*taken.values(), strict=True)]
+    return Row(f"resume of {events:,} events, to the first request, without the SDK's import", "s", ours, most=most)
+
+
+def _starts(programs: Programs, runs: int) -> list[Row]:
+    with environments(programs.folder / "builds") as starts:
+        deeds = {"built": lambda: starts.start(starts.built), "plain": lambda: starts.start(starts.plain)}
+        taken = _interleaved("starts of containers", runs, deeds)
+    return [Row("container ready, built environment; plain image", "s", taken["built"], taken["plain"])]
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from agentctl.sandbox.containers import owner_of
+
 SKIPPABLE = set(filter(None, os.environ.get("AGENTCTL_TEST_SKIP", "").split(",")))
+
+HOMES: list[Path] = []
 
 
 @pytest.fixture(autouse=True)
@@ -18,6 +22,7 @@ def own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     home = tmp_path / "agentctl-home"
     monkeypatch.setenv("AGENTCTL_HOME", str(home))
     monkeypatch.setenv("HOME", str(tmp_path))
+    HOMES.append(home)
     return home
 
 
@@ -32,6 +37,21 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         for name in SKIPPABLE:
             if item.get_closest_marker(name):
                 item.add_marker(pytest.mark.skip(reason=f"AGENTCTL_TEST_SKIP names {name}"))
+
+
+def pytest_sessionfinish() -> None:
+    """Remove what sessions of tests have kept of their containers: nobody goes on with them."""
+    listed = _docker("images", "--no-trunc", "--quiet", "--filter", "label=agentctl.checkpoint").split()
+    owners = {owner_of(home / "builds") for home in HOMES} if listed else set()
+    for image in set(listed):
+        if _docker("inspect", "--format", '{{index .Config.Labels "agentctl.owner"}}', image).strip() in owners:
+            _docker("rmi", "--force", image)
+
+
+def _docker(*words: str) -> str:
+    if not shutil.which("docker"):
+        return ""
+    return subprocess.run(["docker", *words], capture_output=True, text=True, check=False).stdout
 
 
 @pytest.fixture(scope="session")

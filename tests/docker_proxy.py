@@ -8,8 +8,8 @@ From a test::
         assert not [line for line in proxy.seen if "/archive" in line]
 
 Every request is written down in ``seen`` as ``METHOD /path?query`` without the version of the API, and
-passed on to the real daemon unless a rule holds for it. A rule names the beginning of such a line;
-the first that fits, and is not used up, decides.
+passed on to the real daemon unless a rule holds for it. A rule names the beginning of such a line,
+with ``*`` for any part of it; the first that fits, and is not used up, decides.
 """
 
 import contextlib
@@ -20,10 +20,10 @@ import select
 import socket
 import struct
 import threading
-import time
 import urllib.parse
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
 from pathlib import Path
 from types import TracebackType
 from typing import Any, TypeAlias
@@ -191,7 +191,7 @@ class DockerProxy:
     def _deed_for(self, line: str) -> Deed | None:
         with self._lock:
             for rule in self.rules:
-                if line.startswith(rule.beginning) and rule.left != 0:
+                if rule.left != 0 and fnmatchcase(line, rule.beginning + "*"):
                     rule.left = None if rule.left is None else rule.left - 1
                     return rule.deed
         return None
@@ -210,9 +210,9 @@ class DockerProxy:
                 if deed.reset:
                     connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             case Delay():
-                time.sleep(deed.before)
+                self._is_closing.wait(deed.before)
                 answer = self._answer(asked)
-                time.sleep(deed.after)
+                self._is_closing.wait(deed.after)
                 connection.sendall(answer)
             case Change():
                 body = json.dumps(deed.request(json.loads(asked.body or b"null"))).encode()

@@ -4,6 +4,7 @@ import base64
 import html
 import json
 import shlex
+import subprocess
 import textwrap
 import urllib.parse
 from collections.abc import Callable
@@ -12,7 +13,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from agentctl.redaction import Redactor, encodings_of, learn_own_keys, weakness
+from agentctl.redaction import KNOWN, Redactor, encodings_of, environment_of_others, learn_own_keys, weakness
 
 SECRET = "tok_Zq81+mN/0pXw7cRb5Ve2=="
 MARK = "[redacted:TOKEN]"
@@ -157,8 +158,6 @@ def test_what_does_not_is_one(good: str) -> None:
 
 
 def test_the_keys_that_the_process_was_started_with_are_known(monkeypatch: pytest.MonkeyPatch) -> None:
-    from agentctl.redaction import KNOWN
-
     monkeypatch.setenv("ANTHROPIC_API_KEY", "sk-ant-api03-Zq81mN0pXw7cRb5Ve2")
     monkeypatch.setenv("ANTHROPIC_CUSTOM_HEADERS", "X-Team: data\nX-Gateway-Token: gw_Zq81mN0pXw7cRb5Ve2")
     monkeypatch.setenv("AGENTCTL_VAULT_KEY", "a passphrase of some length 9")
@@ -166,3 +165,12 @@ def test_the_keys_that_the_process_was_started_with_are_known(monkeypatch: pytes
     said = "sk-ant-api03-Zq81mN0pXw7cRb5Ve2 gw_Zq81mN0pXw7cRb5Ve2 a passphrase of some length 9 data"
     names = ("ANTHROPIC_API_KEY", "ANTHROPIC_CUSTOM_HEADERS", "AGENTCTL_VAULT_KEY")
     assert KNOWN.text(said) == " ".join(f"[redacted:{name}]" for name in names) + " data"
+
+
+def test_a_program_that_is_started_inherits_no_key(monkeypatch: pytest.MonkeyPatch) -> None:  # K13
+    monkeypatch.setenv("ANTHROPIC_API_KEY", "sk-ant-api03-Zq81mN0pXw7cRb5Ve2-of-a-parent")
+    monkeypatch.setenv("ANTHROPIC_CUSTOM_HEADERS", "X-Gateway-Token: gw_Zq81mN0pXw7cRb5Ve3")
+    monkeypatch.setenv("AGENTCTL_VAULT_KEY", "a passphrase of some length 8")
+    run = subprocess.run(["env"], env=environment_of_others(), capture_output=True, text=True, check=True)
+    assert "PATH=" in run.stdout
+    assert not any(word in run.stdout for word in ("Zq81", "a passphrase"))

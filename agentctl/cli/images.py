@@ -14,7 +14,7 @@ from agentctl.sandbox.recipe import REPOSITORY
 from agentctl.visible import visible_line
 
 _SHORTEST = 6
-_IN_USE = "a container, or the kept state of a session, needs it"
+_IN_USE = "a container needs it"
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from agentctl.cli.output import write_out
 from agentctl.programs import find_program
+from agentctl.redaction import environment_of_others
 from agentctl.render.lines import Line, paint_all, width
 from agentctl.render.look import Look
 
@@ -34,7 +35,7 @@ def _pager() -> list[str] | None:
 
 def _paged(command: list[str], text: str) -> bool:
     """Show text in a pager; say whether that could be done."""
-    environ = {"LESS": "FRX", **os.environ}
+    environ = {"LESS": "FRX", **environment_of_others()}
     try:
         done = subprocess.run(command, input=text.encode("utf-8", "backslashreplace"), env=environ, check=False)
     except OSError:

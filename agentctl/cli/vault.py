@@ -33,12 +33,7 @@ from agentctl.vault.store import (
     vault_names,
 )
 
-app = typer.Typer(
-    rich_markup_mode=None,
-    pretty_exceptions_enable=False,
-    no_args_is_help=True,
-    help="Keep credentials that sandboxes may use and never see.",
-)
+app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False, no_args_is_help=True)
 
 _MOST_BYTES = 64 * 1024
 _HEAD = ("VAULT", "CREDENTIAL", "KIND", "HOSTS", "PLACES", "ADDED", "CHANGED")
@@ -61,15 +56,20 @@ class Kind(StrEnum):
     MCP_OAUTH = "mcp_oauth"
 
 
+@app.callback()
+def vault() -> None:
+    """Keep credentials that sandboxes may use and never see."""
+
+
 @app.command()
 def create(name: NameArgument, output: OutputOption = Output.TEXT) -> None:
     """Make an empty vault."""
     with reporting(output):
-        vault = create_vault(home(), name, SystemClock())
+        made = create_vault(home(), name, SystemClock())
         if output is Output.TEXT:
             write_out(f"made vault {name}; next: agentctl vault add {name} VARIABLE --host HOST\n")
         else:
-            print_json({"type": "vault", "schema": "agentctl.vault/1", **_as_json(vault)})
+            print_json({"type": "vault", "schema": "agentctl.vault/1", **_as_json(made)})
 
 
 @app.command()

@@ -22,6 +22,9 @@ from agentctl.session.log import EventLog
 FOLD_SECONDS = 10.0
 """How long refusals that are only counted wait to be told."""
 
+GATHER_SECONDS = 0.03
+"""How long the end of a connection waits for others, or for the next one to begin, to be written together."""
+
 _MOST_WAITING = 10_000
 _PAUSE_SECONDS = 1.0
 
@@ -102,7 +105,8 @@ class EgressLog:
         due = time.monotonic() + FOLD_SECONDS
         while not self._is_closed:
             with self._changed:
-                self._changed.wait_for(self._has_work, max(0.0, due - time.monotonic()))
+                if self._changed.wait_for(self._has_work, max(0.0, due - time.monotonic())):
+                    self._changed.wait_for(lambda: self._is_closed, GATHER_SECONDS)
             if time.monotonic() >= due:
                 self._unfold()
                 due = time.monotonic() + FOLD_SECONDS

@@ -21,6 +21,9 @@ from agentctl.network.metering import Caps, Totals
 from agentctl.network.rules import Rules, rules_of
 from agentctl.session.log import EventLog, Session
 
+_ENDING_SECONDS = 0.1
+"""How long a session that comes to rest waits for connections whose programs have just ended."""
+
 
 class WayOut:
     """Makes the gateways of one session, one for each of its sandboxes; what they count is counted together.
@@ -41,6 +44,7 @@ class WayOut:
         self._dialler = Dialler(SystemResolver())
         self._totals = Totals(Caps())
         self._rules: Rules | None = None
+        self._newest: HttpGateway | None = None
 
     def settle(self, facts: JsonObject) -> None:
         """Settle the rules, with what the session's header says of its sandbox: ``package_hosts``, as ``host:port``."""
@@ -52,14 +56,15 @@ class WayOut:
 
     def gateway(self) -> Gateway:
         """Make the gateway of the next sandbox, which closes it."""
-        return HttpGateway(self._settled, self._verdicts, self._dialler, self._interceptor, self._totals)
+        self._newest = HttpGateway(self._settled, self._verdicts, self._dialler, self._interceptor, self._totals)
+        return self._newest
 
     def recording(self, perform: Perform) -> Perform:
         """Perform so that every verdict told by then is in the record before the session comes to rest."""
 
         def recorded(step: Step, session: Session[Outlook]) -> Iterator[Sequence[Event]]:
             if isinstance(step, ComeToRest):
-                self._verdicts.flush()
+                self._flush()
             return perform(step, session)
 
         return recorded
@@ -67,6 +72,11 @@ class WayOut:
     def close(self) -> None:
         """Record what is left to be recorded; may be called twice, never raises."""
         self._verdicts.close()
+
+    def _flush(self) -> None:
+        if self._newest is not None:
+            self._newest.wait(_ENDING_SECONDS)
+        self._verdicts.flush()
 
     def _settled(self) -> Rules:
         if self._rules is None:

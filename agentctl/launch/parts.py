@@ -129,9 +129,7 @@ def vault_secrets(home: Home) -> dict[str, str]:
     return all_secrets(home)
 
 
-def open_vaults(
-    home: Home, names: Sequence[str], session_id: str, *, is_resumed: bool = False
-) -> "Credentials | None":
+def open_vaults(home: Home, names: Sequence[str], session_id: str, *, is_resumed: bool = False) -> "Credentials | None":
     """Open the vaults of a session; None where it has none. Raises UsageError, NotFoundError."""
     if not names:
         return None
@@ -140,9 +138,7 @@ def open_vaults(
     return Credentials(home, names, session_id, KNOWN, is_resumed=is_resumed)
 
 
-def interceptor_for(
-    credentials: "Credentials | None", environment: Environment, session_id: str
-) -> Interceptor | None:
+def interceptor_for(credentials: "Credentials | None", environment: Environment, session_id: str) -> Interceptor | None:
     """Make what puts the credentials of a session into its requests; None where it has none."""
     if credentials is None:
         return None

@@ -15,7 +15,7 @@ def error_answer(status: int, asked: str, reason: str) -> bytes:
     """Write an answer of HTTP; the reason stands in its first line too, which is all that many programs show."""
     host, reason = visible_line(asked) or "the request", visible_line(reason)
     body = f"agentctl: {host} was not reached: {reason}\n".encode()
-    phrase = f"{_PHRASES[status]} (agentctl: {reason})"[:_MOST_PHRASE].encode("ascii", "replace").decode()
+    phrase = f"{_PHRASES[status]} (agentctl: {host}: {reason})"[:_MOST_PHRASE].encode("ascii", "replace").decode()
     head = [
         f"HTTP/1.1 {status} {phrase}",
         "Content-Type: text/plain; charset=utf-8",

@@ -9,10 +9,10 @@ import threading
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import replace
 from queue import SimpleQueue
 from typing import Protocol
 
+from agentctl.errors import AgentctlError
 from agentctl.network.base import Authority, Connection, Served
 from agentctl.network.hosts import BadHostError, read_authority, read_host
 from agentctl.network.messages import (
@@ -29,16 +29,13 @@ from agentctl.network.messages import (
 )
 from agentctl.network.replacing import Replacing
 from agentctl.network.swapping import in_body, in_header
+from agentctl.network.unpacking import unpacked
 from agentctl.vault.opened import Swap
 
 _IDLE_SECONDS = 600.0
 _MOST_BUFFERED = 16 << 20
 _HTTPS_PORT = 443
 _WITHOUT_BODY = (204, 304)
-_PARTIAL = 206
-_PACKED = {"gzip", "x-gzip", "deflate"}
-_ZLIB_OR_GZIP = zlib.MAX_WBITS | 32
-_PIECE = 64 * 1024
 _PHRASES = {400: "Bad Request", 421: "Misdirected Request", 501: "Not Implemented", 502: "Bad Gateway"}
 
 
@@ -98,6 +95,9 @@ class Conversation:
             refused = error
         except BadMessageError as error:
             refused = RefusedError(400, str(error))
+        except AgentctlError as error:  # the vaults; what is wrong with them is for the record only
+            refused = RefusedError(502, "the credentials for this host could not be read")
+            self._reason = error.message
         except OSError as error:
             self._note(error)
         self._give_up()
@@ -228,7 +228,7 @@ class Conversation:
         framing: Framing = answer.framing if has_body else 0
         body = incoming.body(framing)
         if has_body and (coding := answer.head.words("content-encoding") - {"identity"}):
-            answer, framing, body = _decoded(request, answer, coding, body)
+            answer, framing, body = unpacked(answer, coding, body, in_chunks=not request.is_http_1_0)
         self._is_last = self._is_last or _is_last(request, answer) or framing == "to the end"
         self._is_begun = True
         self._program.write(answer.head.written(), _IDLE_SECONDS)
@@ -255,7 +255,7 @@ class Conversation:
             self._upstream.close()
 
     def _refuse(self, error: RefusedError) -> None:
-        self._reason = str(error)
+        self._reason = self._reason or str(error)
         if self._is_begun:  # in the middle of an answer there is no place for another one
             self._program.close()
             return
@@ -295,30 +295,6 @@ def _is_last(request: Request, answer: Answer) -> bool:
     if answer.is_http_1_0 or request.is_http_1_0:
         return "keep-alive" not in answer.head.words("connection")
     return "close" in answer.head.words("connection") | request.head.words("connection")
-
-
-def _decoded(
-    request: Request, answer: Answer, coding: set[str], body: Iterator[bytes]
-) -> tuple[Answer, Framing, Iterator[bytes]]:
-    """Unpack a body that the server has packed although it was not asked to: packed, nothing is found in it."""
-    if len(coding) > 1 or not coding <= _PACKED or answer.status == _PARTIAL:
-        raise RefusedError(502, f"it is encoded ({', '.join(sorted(coding))}), so secrets could not be found in it")
-    head = answer.head.having("Content-Encoding", None).having("Content-Length", None)
-    framing: Framing = "to the end" if request.is_http_1_0 else "chunked"
-    head = head.having("Transfer-Encoding", None if request.is_http_1_0 else "chunked")
-    return replace(answer, head=head), framing, _unpacked(body)
-
-
-def _unpacked(body: Iterator[bytes]) -> Iterator[bytes]:
-    unpacking, is_whole = zlib.decompressobj(_ZLIB_OR_GZIP), True
-    for piece in body:
-        is_whole = False
-        while piece and not unpacking.eof:
-            yield unpacking.decompress(piece, _PIECE)
-            piece = unpacking.unconsumed_tail
-    yield unpacking.flush()
-    if not (is_whole or unpacking.eof):
-        raise BadMessageError("its body was cut off")
 
 
 def _words(error: Exception) -> str:

@@ -48,6 +48,7 @@ class HttpGateway:
         self._room = Room(rules, dialler or Dialler(SystemResolver()), verdicts, totals.caps, totals, interceptor)
         self._open: dict[Exchange, threading.Thread] = {}
         self._lock = threading.Lock()
+        self._emptied = threading.Condition(self._lock)
         self._is_closed = False
 
     @property
@@ -73,6 +74,11 @@ class HttpGateway:
         except RuntimeError:  # no thread can be started
             reason = "this machine has no room for more connections"
         exchange.refuse(reason)
+
+    def wait(self, timeout_seconds: float) -> None:
+        """Wait a little for connections that are about to end; others stay open."""
+        with self._lock:
+            self._emptied.wait_for(lambda: not self._open, timeout_seconds)
 
     def close(self) -> None:
         """Cut every connection, waiting a little for their verdicts, and take no more; may be called twice."""
@@ -107,3 +113,4 @@ class HttpGateway:
         finally:
             with self._lock:
                 self._open.pop(exchange, None)
+                self._emptied.notify_all()

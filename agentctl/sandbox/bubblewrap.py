@@ -25,7 +25,8 @@ from agentctl.errors import SandboxError
 from agentctl.network.base import Gateway
 from agentctl.sandbox.base import Layout, Progress
 from agentctl.sandbox.disk import DEFAULT_DISK, DiskWatch, refuse_full, used_by
-from agentctl.sandbox.mounts import binds_of
+from agentctl.sandbox.inside.authorities import VARIABLES
+from agentctl.sandbox.mounts import Bind, binds_of
 from agentctl.sandbox.namespaces import HOME, USER, Arguments, sandbox_options
 from agentctl.sandbox.process import (
     PREFIX,
@@ -37,6 +38,7 @@ from agentctl.sandbox.process import (
     remove_held,
 )
 from agentctl.sandbox.program import BOOTSTRAP, PYTHON
+from agentctl.sandbox.recipe import ca_bundle_path
 from agentctl.sandbox.registries import ASK_SECONDS, program, registries
 from agentctl.sandbox.streams import ByteStream
 from agentctl.sandbox.supervised import SILENCE_SECONDS, SupervisedSandbox
@@ -46,6 +48,7 @@ DEFAULT_MEMORY = 2 << 30
 DEFAULT_PIDS = 256
 
 _FOR_ROOT = Path("/var/tmp")  # noqa: S108 - what is made in it is private, and nobody else can move it
+_CA_BUNDLE = "/etc/agentctl-authorities.pem"
 _PROBE_SECONDS = 10.0
 _SYSTEM_PYTHON = "/usr/bin/python3"
 _LEAST_MINOR = 8
@@ -132,9 +135,13 @@ class BubblewrapEnd:
         self._hold = make_private_folder(self._folder, tuple(inside), outer_user())
         binds = [(self._folder / name, target) for name, target in inside.items()]
         refuse_full(self._folder)
-        python, mounts = find_python(), binds_of(self._config.mounts)
+        python, mounts, settings = find_python(), binds_of(self._config.mounts), []
+        if self._config.ca_bundle == "host":
+            mounts = (*mounts, Bind(str(ca_bundle_path()), _CA_BUNDLE))
+            settings = [word for variable in VARIABLES for word in ("--setenv", variable, _CA_BUNDLE)]
         with Arguments() as arguments:
-            options = arguments.options(sandbox_options(arguments, binds, python, bubblewrap_version(), mounts))
+            told = sandbox_options(arguments, binds, python, bubblewrap_version(), mounts)
+            options = arguments.options((*told, *settings))
             command = ["bwrap", *options, python, *PYTHON[1:], BOOTSTRAP]
             self._process = SupervisorProcess(
                 command, {"PATH": SYSTEM_PATH}, user=outer_user(), pass_fds=tuple(arguments.descriptors)

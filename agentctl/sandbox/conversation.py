@@ -46,7 +46,6 @@ class Conversation:
         self._keeper: threading.Thread | None = None
         self._closing = threading.Event()
         self._decoder = Decoder(MOST_MESSAGE)
-        self._mark = b""
         self._changed = threading.Condition()
         self._heard = 0.0
         self._has_ended = False
@@ -63,7 +62,7 @@ class Conversation:
         The kernel may end a process with the thread that started it, and whoever starts a sandbox
         may do it in a thread that soon ends. Raises what ``opener`` raises.
         """
-        self._mark = mark
+        self._decoder.mark = mark
         opened: queue.SimpleQueue[BaseException | None] = queue.SimpleQueue()
         self._keeper = threading.Thread(target=self._keep, args=(opener, opened), name="sandbox", daemon=True)
         self._keeper.start()
@@ -208,6 +207,8 @@ class Conversation:
             self.break_off(f"the sandbox sent what it must not: {told(error)}")
         except OSError:
             pass  # whoever uses the sandbox next is told
+        except Exception as error:  # noqa: BLE001 - the end of a thread: nobody else would hear of it
+            self.break_off(f"what the sandbox sent could not be read: {type(error).__name__}: {told(error)}")
         self._has_ended = True
         self._tell_everybody()
 
@@ -229,8 +230,10 @@ class Conversation:
             self._take(data)
 
     def _take(self, data: bytes) -> None:
-        if self._mark:  # what came before it may begin in the middle of a frame, and is for another
-            data = self._after_mark(data)
+        if self._decoder.mark:
+            if not self._has_found_mark(data):
+                return
+            data = b""
         for channel, flags, payload in self._decoder.feed(data):
             if channel == 0:
                 self._file(payload)
@@ -239,17 +242,14 @@ class Conversation:
             else:
                 self.channels.take(channel, flags, payload)
 
-    def _after_mark(self, data: bytes) -> bytes:
-        buffer = self._decoder.buffer
-        buffer += data
-        at = buffer.find(self._mark)
-        rest = bytes(buffer[at + len(self._mark) :]) if at >= 0 else b""
-        if at >= 0:
-            self._mark = b""
-            buffer.clear()
-        else:
-            del buffer[: -len(self._mark)]
-        return rest
+    def _has_found_mark(self, data: bytes) -> bool:
+        """Find where what is for us begins: what comes before may begin in the middle of a frame, for another."""
+        self._decoder.buffer += data
+        if not self._decoder.skip_to_mark(0):
+            del self._decoder.buffer[: -len(self._decoder.mark)]
+            return False
+        self._decoder.mark = b""
+        return True
 
     def _file(self, payload: bytes) -> None:
         """Put a message where it is waited for; drop one that is not."""

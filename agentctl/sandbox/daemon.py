@@ -15,6 +15,7 @@ from docker.api import APIClient
 from docker.utils import kwargs_from_env
 
 from agentctl.errors import SandboxError
+from agentctl.redaction import own_keys
 from agentctl.visible import visible_line
 
 HELLO_SECONDS = 5
@@ -95,7 +96,9 @@ def connect() -> APIClient:
                 f"the Docker daemon at {_host()} speaks version {line_of(version)} of its API, and {needed} is needed",
                 hint="update Docker to 20.10 or later, or use --sandbox bubblewrap",
             )
-    return APIClient(**where, version=version, timeout=CALL_SECONDS)
+    # Helpers that know the logins of registries inherit the environment; keys are no business of theirs.
+    without_keys = dict.fromkeys(own_keys(), "")
+    return APIClient(**where, version=version, timeout=CALL_SECONDS, credstore_env=without_keys)
 
 
 def _knock(url: str) -> None:

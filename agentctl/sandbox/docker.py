@@ -241,7 +241,10 @@ class DockerEnd:
 
     def remove_ended(self) -> None:
         """Remove the container if nothing runs in it any more, whoever had it."""
-        with suppress(SandboxError, docker.errors.DockerException, requests.RequestException), closing(connect()) as client:
+        with (
+            suppress(SandboxError, docker.errors.DockerException, requests.RequestException),
+            closing(connect()) as client,
+        ):
             if self._container is not None and not _ended_state(client, self._container).get("Running"):
                 client.remove_container(self._container, v=True)
 

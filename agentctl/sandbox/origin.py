@@ -13,8 +13,9 @@ from agentctl.definitions.environment import Environment
 from agentctl.errors import SandboxError
 from agentctl.sandbox.asking import ask_image
 from agentctl.sandbox.base import Layout, Origin, Progress
+from agentctl.sandbox.checkpoints import SESSION_LABEL
 from agentctl.sandbox.containers import owner_of
-from agentctl.sandbox.image import find_base, find_or_build, image_id
+from agentctl.sandbox.image import ENVIRONMENT_LABEL, find_base, find_or_build, image_id
 from agentctl.sandbox.recipe import REPOSITORY, find_ca_bundle, make_recipe
 from agentctl.sandbox.registries import program, registries
 from agentctl.sandbox.uses import Uses
@@ -32,9 +33,9 @@ def choose_image(
     one, from which the container is made then. Raises SandboxError.
     """
     facts = {name: origin.facts[name] for name in _FACTS if name in origin.facts}
-    kept = origin.checkpoint if origin.checkpoint and image_id(client, origin.checkpoint) else None
+    kept = origin.checkpoint if _has_label(client, origin.checkpoint, SESSION_LABEL) else None
     locked = facts.get("image_digest")
-    if locked is None or (kept is None and image_id(client, locked) is None):
+    if locked is None or (kept is None and not _has_label(client, locked, ENVIRONMENT_LABEL)):
         if locked is not None and not origin.rebuild:
             raise _gone(client, facts)
         facts = facts | _made(client, environment, layout, builds, progress)
@@ -43,6 +44,13 @@ def choose_image(
             facts["rebuilt"] = facts["image_digest"] != locked
     _note_use(builds, facts, environment.name)
     return facts | ({"checkpoint": kept} if kept else {})
+
+
+def _has_label(client: APIClient, image: str | None, label: str) -> bool:
+    """Say whether an image is there and is what the record says: a record from elsewhere may name any image."""
+    if image is None or image_id(client, image) is None:
+        return False
+    return label in (client.inspect_image(image)["Config"]["Labels"] or {})  # type: ignore[no-untyped-call]
 
 
 def _made(client: APIClient, environment: Environment, layout: Layout, builds: Path, progress: Progress) -> JsonObject:

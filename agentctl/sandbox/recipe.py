@@ -135,11 +135,17 @@ def make_recipe(config: EnvironmentConfig, base_id: str, layout: Layout, ca_bund
 
 def find_ca_bundle() -> bytes:
     """Read the certificate authorities that this machine trusts. Raises SandboxError."""
+    return ca_bundle_path().read_bytes()
+
+
+def ca_bundle_path() -> Path:
+    """Find the file of the certificate authorities that this machine trusts; it can be read. Raises SandboxError."""
     named = os.environ.get("SSL_CERT_FILE")
     paths = [named] if named else [*_CA_BUNDLES, ssl.get_default_verify_paths().cafile or ""]
     for path in filter(None, paths):
         try:
-            return Path(path).read_bytes()
+            with open(path, "rb"):
+                return Path(path)
         except OSError as error:
             if named:
                 raise SandboxError(

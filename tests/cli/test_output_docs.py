@@ -8,29 +8,41 @@ from typing import Any
 import pytest
 
 from agentctl.errors import AgentctlError
+from agentctl.events.local import LocalEgress
 from agentctl.paths import Home
 from agentctl.session.result import Result
 from tests.cli.program import ROOT, agentctl
 from tests.kit import Recorder, analysis, call, open_log, text
+from tests.patch.recorded import FilesRecorder
+from tests.patch.trees import Node, make
 
 PAGE = (ROOT / "docs" / "output.md").read_text(encoding="utf-8")
 OBJECTS = {body["schema"]: body for body in map(json.loads, re.findall(r"```json\n(.*?)```", PAGE, re.DOTALL))}
 CODES = {int(code) for cell in re.findall(r"^\| ([\d, ]+) \|", PAGE, re.MULTILINE) for code in cell.split(",")}
 
 
-@pytest.fixture
-def printed(own_home: Path, tmp_path: Path) -> dict[str, Any]:
-    home = Home(own_home)
+@pytest.fixture(scope="module")
+def printed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    tmp_path = tmp_path_factory.mktemp("printed")
+    home = Home(tmp_path / "home")
+    make(tmp_path / "project", {"a": Node(b"1")})
     with open_log(home) as log:
+        changing = FilesRecorder(log, home, tmp_path / "project", session_id="changing")
+        changing.begin({"a": Node(b"1")})
+        changing.act("make", {"a": Node(b"2")})
+        changing.rest()
         recorder = Recorder(log, home)
         analysis(recorder)
+        facts = {"duration_seconds": 0.1, "bytes_sent": 1420, "bytes_received": 8210}
+        recorder.add(LocalEgress, host="api.example.com", port=443, allowed=True, scheme="https", **facts)
         recorder.user("Push it.")
         (push,) = recorder.answer(text("May I?"), call("bash", command="git push"), asks=["toolu_1"])
         recorder.rest("requires_action", event_ids=[push.id])
     commands = [["ls"], ["show", "@"], ["events", "@", "--from", "2"], ["outputs", "@", "-d", str(tmp_path / "o")]]
+    commands += [["files", "changing"], ["apply", "changing", "--check"]]
     commands += [["replay", "@"], ["gc", "--dry-run"], ["run", *_run(tmp_path), "--detach"]]
-    (own_home / "sandboxes" / "agentctl-0f1e2d3c4b5a6978").mkdir(parents=True)
-    bodies = [agentctl(*command, "-o", "json").json for command in commands]
+    (home.root / "sandboxes" / "agentctl-0f1e2d3c4b5a6978").mkdir(parents=True)
+    bodies = [agentctl(*command, "-o", "json", AGENTCTL_HOME=str(home.root)).json for command in commands]
     return {body["schema"]: body for body in bodies}
 
 

@@ -88,3 +88,35 @@ def test_a_folder_that_moved_on_is_left_alone(project: Path) -> None:
     assert agentctl("apply", "@", "--yes", "--except", "greet.py", cwd=project).code == 0
     assert sorted(path.name for path in project.iterdir()) == ["check.sh", "greet.py"]
     assert (project / "greet.py").read_text() == "mine\n"
+
+
+HOSTILE = """\
+- tools:
+    - name: bash
+      input:
+        command: |
+          cd /mnt/session/outputs
+          echo good > good; echo no > locked; chmod 000 locked; echo s > suid; chmod 6755 suid; ln good hard
+          ln -s /etc/passwd link; mkfifo fifo; truncate -s 4T sparse; echo two > GOOD
+          deep=d; for i in $(seq 70); do deep=$deep/d; done; mkdir -p $deep; echo x > $deep/x
+          printf x > "$(printf 'a\\033]0;owned\\007')"
+- {text: done}
+"""
+
+
+@pytest.mark.bubblewrap
+def test_of_hostile_outputs_the_good_ones_are_fetched_and_the_others_named(project: Path) -> None:  # O5, E6, E16
+    (project.parent / "script.yaml").write_text(HOSTILE)
+    ran = agentctl("run", "../mender.yaml", "go", "-e", "../here.yaml", "--model", "script:../script.yaml", cwd=project)
+    assert ran.code == 0, ran.err
+    done = agentctl("outputs", "@", "-d", "out", cwd=project)
+    assert done.code == 0
+    out = project / "out"
+    odd = "a\x1b]0;owned\x07"
+    assert sorted(path.name for path in out.iterdir()) == ["GOOD", odd, "good", "hard", "suid"]
+    assert (out / "good").read_text() == (out / "hard").read_text() == "good\n"
+    assert (out / "good").stat().st_nlink == 1
+    assert (out / "suid").stat().st_mode & 0o7777 == 0o755
+    for name, why in (("locked", "permission denied"), ("sparse", "more than 1073741824"), ("/x", "64 folders deep")):
+        assert any(f"{name} is left out: " in line and why in line for line in done.err.splitlines()), name
+    assert "\x1b" not in done.out + done.err

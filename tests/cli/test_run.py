@@ -89,7 +89,7 @@ def test_every_event_is_a_line_while_it_happens_and_the_result_is_the_last(proje
     assert [line["type"] for line in lines] == [
         "local.session_created", "user.message", "session.status_running", "local.input_processed",
         "span.model_request_start", "local.model_response", "agent.tool_use", "span.model_request_end",
-        "local.sandbox_started", "local.tool_started", "agent.tool_result", "local.tool_facts",
+        "local.sandbox_started", "local.tool_started", "agent.tool_result", "local.tool_facts", "local.files_changed",
         "span.model_request_start", "local.model_response", "agent.message", "span.model_request_end",
         "session.usage", "session.status_idle", "result",
     ]  # fmt: skip

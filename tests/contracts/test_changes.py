@@ -309,7 +309,7 @@ def test_changes_applied_to_the_beginning_are_the_tree_at_the_end(kind: str, tmp
         commit,
         "git clone -q --no-hardlinks r c; mv r/s moved",
         "rm -rf c/.git; find moved -name '*7' -delete; cp -a moved/3 moved/copy",
-        "for i in {1..9}; do mv moved/$i moved/x$i; done; ln -s moved l; mkdir u; tar cf t.tar moved; tar xf t.tar -C u",
+        "for i in {1..9}; do mv moved/$i moved/x$i; done; ln -s moved l; mkdir u; tar c moved | tar x -C u",
         "sed -i s/1/2/ moved/copy/*; chmod -R g-r u; (sleep 0.1; echo late >late) & mkdir z",
         "sleep 0.3; python3 -m compileall -q . ; rm -rf u/moved/1*",
     ]

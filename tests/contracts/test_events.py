@@ -157,7 +157,18 @@ MEMBERS: dict[type[Event], dict[str, st.SearchStrategy[Any]]] = {
         "credentials": maybe(st.lists(TEXT, max_size=2)),
         "times": maybe(st.integers(1, 1 << 30)),
     },
-    local.LocalOutputs: {"files": st.lists(OBJECT, max_size=2)},
+    local.LocalFilesUploaded: {
+        "manifest": TEXT,
+        "files": st.integers(0, 100),
+        "bytes": st.integers(0, 100),
+        "skipped": st.lists(TEXT, max_size=2),
+    },
+    local.LocalFilesChanged: {
+        "changes": st.lists(OBJECT, max_size=2),
+        "tool_use_id": st.none() | TEXT,
+        "cut": st.none() | TEXT,
+    },
+    local.LocalOutputs: {"files": st.lists(OBJECT, max_size=2), "cut": st.none() | TEXT},
     local.LocalLimitReached: {
         "limit": TEXT,
         "allowed": st.floats(0, 1e9),

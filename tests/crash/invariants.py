@@ -1,13 +1,15 @@
 """What must hold of a store and of each session in it, whatever was killed in between."""
 
+import itertools
 import json
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from agentctl.events.codec import encode
+from agentctl.events.codec import decode, encode
 from agentctl.paths import Home
+from agentctl.session.files import File, FilesRecord
 from agentctl.store.anchors import read_anchor
 from agentctl.store.blobs import Blobs
 from agentctl.store.database import reading
@@ -45,6 +47,23 @@ def check_events(events: Sequence[Json]) -> None:
     sent = [event["id"] for event in events if event["type"] == "user.message"]
     taken = [name for event in events if event["type"] == "local.input_processed" for name in event["event_ids"]]
     assert sent == taken
+
+
+def check_files(home: Home, events: Sequence[Json]) -> dict[str, File]:
+    """What a call did to files is recorded once, with its result, and its contents are there; returns the last tree."""
+    told = [event["tool_use_id"] for event in events if event["type"] == "local.files_changed" and event["tool_use_id"]]
+    assert len(set(told)) == len(told)
+    for before, event in itertools.pairwise(events):
+        if event["type"] == "local.files_changed" and event["tool_use_id"]:
+            assert (before["type"], before["tool_use_id"]) == ("local.tool_facts", event["tool_use_id"])
+    record, blobs = FilesRecord(), Blobs(home.blobs)
+    for event in events:
+        record.add(decode(event))
+    tree = record.tree(blobs)
+    for file in tree.values():
+        if file.digest is not None:
+            assert len(blobs.read(file.digest)) == file.size
+    return tree
 
 
 def check_acknowledged(printed: str, events: Sequence[Json]) -> None:

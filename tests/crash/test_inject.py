@@ -19,7 +19,14 @@ import pytest
 
 from agentctl.paths import Home
 from tests.cli.program import ROOT, agentctl
-from tests.crash.invariants import check_acknowledged, check_database, check_deeds, check_events, stored_events
+from tests.crash.invariants import (
+    check_acknowledged,
+    check_database,
+    check_deeds,
+    check_events,
+    check_files,
+    stored_events,
+)
 
 EVERYTHING = os.environ.get("AGENTCTL_TEST_ALL") == "1"  # read here: the tests themselves run without such variables
 MOST_OF_EACH = 12
@@ -28,8 +35,8 @@ CALLS = ("pwrite64", "fdatasync", "fsync", "ftruncate", "unlink", "rename")
 AGENT = "name: tester\nmodel: claude-opus-5-5\ntools: [{type: agent_toolset_20260401}]\n"
 SCRIPT = """\
 - text: First.
-  tools: [{name: bash, input: {command: "echo one >> COUNTED"}}]
-- tools: [{name: bash, input: {command: "echo two >> COUNTED"}}, {name: glob, input: {pattern: "*"}}]
+  tools: [{name: bash, input: {command: "echo one >> COUNTED; echo one > made"}}]
+- tools: [{name: bash, input: {command: "echo two >> COUNTED; echo two > too"}}, {name: glob, input: {pattern: "*"}}]
 - {text: Finished.}
 """
 
@@ -93,6 +100,7 @@ def kill_and_resume(place: Place, call: str, number: int) -> None:
     events = stored_events(place.home, "killed")
     check_events(events)
     check_acknowledged(killed.stdout, events)
+    check_files(place.home, events)
     check_deeds(place.root / "counted", ("one", "two"))
 
 

@@ -121,6 +121,7 @@ FULL_AGENT: JsonObject = {
             "window": 500_000,
             "clear_tool_results": {"keep": 5, "at": 0.4},
         },
+        "keep": "7d",
     },
 }
 
@@ -157,10 +158,14 @@ FULL_ENVIRONMENT: JsonObject = {
             "allowed_hosts": ["data.example.com", "*.example.com", "localhost"],
             "allow_mcp_servers": True,
             "allow_package_managers": True,
+            "allow_http": True,
+            "private_hosts": ["db.example.internal:5432", "127.0.0.1:8080"],
         },
         "setup": "useradd analyst\n",
         "env": {"TZ": "UTC", "_x1": ""},
         "resources": {"memory": "2g", "cpus": 1.5, "pids": 256, "disk": 10737418240},
+        "user": "root",
+        "mounts": [{"source": "~/data", "target": "/data"}],
         "ca_bundle": "host",
     },
 }

@@ -88,7 +88,7 @@ def test_a_host_has_253_characters_at_most(tmp_path: Path) -> None:
     [
         ({}, "config.networking.type: is missing"),
         ("none", 'config.networking: must be keys and values, not "none"'),
-        ({"type": "open"}, 'config.networking.type: must be one of none, limited, unrestricted, not "open"'),
+        ({"type": "open"}, 'config.networking.type: must be one of none, limited, unrestricted, learn, not "open"'),
         ({"type": "unrestricted", "allowed_hosts": ["a.b"]}, "allowed_hosts: has no place beside type unrestricted"),
         ({"type": "none", "allow_mcp_servers": True}, "allow_mcp_servers: has no place beside type none"),
         ({"type": "limited", "allowed_host": []}, "allowed_host: is not a known key; did you mean allowed_hosts?"),

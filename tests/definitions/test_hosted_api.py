@@ -36,10 +36,10 @@ PAIRS: list[tuple[Any, type[fields.Definition], set[str]]] = [
     (
         beta.BetaCloudConfigParams,
         environment.EnvironmentConfig,
-        {"image", "setup", "env", "resources", "ca_bundle"},
+        {"image", "setup", "env", "resources", "user", "mounts", "ca_bundle"},
     ),
     (beta.BetaPackagesParams, environment.Packages, set()),
-    (beta.BetaLimitedNetworkParams, environment.Networking, set()),
+    (beta.BetaLimitedNetworkParams, environment.Networking, {"allow_http", "private_hosts"}),
 ]
 
 

@@ -32,6 +32,7 @@ class SocketConnection:
     """A Connection over a socket: the second kind, beside the channels of a sandbox's pipe."""
 
     def __init__(self, inner: socket.socket) -> None:
+        inner.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._socket = inner
 
     def read(self, timeout_seconds: float) -> bytes:
@@ -170,6 +171,7 @@ def site(respond: Respond = hello, context: ssl.SSLContext | None = None, addres
             connection, peer = super().get_request()
             found.connections.append(time.monotonic())
             connection.settimeout(20)
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             return connection, peer
 
         def finish_request(self, request: Any, client_address: Any) -> None:

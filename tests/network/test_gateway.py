@@ -1,13 +1,16 @@
 """The gateway over real connections: what may pass passes, and nothing else leaves."""
 
 import contextlib
+import io
 import re
 import shutil
 import socket
 import ssl
 import subprocess
+import sys
 import threading
 import time
+import zipfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -507,3 +510,41 @@ def test_git_works_through_it(tmp_path: Path) -> None:
         variables = {name: found.environment[name] for name in ("https_proxy", "http_proxy")}
         git("clone", "-q", f"https://{NAME}/x.git", str(clone), GIT_SSL_CAINFO=str(bundle), **variables)
     assert (clone / "file").read_text() == "content"
+
+
+def test_pip_works_through_it(tmp_path: Path) -> None:
+    wheel = io.BytesIO()
+    with zipfile.ZipFile(wheel, "w") as archive:
+        archive.writestr("nothing.py", "")
+        archive.writestr("nothing-1.0.dist-info/METADATA", "Metadata-Version: 2.1\nName: nothing\nVersion: 1.0\n")
+        archive.writestr(
+            "nothing-1.0.dist-info/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
+        )
+        archive.writestr("nothing-1.0.dist-info/RECORD", "")
+    file = "nothing-1.0-py3-none-any.whl"
+
+    def index(method: str, path: str) -> tuple[int, Mapping[str, str], bytes]:
+        if path == f"/{file}":
+            return 200, {}, wheel.getvalue()
+        return 200, {"Content-Type": "text/html"}, f'<a href="/{file}">{file}</a>'.encode()
+
+    bundle = tmp_path / "ca.pem"
+    bundle.write_bytes(AUTHORITY.pem)
+    server = site(index, AUTHORITY.context(NAME))
+    with server as served, proxy(LIMITED, Table({NAME: [PUBLIC]}, {443: served.port})) as found:
+        own = {
+            "REQUESTS_CA_BUNDLE": str(bundle),
+            "PIP_CONFIG_FILE": "/dev/null",
+            "PIP_NO_INPUT": "1",
+            "PIP_DISABLE_PIP_VERSION_CHECK": "1",
+        }
+        kept = {name: value for name, value in found.environment.items() if not name.startswith("PIP_")}
+        options = ["--no-deps", "--no-cache-dir", "--cert", str(bundle), "--retries", "0", "--dest", str(tmp_path)]
+        pip = [sys.executable, "-m", "pip", "download", "-q", *options]
+        run = [*pip, "--index-url", f"https://{NAME}/simple", "nothing"]
+        subprocess.run(run, env=kept | own, check=True, timeout=60)
+        assert (tmp_path / file).read_bytes() == wheel.getvalue()
+        run = [*pip, "--index-url", "https://evil.test/simple", "nothing"]
+        denied = subprocess.run(run, env=kept | own, check=False, timeout=60, capture_output=True, text=True)
+        assert denied.returncode == 1
+        assert found.told.verdicts[-1]["host"] == "evil.test"

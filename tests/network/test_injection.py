@@ -22,7 +22,7 @@ from agentctl.network.tls import SocketConnection
 from agentctl.paths import Home
 from agentctl.redaction import Redactor, encodings_of
 from agentctl.vault.opened import Credentials
-from agentctl.vault.store import add_credential, create_vault, remove_credential, rotate_credential
+from agentctl.vault.store import add_credential, create_vault, path_of, remove_credential, rotate_credential
 from tests.network.upstream import (
     HOST,
     Upstream,
@@ -413,3 +413,18 @@ def test_the_placeholder_and_the_authority_are_the_same_when_the_session_is_take
     assert Credentials(home, ["work"], "sesn_another", Redactor()).placeholders[NAME] != first.placeholder
     with second.connected(trusted=first.injection.authorities) as tls:
         assert tls.version() == "TLSv1.3"
+
+
+def test_a_vault_that_is_spoilt_meanwhile_lets_nothing_out_and_the_sandbox_learns_no_path(
+    home: Home, server: Upstream
+) -> None:  # K9
+    put(home)
+    inside = sandbox(home, server)
+    path_of(home, "work").chmod(0o644)
+    path_of(home, "work").write_bytes(b"spoilt")
+    assert inside.injection.wants(Authority("anything.example.com", 443))
+    status, _, answer = inside.ask(Authorization=f"Bearer {inside.placeholder}")
+    assert status == 502
+    assert server.requests == []
+    assert str(home.root).encode() not in answer
+    assert "can be read or written by others" in str(inside.served[0].reason)

@@ -21,7 +21,7 @@ class FilesRecorder(Recorder):
 
     def __init__(self, log: SqliteEventLog, home: Home, source: Path | None = None, **members: Any) -> None:
         uploads = [{"source": str(source), "target": WORKSPACE}] if source else []
-        super().__init__(log, home, uploads=uploads, **members)
+        super().__init__(log, home, **({"uploads": uploads} | members))
         self.tree: dict[str, Node] = {}
 
     def begin(self, tree: Mapping[str, Node], text: str = "Mend it.") -> None:

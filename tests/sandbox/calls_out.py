@@ -1,4 +1,3 @@
-# ruff: noqa: PTH, PLW1510
 """Runs inside a sandbox: tries to reach what it is told to, in every way there is, and prints what came of it.
 
 Its argument is JSON: ``mark``, which every packet carries that can; ``port``; ``targets``, addresses.
@@ -17,9 +16,9 @@ PORT = PLAN["port"]
 SECONDS = 0.2
 
 
-def outcome(attempt):
+def outcome(attempt, *arguments):
     try:
-        return "ok" if attempt() else "no answer"
+        return "ok" if attempt(*arguments) else "no answer"
     except OSError as error:
         return type(error).__name__ if error.errno is None else os.strerror(error.errno)
 
@@ -89,14 +88,14 @@ def vsock():
 
 found = {}
 for target in PLAN["targets"]:
-    found["tcp " + target] = outcome(lambda: tcp(target, PORT))
-    found["udp " + target] = outcome(lambda: udp(target, PORT))
-    found["dns " + target] = outcome(lambda: udp(target, 53, query()))
-    found["dns tcp " + target] = outcome(lambda: tcp(target, 53))
-    found["ping " + target] = outcome(lambda: ping(target, socket.SOCK_DGRAM))
-    found["raw " + target] = outcome(lambda: ping(target, socket.SOCK_RAW))
+    found["tcp " + target] = outcome(tcp, target, PORT)
+    found["udp " + target] = outcome(udp, target, PORT)
+    found["dns " + target] = outcome(udp, target, 53, query())
+    found["dns tcp " + target] = outcome(tcp, target, 53)
+    found["ping " + target] = outcome(ping, target, socket.SOCK_DGRAM)
+    found["raw " + target] = outcome(ping, target, socket.SOCK_RAW)
 for name in PLAN["names"]:
-    found["name " + name] = outcome(lambda: socket.getaddrinfo(name, 80))
+    found["name " + name] = outcome(socket.getaddrinfo, name, 80)
 found["frame"] = outcome(frame)
 found["everybody"] = outcome(everybody)
 found["abstract socket"] = outcome(abstract)

@@ -70,7 +70,7 @@ def test_git_and_tls_work(says: Callable[[str], str]) -> None:
 
 def test_it_outlives_the_thread_that_started_it(tmp_path: Path) -> None:
     sandbox = BubblewrapSandbox(environment(), tmp_path / "box")
-    thread = threading.Thread(target=sandbox.start, args=("sesn_x", [], lambda _line: None))
+    thread = threading.Thread(target=begin, args=(sandbox,))
     thread.start()
     thread.join()
     time.sleep(0.2)

@@ -107,7 +107,7 @@ def test_only_what_no_record_has_makes_a_checkpoint_and_it_all_comes_back(
 
 def test_a_checkpoint_is_ours_by_its_labels_and_holds_no_variable_of_the_session(
     tmp_path: Path, checkpoints: Checkpoints
-) -> None:
+) -> None:  # K2
     session = Kept(tmp_path, env={"TOKEN": "canary-in-the-definition"}, user="root")
     sandbox = session.start()
     try:

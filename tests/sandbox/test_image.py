@@ -2,6 +2,7 @@
 
 import io
 import os
+import tempfile
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,6 +13,7 @@ from docker.api import APIClient
 from agentctl.definitions.environment import Environment, EnvironmentConfig
 from agentctl.errors import SandboxError
 from agentctl.sandbox.base import Layout, Origin, ToolCall
+from agentctl.sandbox.bubblewrap import BubblewrapSandbox
 from agentctl.sandbox.docker import DockerSandbox
 from agentctl.sandbox.images import Images
 from agentctl.sandbox.recipe import find_ca_bundle, make_recipe
@@ -40,6 +42,11 @@ def test_everything_that_goes_in_is_in_the_name() -> None:
         *(recipe_hash(packages={manager: ["x"]}) for manager in ("apt", "cargo", "gem", "go", "npm", "pip")),
     }
     assert len(hashes) == 12
+
+
+def test_an_image_is_made_from_another_by_its_id_alone() -> None:  # E18
+    instructions = make_recipe(config(setup="true"), "sha256:0", Layout(), None).dockerfile.splitlines()
+    assert [line for line in instructions if line.startswith("FROM")] == ["FROM sha256:0"]
 
 
 def test_what_does_not_go_in_is_not_in_the_name() -> None:
@@ -90,6 +97,14 @@ def images() -> Iterator[set[str]]:
     for name in names:
         client.remove_image(name, force=True)
     client.close()
+
+
+def forget_failed(builds: Path) -> None:
+    """Remove what failed builds have left."""
+    images = Images(builds)
+    for recipe in images.unfinished():
+        images.remove_unfinished(recipe)
+    images.close()
 
 
 def built(images: set[str], builds: Path, told: list[str], **values: object) -> DockerSandbox:
@@ -184,6 +199,7 @@ def test_an_image_with_nothing_in_it_is_refused_when_it_is_built(tmp_path: Path)
         with pytest.raises(SandboxError, match="the image cannot be built: make the user and the folders: "):
             sandbox.prepare(lambda _line: None)
     finally:
+        forget_failed(tmp_path)
         client.remove_image(name, force=True)
         client.close()
         sandbox.close()
@@ -201,6 +217,7 @@ def test_an_image_with_neither_python_nor_apt_says_what_it_needs(tmp_path: Path)
         assert "the image needs python3 (3.8 or later) and bash, and has no apt-get" in (raised.value.hint or "")
     finally:
         sandbox.close()
+        forget_failed(tmp_path)
         client.remove_image(name, force=True)
         client.close()
 
@@ -239,3 +256,26 @@ def test_a_session_keeps_to_its_image_by_digest(images: set[str], tmp_path: Path
         assert told[-1] == "the session's image is gone; it goes on with one that was made anew"
     finally:
         client.close()
+
+
+@pytest.fixture
+def readable() -> Iterator[Path]:
+    """A folder that everybody can read: for root, bubblewrap runs as somebody else."""
+    with tempfile.TemporaryDirectory(dir="/var/tmp") as name:
+        Path(name).chmod(0o755)
+        (Path(name) / "ca.pem").write_text("certificates")
+        yield Path(name)
+
+
+@pytest.mark.bubblewrap
+def test_bubblewrap_trusts_whom_this_machine_trusts_too(
+    tmp_path: Path, readable: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SSL_CERT_FILE", str(readable / "ca.pem"))
+    environment = Environment(name="x", config={"type": "bubblewrap", "ca_bundle": "host"})
+    sandbox = BubblewrapSandbox(environment, tmp_path / "sandboxes")
+    sandbox.start("sesn_authorities", [], Blobs(tmp_path), print)
+    command = "cat $SSL_CERT_FILE; test $PIP_CERT = $NODE_EXTRA_CA_CERTS && echo; test -w $PIP_CERT || echo read-only"
+    [(_, outcome)] = sandbox.call([ToolCall("a", "bash", {"command": command})])
+    sandbox.close()
+    assert outcome.content[0]["text"] == "certificates\nread-only"

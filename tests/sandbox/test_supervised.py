@@ -114,6 +114,32 @@ message()
         sandbox.close()
 
 
+@pytest.mark.parametrize(
+    ("files", "complete", "count", "is_whole"),
+    [
+        ("[['a', 1, 0o644], ['a', 2, 0o644], ['A', 3, 0o644]]", True, 2, True),
+        ("[[str(number), 1, 0o644] for number in range(12_000)]", True, 10_000, False),
+        ("[['a', 1 << 62, 0o644]]", False, 1, False),
+        ("'no list'", "yes", 0, False),
+    ],
+)
+def test_outputs_are_listed_once_and_not_for_ever(  # O5
+    files: str, complete: object, count: int, is_whole: bool
+) -> None:
+    code = f"""
+say(**READY)
+say(type='reply', request=message()['request'], files={files}, complete={complete!r})
+message()
+"""
+    sandbox = SupervisedSandbox(WrittenEnd(code))
+    try:
+        begin(sandbox)
+        found = sandbox.outputs()
+        assert (len(found.files), found.is_whole) == (count, is_whole)
+    finally:
+        sandbox.close()
+
+
 def test_files_with_names_that_lead_elsewhere_are_not_listed() -> None:
     names = ["ok", "a/b", "../x", "/etc/passwd", "a/../b", "a//b", ".", "", "x\0y", 3, "l" * 5000]
     code = f"""

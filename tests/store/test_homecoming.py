@@ -72,7 +72,8 @@ def test_a_folder_that_moved_on_loses_nothing(
         folder = Path(place) / "tree"
         make(folder, meanwhile)
         standings = look_at(named(effects), folder)
-        bring(standings, contents, folder)
+        with contextlib.suppress(UsageError):  # below a change that was refused there may be no folder to write into
+            bring(standings, contents, folder)
         now = read(folder)
         ready = {standing.name for standing in standings if standing.state == "ready"}
         for name, node in meanwhile.items():
