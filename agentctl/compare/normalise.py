@@ -38,12 +38,24 @@ EXACT = Comparison("exact")
 DIFFERENT = Comparison("different")
 
 
-def ladder(recorded: Observation, live: Observation, *, tool: str = "", own: Sequence[Rule] = ()) -> Comparison:
-    """Compare what was observed with what is observed now; ``own`` are a person's rules, applied first."""
+def ladder(
+    recorded: Observation,
+    live: Observation,
+    *,
+    tool: str = "",
+    own: Sequence[Rule] = (),
+    same_files: bool | None = None,
+) -> Comparison:
+    """Compare what was observed with what is observed now; ``own`` are a person's rules, applied first.
+
+    ``same_files`` is for those who have compared what became of the files themselves; without it
+    the recorded changes are, by the hashes of contents.
+    """
     if recorded.is_error != live.is_error or recorded.exit_code != live.exit_code:
         return DIFFERENT
-    same_effects = recorded.changes == live.changes or recorded.effects == live.effects
-    if not same_effects:
+    if same_files is None:
+        same_files = recorded.changes == live.changes or recorded.effects == live.effects
+    if not same_files:
         return DIFFERENT
     if recorded.content == live.content:
         return EXACT

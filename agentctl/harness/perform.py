@@ -39,6 +39,7 @@ from agentctl.harness.answers import answer_events
 from agentctl.harness.failures import final_model_error, model_error, sandbox_error
 from agentctl.harness.hands import Hands
 from agentctl.harness.keeping import Keeper, Store, at_most, replaced_notice
+from agentctl.harness.looking import Looking
 from agentctl.harness.outlook import Outlook
 from agentctl.harness.shortening import context_full, refusal_events, summary_events
 from agentctl.harness.steps import (
@@ -117,6 +118,7 @@ class Performer:
         self._make = make
         self._store = store
         self._keeper = Keeper(store)
+        self._looking = Looking(self._keeper, make)
         self._stop = stop
         self._sleep = stop.sleep
         self._running: dict[str, OpenCall] = {}
@@ -151,6 +153,7 @@ class Performer:
                 yield [self._make(SessionStatusRunning)]
             case ComeToRest():
                 yield self._rest(step, session)
+                self._looking.acknowledge(self._hands.sandbox)
             case Resting():
                 pass
 
@@ -333,6 +336,7 @@ class Performer:
         return [
             self._make(LocalSandboxStarted, facts=facts),
             *([self._make(LocalFilesUploaded, **uploaded)] if uploaded is not None else []),
+            *self._looking.left_over(facts.get("calls"), self._hands.sandbox, session.files),
         ]
 
     def _replaced(self, started: Started, session: Session[Outlook]) -> str:
@@ -366,13 +370,16 @@ class Performer:
         return self._make(AgentToolResult, tool_use_id=call.id, content=[text_block(text)], is_error=True)
 
     def _rest(self, step: ComeToRest, session: Session[Outlook]) -> Events:
-        outputs = [*self._outputs(), *self._checkpoint()] if self._hands.in_use else []
+        outputs = [*self._looked(session), *self._outputs(), *self._checkpoint()] if self._hands.in_use else []
         usage = session.outlook.usage.until(timestamp(self._make.clock.now()))
         return [
             *outputs,
             self._make(SessionUsage, usage=usage.snapshot(), extra={"local": usage.local()}),
             self._make(SessionStatusIdle, stop_reason=step.stop_reason, stop_details=step.stop_details),
         ]
+
+    def _looked(self, session: Session[Outlook]) -> Events:
+        return self._looking.look(self._hands.sandbox, session.files)
 
     def _outputs(self) -> Events:
         try:

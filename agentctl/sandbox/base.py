@@ -72,6 +72,10 @@ class ToolCall:
     input: JsonObject
 
 
+LOOK = ""
+"""The name of a call that does nothing: its outcome has only what others have changed since the last call."""
+
+
 @dataclass(frozen=True, slots=True)
 class ToolOutcome:
     """What a call came to.

@@ -111,12 +111,13 @@ class Restoring:
 class FilesRecord:
     """A fold over the log that remembers where the files of a session are written down.
 
-    ``digests`` names the contents that calls have left. Nothing is read until files are asked for:
-    folding a log must not need its blobs.
+    ``digests`` names the contents that calls have left, ``looks`` the looks at the files, between calls,
+    that found something. Nothing is read until files are asked for: folding a log must not need its blobs.
     """
 
     def __init__(self) -> None:
         self.digests: set[str] = set()
+        self.looks: set[str] = set()
         self._events: list[LocalFilesUploaded | LocalFilesChanged] = []
         self._checkpoint: str | None = None
         self._before_checkpoint = 0
@@ -133,6 +134,8 @@ class FilesRecord:
                 self._events.append(event)
             case LocalFilesChanged():
                 self._events.append(event)
+                if look := (event.extra.get("local") or {}).get("look"):
+                    self.looks.add(look)
                 self.digests.update(change["sha256"] for change in event.changes if "sha256" in change)
             case LocalCheckpoint():
                 self._checkpoint, self._before_checkpoint = event.image, len(self._events)

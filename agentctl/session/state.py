@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from agentctl.canonical import JsonObject, hash_of
@@ -29,6 +29,7 @@ from agentctl.events.session import (
 )
 from agentctl.events.span import SpanModelRequestEnd, SpanModelRequestStart
 from agentctl.events.user import SystemMessage, UserCustomToolResult, UserInterrupt, UserMessage, UserToolConfirmation
+from agentctl.session.changing import changed
 
 Status: TypeAlias = Literal["idle", "running", "rescheduling", "terminated"]
 
@@ -112,67 +113,67 @@ class SessionState:
             case UserMessage():
                 return self._after_message(event)
             case SystemMessage() if event.processed_at is None:
-                return replace(self, queued=(*self.queued, event.id))
+                return changed(self, queued=(*self.queued, event.id))
             case LocalInputProcessed():
                 left = tuple(name for name in self.queued if name not in event.event_ids)
-                return replace(self._with_fresh_turn(), queued=left)
+                return changed(self._with_fresh_turn(), queued=left)
             case SessionStatusRunning():
                 return self._after_running(event)
             case SessionStatusRescheduled():
                 local = event.local or {}
                 waited = self.waited + float(local.get("wait_seconds", 0))
-                return replace(self, status="rescheduling", retry_at=local.get("retry_at"), waited=waited)
+                return changed(self, status="rescheduling", retry_at=local.get("retry_at"), waited=waited)
             case SessionStatusIdle():
-                return replace(self, status="idle", stop_reason=event.stop_reason, stop_details=event.stop_details)
+                return changed(self, status="idle", stop_reason=event.stop_reason, stop_details=event.stop_details)
             case SessionStatusTerminated():
-                return replace(self, status="terminated")
+                return changed(self, status="terminated")
             case SessionError():
                 return self._after_error(event)
             case SpanModelRequestStart():
-                return replace(self, open_request=event.id)
+                return changed(self, open_request=event.id)
             case SpanModelRequestEnd():
-                return replace(self, open_request=None, attempts=self.attempts + 1 if event.is_error else 0)
+                return changed(self, open_request=None, attempts=self.attempts + 1 if event.is_error else 0)
             case LocalModelResponse():
                 return self._after_response(event)
             case LocalNudged():
-                return replace(self, owes_turn=True, nudges=self.nudges + 1)
+                return changed(self, owes_turn=True, nudges=self.nudges + 1)
             case AgentToolUse():
                 call = OpenCall(event.id, event.name, event.input, event.evaluated_permission or "allow")
-                return replace(self, calls=(*self.calls, call), tool_calls=self.tool_calls + 1)
+                return changed(self, calls=(*self.calls, call), tool_calls=self.tool_calls + 1)
             case AgentCustomToolUse():
                 call = OpenCall(event.id, event.name, event.input, "allow", custom=True)
-                return replace(self, calls=(*self.calls, call), tool_calls=self.tool_calls + 1)
+                return changed(self, calls=(*self.calls, call), tool_calls=self.tool_calls + 1)
             case UserToolConfirmation():
                 return self._after_confirmation(event)
             case LocalToolStarted():
                 return self._with_calls(
-                    replace(call, started=True) if call.id in event.tool_use_ids else call for call in self.calls
+                    changed(call, started=True) if call.id in event.tool_use_ids else call for call in self.calls
                 )
             case AgentToolResult():
                 return self._without_call(event.tool_use_id)
             case UserCustomToolResult():
                 return self._without_call(event.custom_tool_use_id)
             case LocalLimitReached():
-                return replace(self, limit=event.limit)
+                return changed(self, limit=event.limit)
             case LocalCheckpoint():
-                return replace(self, checkpoint=event.image)
+                return changed(self, checkpoint=event.image)
             case LocalSandboxStarted():
-                return replace(self, sandboxes=self.sandboxes + 1)
+                return changed(self, sandboxes=self.sandboxes + 1)
             case LocalSandboxLost():
-                return replace(self, losses=self.losses + 1)
+                return changed(self, losses=self.losses + 1)
             case LocalToolFacts() if self.losses:
-                return replace(self, losses=0)
+                return changed(self, losses=0)
             case LocalForked():
                 return self._after_fork()
             case UserInterrupt():
-                return replace(self, interrupted=True) if self.status in ("running", "rescheduling") else self
+                return changed(self, interrupted=True) if self.status in ("running", "rescheduling") else self
             case _:
                 return self
 
     def _after_running(self, event: SessionStatusRunning) -> "SessionState":
         if self.status == "rescheduling":
-            return replace(self, status="running", retry_at=None)
-        return replace(
+            return changed(self, status="running", retry_at=None)
+        return changed(
             self,
             status="running",
             stop_reason=None,
@@ -191,7 +192,7 @@ class SessionState:
 
         What a person answered there was the answer to that call, once, and is asked again here.
         """
-        calls = tuple(replace(call, started=False, answer=None, deny_message=None) for call in self.calls)
+        calls = tuple(changed(call, started=False, answer=None, deny_message=None) for call in self.calls)
         return SessionState(
             queued=self.queued,
             calls=calls,
@@ -204,17 +205,17 @@ class SessionState:
 
     def _after_message(self, event: UserMessage) -> "SessionState":
         if event.processed_at is None:
-            return replace(self, queued=(*self.queued, event.id))
+            return changed(self, queued=(*self.queued, event.id))
         return self._with_fresh_turn()
 
     def _after_error(self, event: SessionError) -> "SessionState":
         status = event.error.get("retry_status", {}).get("type")
-        return replace(self, failure=event.error) if status in ("exhausted", "terminal") else self
+        return changed(self, failure=event.error) if status in ("exhausted", "terminal") else self
 
     def _after_response(self, event: LocalModelResponse) -> "SessionState":
         message = json.loads(event.raw)
         reason = message.get("stop_reason")
-        return replace(
+        return changed(
             self,
             requests=self.requests + 1,
             owes_turn=reason == "pause_turn",
@@ -226,21 +227,21 @@ class SessionState:
 
     def _after_confirmation(self, event: UserToolConfirmation) -> "SessionState":
         return self._with_calls(
-            replace(call, answer=event.result, deny_message=event.deny_message)
+            changed(call, answer=event.result, deny_message=event.deny_message)
             if call.waits and not call.custom and _is_about(event, call)
             else call
             for call in self.calls
         )
 
     def _with_fresh_turn(self) -> "SessionState":
-        return replace(self, owes_turn=True, requests=0, pauses=0, cut=0, nudges=0)
+        return changed(self, owes_turn=True, requests=0, pauses=0, cut=0, nudges=0)
 
     def _with_calls(self, calls: Iterable[OpenCall]) -> "SessionState":
-        return replace(self, calls=tuple(calls))
+        return changed(self, calls=tuple(calls))
 
     def _without_call(self, call_id: str) -> "SessionState":
         left = tuple(call for call in self.calls if call.id != call_id)
-        return self if len(left) == len(self.calls) else replace(self, calls=left, owes_turn=True, nudges=0)
+        return self if len(left) == len(self.calls) else changed(self, calls=left, owes_turn=True, nudges=0)
 
 
 def _is_about(event: UserToolConfirmation, call: OpenCall) -> bool:

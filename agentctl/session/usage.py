@@ -8,7 +8,7 @@ never reached it, costs nothing, which its end says.
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from decimal import ROUND_HALF_UP, Decimal
 
 from agentctl.canonical import JsonObject
@@ -24,6 +24,7 @@ from agentctl.events.local import (
 from agentctl.events.session import SessionStatusIdle, SessionStatusRescheduled, SessionStatusRunning
 from agentctl.events.span import SpanModelRequestEnd, SpanModelRequestStart
 from agentctl.ids import time_of
+from agentctl.session.changing import changed
 
 _CREATIONS = ("ephemeral_5m_input_tokens", "ephemeral_1h_input_tokens")
 _TOKENS = ("input_tokens", "output_tokens", "cache_read_input_tokens", "cache_creation_input_tokens")
@@ -62,21 +63,21 @@ class Usage:
             case LocalModelResponse() | LocalCompactionResponse():
                 return self._after_response(json.loads(event.raw))
             case AgentToolUse() | AgentCustomToolUse():
-                return replace(self, tool_calls=self.tool_calls + 1)
+                return changed(self, tool_calls=self.tool_calls + 1)
             case SessionStatusRunning():
                 # A process that was killed could not say when it stopped: it worked until its last word.
-                return replace(self.until(self.last_word), running_since=event.processed_at, last_word=None)
+                return changed(self.until(self.last_word), running_since=event.processed_at, last_word=None)
             case SpanModelRequestStart():
-                return replace(self, reserved=_reserved(event), last_word=event.processed_at)
-            case SpanModelRequestEnd():
-                return replace(self._after_request(event), last_word=event.processed_at)
-            case AgentToolResult() | LocalInterrupted():
-                return replace(self, last_word=event.processed_at)
+                return changed(self, reserved=_reserved(event), last_word=event.processed_at)
+            case SpanModelRequestEnd() if self.reserved is not None:
+                return changed(self._without_answer(event, self.reserved), last_word=event.processed_at)
+            case AgentToolResult() | SpanModelRequestEnd() | LocalInterrupted():
+                return changed(self, last_word=event.processed_at)
             case SessionStatusIdle() | SessionStatusRescheduled():
-                return replace(self.until(event.processed_at), running_since=None)
+                return changed(self.until(event.processed_at), running_since=None)
             case LocalSessionCreated():
                 own = {model: Prices.from_json(row) for model, row in (event.prices or {}).items()}
-                return replace(self, asked=str(event.request.get("model") or ""), prices=own or None)
+                return changed(self, asked=str(event.request.get("model") or ""), prices=own or None)
             case _:
                 return self
 
@@ -86,7 +87,7 @@ class Usage:
         if start is None or end is None:
             return self
         seconds = (end - start).total_seconds()
-        return replace(self, active_seconds=self.active_seconds + max(0.0, seconds), running_since=time)
+        return changed(self, active_seconds=self.active_seconds + max(0.0, seconds), running_since=time)
 
     def snapshot(self) -> JsonObject:
         """Write the sums as the API's usage snapshot; ``list_cost`` is in whole US cents, rounded half up."""
@@ -112,13 +113,12 @@ class Usage:
         body: JsonObject = {"requests": self.requests, "tool_calls": self.tool_calls, "cost": cost}
         return body | ({"unsettled": format(self.unsettled.normalize(), "f")} if self.unsettled else {})
 
-    def _after_request(self, event: SpanModelRequestEnd) -> "Usage":
-        """Keep what was held back as spent, unless an answer has settled it or there is nothing to pay."""
-        kept = self.reserved
-        if kept is None or not event.is_error or (event.extra.get("local") or {}).get("unbilled"):
-            return replace(self, reserved=None)
+    def _without_answer(self, event: SpanModelRequestEnd, kept: Decimal) -> "Usage":
+        """Count what was held back as spent, unless the request's end says that there is nothing to pay."""
+        if not event.is_error or (event.extra.get("local") or {}).get("unbilled"):
+            return changed(self, reserved=None)
         cost = None if self.cost is None else self.cost + kept
-        return replace(self, reserved=None, cost=cost, unsettled=self.unsettled + kept)
+        return changed(self, reserved=None, cost=cost, unsettled=self.unsettled + kept)
 
     def _after_response(self, message: JsonObject) -> "Usage":
         usage = total_usage(message)
@@ -128,7 +128,7 @@ class Usage:
         five_minutes = int(creation.get("ephemeral_5m_input_tokens") or 0)
         one_hour = int(creation.get("ephemeral_1h_input_tokens") or 0)
         tokens = {name: getattr(self, name) + int(usage.get(name) or 0) for name in _TOKENS}
-        return replace(
+        return changed(
             self,
             input_tokens=tokens["input_tokens"],
             output_tokens=tokens["output_tokens"],

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from agentctl.canonical import JsonObject, canonical_json
-from agentctl.sandbox.base import Changes, ToolCall, ToolOutcome, Upload
+from agentctl.sandbox.base import LOOK, Changes, ToolCall, ToolOutcome, Upload
 from agentctl.sandbox.places import Places
 from agentctl.session.files import Change, File
 from tests.contracts.test_sandbox import KINDS, NUMBERS, Box, text
@@ -167,6 +167,19 @@ def test_what_was_changed_between_calls_is_told_apart(box: Box) -> None:
     between = by_path(outcome.between)
     assert between[f"{W}/late"] == file("created", b"late\n")
     assert by_path(outcome.changes) == {f"{W}/mine": file("created", b"mine\n")}
+
+
+def test_a_look_tells_what_was_changed_since_the_last_call_and_does_nothing(box: Box) -> None:
+    assert told(box.tool(LOOK)) == {}
+    box.bash("(sleep 0.1; echo late >late) & true")
+    time.sleep(0.4)
+    call = ToolCall(f"sevt_{next(NUMBERS)}", LOOK, {})
+    [(_, outcome)] = box.sandbox.call([call])
+    assert outcome.between is not None
+    assert by_path(outcome.between) == {f"{W}/late": file("created", b"late\n")}
+    assert [*box.sandbox.call([call])] == [(call.id, outcome)], "it is kept until it is acknowledged"
+    box.sandbox.acknowledge([call.id])
+    assert told(box.tool(LOOK)) == {}
 
 
 def test_folders_that_move_take_along_what_is_in_them(box: Box) -> None:

@@ -129,6 +129,15 @@ MEMBERS: dict[type[Event], dict[str, st.SearchStrategy[Any]]] = {
         **dict.fromkeys(("agent", "environment", "request", "sandbox", "limits"), OBJECT),
         "uploads": st.lists(OBJECT, max_size=2),
         "title": maybe(TEXT),
+        "vaults": maybe(st.lists(TEXT, max_size=2)),
+        "prices": maybe(OBJECT),
+    },
+    local.LocalForked: {
+        **dict.fromkeys(("session_id", "agentctl_version", "parent", "at_hash"), TEXT),
+        "at": st.integers(1, 1 << 30),
+        **dict.fromkeys(("title", "agent_hash", "environment_hash", "model"), maybe(TEXT)),
+        **dict.fromkeys(("agent", "environment", "request", "sandbox", "limits", "prices"), maybe(OBJECT)),
+        "vaults": maybe(st.lists(TEXT, max_size=2)),
     },
     local.LocalInputProcessed: {"event_ids": st.lists(IDS, max_size=3)},
     local.LocalSandboxStarted: {"facts": OBJECT},
@@ -147,6 +156,7 @@ MEMBERS: dict[type[Event], dict[str, st.SearchStrategy[Any]]] = {
     local.LocalNudged: {"reason": TEXT, "text": TEXT},
     local.LocalToolStarted: {"tool_use_ids": st.lists(IDS, max_size=3)},
     local.LocalToolFacts: {"tool_use_id": IDS, "facts": OBJECT},
+    local.LocalCheckpoint: {"image": TEXT, "size": st.integers(0, 1 << 40), "keep_until": TEXT},
     local.LocalEgressStarted: {"host": TEXT, "port": st.integers(0, 65_535), "scheme": TEXT},
     local.LocalEgress: {
         **dict.fromkeys(("host", "scheme"), TEXT),

@@ -17,7 +17,7 @@ from agentctl.sandbox.inside.bash import BashCall
 from agentctl.sandbox.inside.child import FileCall
 from agentctl.sandbox.inside.frames import END, VERSION
 from agentctl.sandbox.inside.loop import Loop
-from agentctl.sandbox.inside.outcome import ToolError, encode, failure, reason_of, result_message
+from agentctl.sandbox.inside.outcome import ToolError, encode, failure, outcome, reason_of, result_message
 from agentctl.sandbox.inside.pipe import Pipe
 from agentctl.sandbox.inside.processes import Killer, become_subreaper
 from agentctl.sandbox.inside.put import Put
@@ -238,6 +238,9 @@ class Supervisor:
             self.states[call_id] = "running"
             if self.recorder is not None:
                 self.recorder.before(call_id, name)
+            if not name:  # nothing is to be done, and what was done is told
+                self.finished(call_id, encode(outcome([], {})))
+                continue
             try:
                 self.running = BashCall(self, message) if name == "bash" else FileCall(self, message)
                 self.running.begin()

@@ -1,0 +1,160 @@
+"""What two sessions began with: definitions, model, environment, files, messages.
+
+Where this differs it is often the whole answer, so it is looked at first.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+from agentctl.canonical import JsonObject
+from agentctl.compare.arguments import ABSENT, differing_leaves
+from agentctl.compare.difference import Difference, Kind, Layer, Place
+from agentctl.compare.side import Side
+from agentctl.errors import StoreError
+from agentctl.events.local import LocalSessionCreated
+from agentctl.session.files import Contents, File, read_manifest
+
+_SANDBOX = ("kind", "image", "image_digest", "version", "user", "isolated")
+_STARTED = ("python", "platform")
+_OWN_NAMES = ("source",)
+"""Members of an upload that say where it was on the machine, which is no matter."""
+
+
+def header_layer(a: Side, b: Side, contents: Contents | None = None) -> Layer:
+    """Compare what two sessions depend on. ``contents`` are where manifests of uploaded files can be read."""
+    if a.created is None or b.created is None:
+        return Layer("header", notes=("a record that does not begin with its definitions says nothing of them",))
+    found = [
+        *_sandbox(a, b, a.created, b.created),
+        *_definitions(a, b, a.created, b.created),
+        *_models(a, b),
+        *_uploads(a, b, a.created, b.created, contents),
+        *_told(a, b),
+    ]
+    return Layer("header", tuple(found), compared=1)
+
+
+def _sandbox(a: Side, b: Side, one: LocalSessionCreated, other: LocalSessionCreated) -> Iterator[Difference]:
+    for name in _SANDBOX:
+        if (difference := _member(a, b, one.sandbox, other.sandbox, name)) is not None:
+            yield difference
+    for name in _STARTED:
+        mine, theirs = a.sandbox.get(name), b.sandbox.get(name)
+        if mine is not None and theirs is not None and mine != theirs:
+            places = (Place(side.sandbox_seq, f"/facts/{name}", side.sandbox.get(name)) for side in (a, b))
+            yield Difference("header", "changed", f"environment: {name}", *places)
+
+
+def _member(a: Side, b: Side, one: JsonObject, other: JsonObject, name: str) -> Difference | None:
+    mine, theirs = one.get(name), other.get(name)
+    if mine == theirs:
+        return None
+    places = Place(a.created_seq, f"/sandbox/{name}", mine), Place(b.created_seq, f"/sandbox/{name}", theirs)
+    what = "sandbox" if name == "kind" else f"environment: {name.replace('_', ' ')}"
+    return Difference("header", "changed", what, *places)
+
+
+def _definitions(a: Side, b: Side, one: LocalSessionCreated, other: LocalSessionCreated) -> Iterator[Difference]:
+    yield from _leaves(a, b, "environment", one.environment, other.environment)
+    agents = list(_leaves(a, b, "agent", one.agent, other.agent))
+    yield from agents
+    if one.model != other.model:
+        yield from _leaves(a, b, "model", one.model, other.model)
+    if not agents:  # otherwise it says the same again
+        yield from _leaves(a, b, "request", one.request, other.request)
+        yield from _leaves(a, b, "limits", one.limits, other.limits)
+    yield from _leaves(a, b, "vaults", one.vaults, other.vaults)
+    yield from _leaves(a, b, "prices", one.prices, other.prices)
+    yield from _leaves(a, b, "agentctl_version", one.agentctl_version, other.agentctl_version)
+
+
+def _leaves(a: Side, b: Side, name: str, one: Any, other: Any) -> Iterator[Difference]:
+    for leaf in differing_leaves(one, other, f"/{name}"):
+        inner = ".".join(leaf.pointer.split("/")[2:]).replace("~1", "/").replace("~0", "~")
+        shown = name.replace("agentctl_version", "agentctl")
+        what = f"{shown}: {inner}" if inner else shown
+        yield Difference(
+            "header",
+            _kind(leaf.a, leaf.b),
+            what,
+            _place(a.created_seq, leaf.pointer, leaf.a),
+            _place(b.created_seq, leaf.pointer, leaf.b),
+        )
+
+
+def _kind(one: object, other: object) -> Kind:
+    if one is ABSENT:
+        return "only_b"
+    return "only_a" if other is ABSENT else "changed"
+
+
+def _place(event: int | None, pointer: str, value: object) -> Place | None:
+    return None if value is ABSENT else Place(event, pointer, value)
+
+
+def _models(a: Side, b: Side) -> Iterator[Difference]:
+    """Compare which models answered; a session that nobody answered says nothing."""
+    if a.models != b.models and a.models and b.models:
+        first, second = (Place(side.model_seqs[0], "/model", ", ".join(side.models)) for side in (a, b))
+        yield Difference("header", "changed", "model that answered", first, second)
+
+
+def _uploads(
+    a: Side, b: Side, one: LocalSessionCreated, other: LocalSessionCreated, contents: Contents | None
+) -> Iterator[Difference]:
+    if a.uploaded is not None and b.uploaded is not None:
+        if a.uploaded.manifest != b.uploaded.manifest:
+            yield from _manifests(a, b, contents)
+        return
+    mine, theirs = ([_without_source(body) for body in created.uploads] for created in (one, other))
+    yield from _leaves(a, b, "uploads", mine, theirs)
+
+
+def _without_source(upload: JsonObject) -> JsonObject:
+    return {name: value for name, value in upload.items() if name not in _OWN_NAMES}
+
+
+def _manifests(a: Side, b: Side, contents: Contents | None) -> Iterator[Difference]:
+    mine, theirs = began_with(a, contents), began_with(b, contents)
+    if mine is None or theirs is None:
+        yield Difference("header", "changed", "files it began with", *_uploaded(a, b))
+        return
+    for path in sorted(mine.keys() | theirs.keys()):
+        one, other = mine.get(path), theirs.get(path)
+        if one == other:
+            continue
+        kind: Kind = "only_b" if one is None else "only_a" if other is None else "changed"
+        values = [None if file is None else file.as_json() for file in (one, other)]
+        places = [
+            None if value is None else Place(side.uploaded_seq, "/manifest", value)
+            for side, value in zip((a, b), values, strict=True)
+        ]
+        yield Difference("header", kind, f"file it began with: {path}", *places)
+
+
+def began_with(side: Side, contents: Contents | None) -> dict[str, File] | None:
+    """Return the files that a session began with, by path; None where that cannot be read."""
+    if contents is None or side.uploaded is None:
+        return None
+    try:
+        return {file.path: file for file in read_manifest(side.uploaded.manifest, contents)}
+    except StoreError:
+        return None
+
+
+def _uploaded(a: Side, b: Side) -> tuple[Place, Place]:
+    found = [
+        Place(side.uploaded_seq, "/manifest", side.uploaded.manifest if side.uploaded else None) for side in (a, b)
+    ]
+    return found[0], found[1]
+
+
+def _told(a: Side, b: Side) -> Iterator[Difference]:
+    for number in range(max(len(a.told), len(b.told))):
+        one = a.told[number] if number < len(a.told) else None
+        other = b.told[number] if number < len(b.told) else None
+        if one is not None and other is not None and one.text == other.text:
+            continue
+        places = [None if told is None else Place(told.seq, "/content", told.text) for told in (one, other)]
+        kind: Kind = "only_b" if one is None else "only_a" if other is None else "changed"
+        yield Difference("header", kind, f"message {number + 1}", *places)
