@@ -16,11 +16,12 @@ from agentctl.events.codec import known_types, type_of
 from agentctl.events.local import LocalSessionCreated
 from agentctl.paths import Home, home
 from agentctl.render.look import Look, look_of
+from agentctl.session.fork import header_of
 from agentctl.session.log import Record
 from agentctl.store.anchors import read_anchor
 from agentctl.store.blobs import Blobs
 from agentctl.store.database import reading
-from agentctl.store.events import find_event, has_type, last_event, read_events
+from agentctl.store.events import find_event, has_type, header_events, last_event, read_events
 from agentctl.store.leases import is_running
 from agentctl.store.sessions import SessionRow, find_session
 
@@ -55,11 +56,11 @@ class Opened:
         )
 
     def header(self) -> LocalSessionCreated:
-        """Return its first event. Raises StoreError."""
-        first = next(self.records(until=1)).event
-        if not isinstance(first, LocalSessionCreated):
+        """Return its first event; for a fork, as it would be if it had begun with the fork. Raises StoreError."""
+        events = header_events(self.connection, Blobs(self.home.blobs), self.row.id)
+        if not events or not isinstance(events[0], LocalSessionCreated):
             raise StoreError(f"session {self.row.id} does not begin with its definitions")
-        return first
+        return header_of(self.row.id, events)
 
     def last(self, kind: str) -> Record | None:
         """Return its last event of a type. Raises StoreError."""

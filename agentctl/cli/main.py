@@ -35,6 +35,7 @@ COMMANDS = {
     "interrupt": Entry("Run", "Stop the turn of a session that is running; it rests then."),
     "approve": Entry("Run", "Allow calls that wait for permission; then `agentctl resume`."),
     "deny": Entry("Run", "Refuse calls that wait for permission; then `agentctl resume`."),
+    "fork": Entry("Run", "Make a session with the same past and the same files, free to differ from there."),
     "demo": Entry("Run", "Run a scripted session over the examples; needs no key and no Docker."),
     "ls": Entry("Look", "List the sessions."),
     "show": Entry("Look", "Show one session at a glance."),

@@ -1,9 +1,14 @@
 """Options that several commands share."""
 
+import re
 from enum import StrEnum
 from typing import Annotated, TypeAlias
 
 import typer
+
+from agentctl.errors import UsageError
+
+_ID = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 
 
 class Output(StrEnum):
@@ -15,7 +20,7 @@ class Output(StrEnum):
 
 
 SessionArgument: TypeAlias = Annotated[
-    str, typer.Argument(metavar="SESSION", help="An id, the beginning of one, @ (the newest) or @~N.")
+    str, typer.Argument(metavar="SESSION", help="An id, the beginning of one, @ (the newest), @~N or =BASELINE.")
 ]
 
 OutputOption: TypeAlias = Annotated[
@@ -38,3 +43,18 @@ class Approval(StrEnum):
 
 
 ApproveOption: TypeAlias = Annotated[Approval, typer.Option(help="What becomes of calls that ask for permission.")]
+
+
+class SandboxName(StrEnum):
+    """Kinds of sandbox that can be asked for."""
+
+    DOCKER = "docker"
+    BUBBLEWRAP = "bubblewrap"
+    NONE = "none"
+
+
+def own_id(text: str | None) -> str | None:
+    """Check the id that a person wants a session to have. Raises UsageError."""
+    if text is not None and not _ID.fullmatch(text):
+        raise UsageError("--session takes 1 to 64 of a-z, 0-9, - and _, the first a letter or a digit")
+    return text

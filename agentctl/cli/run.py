@@ -1,9 +1,7 @@
 """``agentctl run``: definitions and a message in, a session driven until it rests."""
 
-import re
 from collections.abc import Sequence
 from dataclasses import replace
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -14,7 +12,7 @@ from agentctl.cli.detach import Background, announce, go_to_background
 from agentctl.cli.draw import Drawn, drive
 from agentctl.cli.limiting import MaxCostOption, MaxTurnsOption, TimeoutOption, limits_of
 from agentctl.cli.message import MessageArgument, MessageFileOption, message_of
-from agentctl.cli.options import Approval, ApproveOption, Output, OutputOption, QuietOption
+from agentctl.cli.options import Approval, ApproveOption, Output, OutputOption, QuietOption, SandboxName, own_id
 from agentctl.cli.output import reporting
 from agentctl.definitions.environment import Environment, EnvironmentConfig
 from agentctl.definitions.load import load_agent, load_environment
@@ -28,16 +26,6 @@ from agentctl.sandbox.base import Upload
 from agentctl.session.log import Listener
 
 app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False)
-
-_ID = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
-
-
-class SandboxName(StrEnum):
-    """Kinds of sandbox that can be asked for."""
-
-    DOCKER = "docker"
-    BUBBLEWRAP = "bubblewrap"
-    NONE = "none"
 
 
 @app.command()
@@ -89,7 +77,7 @@ def run(
             message=message_of(message, file_of_message),
             model=model,
             sandbox=sandbox.value if sandbox else None,
-            session_id=_session_id(session),
+            session_id=own_id(session),
             title=title,
             workspace=_workspace(workspace),
             files=tuple(_upload(text) for text in file or ()),
@@ -119,12 +107,6 @@ def _detached(request: RunRequest, store: Home, output: Output) -> tuple[RunRequ
 
 def _default_environment() -> Environment:
     return Environment(name="default", config=EnvironmentConfig(type="cloud"))
-
-
-def _session_id(text: str | None) -> str | None:
-    if text is not None and not _ID.fullmatch(text):
-        raise UsageError("--session takes 1 to 64 of a-z, 0-9, - and _, the first a letter or a digit")
-    return text
 
 
 def _workspace(path: Path | None) -> Path | None:

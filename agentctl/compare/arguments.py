@@ -114,7 +114,7 @@ class Bags:
 
     def _bag(self, call: Call) -> Counter[str]:
         if call.id not in self._bags:
-            texts = (text[:_MOST_COUNTED] for text in _texts(call.input))
+            texts = (text[:_MOST_COUNTED] for text in texts_in(call.input))
             self._bags[call.id] = Counter(word for text in texts for word in _NAMES.findall(text))
         return self._bags[call.id]
 
@@ -189,14 +189,15 @@ def _program(call: Call) -> str | None:
     return None if first is None or first[0] in ("cd", "echo", "cat", "ls") else first[0]
 
 
-def _texts(value: Any) -> Iterator[str]:
+def texts_in(value: Any) -> Iterator[str]:
+    """Yield every scalar of a JSON value as text."""
     match value:
         case dict():
             for item in value.values():
-                yield from _texts(item)
+                yield from texts_in(item)
         case list():
             for item in value:
-                yield from _texts(item)
+                yield from texts_in(item)
         case None:
             return
         case _:

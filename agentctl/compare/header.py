@@ -8,7 +8,8 @@ from typing import Any
 
 from agentctl.canonical import JsonObject
 from agentctl.compare.arguments import ABSENT, differing_leaves
-from agentctl.compare.difference import Difference, Kind, Layer, Place
+from agentctl.compare.difference import Difference, Kind, Layer, Place, kind_of
+from agentctl.compare.places import relative
 from agentctl.compare.side import Side
 from agentctl.errors import StoreError
 from agentctl.events.local import LocalSessionCreated
@@ -41,8 +42,10 @@ def _sandbox(a: Side, b: Side, one: LocalSessionCreated, other: LocalSessionCrea
     for name in _STARTED:
         mine, theirs = a.sandbox.get(name), b.sandbox.get(name)
         if mine is not None and theirs is not None and mine != theirs:
-            places = (Place(side.sandbox_seq, f"/facts/{name}", side.sandbox.get(name)) for side in (a, b))
-            yield Difference("header", "changed", f"environment: {name}", *places)
+            first = Place(a.sandbox_seq, f"/facts/{name}", mine)
+            yield Difference(
+                "header", "changed", f"environment: {name}", first, Place(b.sandbox_seq, f"/facts/{name}", theirs)
+            )
 
 
 def _member(a: Side, b: Side, one: JsonObject, other: JsonObject, name: str) -> Difference | None:
@@ -123,13 +126,9 @@ def _manifests(a: Side, b: Side, contents: Contents | None) -> Iterator[Differen
         one, other = mine.get(path), theirs.get(path)
         if one == other:
             continue
-        kind: Kind = "only_b" if one is None else "only_a" if other is None else "changed"
-        values = [None if file is None else file.as_json() for file in (one, other)]
-        places = [
-            None if value is None else Place(side.uploaded_seq, "/manifest", value)
-            for side, value in zip((a, b), values, strict=True)
-        ]
-        yield Difference("header", kind, f"file it began with: {path}", *places)
+        first = None if one is None else Place(a.uploaded_seq, "/manifest", one.as_json())
+        second = None if other is None else Place(b.uploaded_seq, "/manifest", other.as_json())
+        yield Difference("header", kind_of(one, other), f"file it began with: {relative(path)}", first, second)
 
 
 def began_with(side: Side, contents: Contents | None) -> dict[str, File] | None:
@@ -155,6 +154,6 @@ def _told(a: Side, b: Side) -> Iterator[Difference]:
         other = b.told[number] if number < len(b.told) else None
         if one is not None and other is not None and one.text == other.text:
             continue
-        places = [None if told is None else Place(told.seq, "/content", told.text) for told in (one, other)]
-        kind: Kind = "only_b" if one is None else "only_a" if other is None else "changed"
-        yield Difference("header", kind, f"message {number + 1}", *places)
+        first = None if one is None else Place(one.seq, "/content", one.text)
+        second = None if other is None else Place(other.seq, "/content", other.text)
+        yield Difference("header", kind_of(one, other), f"message {number + 1}", first, second)

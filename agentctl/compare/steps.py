@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 
 from agentctl.compare.arguments import ABSENT, differing_leaves, leaves
 from agentctl.compare.calls import Call
-from agentctl.compare.difference import Difference, Kind, Layer, Place, Step
+from agentctl.compare.difference import Difference, Kind, Layer, Place, Step, kind_of
 from agentctl.compare.normalise import Comparison, ladder
 from agentctl.compare.rules import Rule
 
@@ -61,7 +61,7 @@ def _observed(one: Call, other: Call, own: Sequence[Rule]) -> Comparison | None:
 
 
 def _observation(step: Step, one: Call, other: Call, seen: Comparison | None) -> Difference:
-    kind: Kind = "only_b" if one.observation is None else "only_a" if other.observation is None else "changed"
+    kind = kind_of(one.observation, other.observation)
     is_weak = seen is not None and seen.step == "effects"
     return Difference("observations", kind, one.name, _place(one), _place(other), step, is_weak)
 

@@ -16,6 +16,8 @@ class LocalSessionCreated(Event):
     tools, …), kept so that a later version of agentctl sends the very same; ``sandbox`` says what
     was chosen and from which image; ``uploads`` what was copied in. ``vaults`` names the vaults whose
     credentials the sandbox may use; ``prices`` holds the price rows that were not agentctl's own.
+    ``rerun_of`` is there where the session does again what another one did: its ``session_id``, the number
+    (``at``) and the hash (``head``) of the last event of it that was known, and what was ``live``.
     """
 
     type: ClassVar[str] = "local.session_created"
@@ -35,6 +37,7 @@ class LocalSessionCreated(Event):
     metadata: JsonObject | None = None
     vaults: list[str] | None = None
     prices: JsonObject | None = None
+    rerun_of: JsonObject | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

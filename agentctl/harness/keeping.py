@@ -71,10 +71,14 @@ def at_most(most: int, pieces: Iterable[bytes]) -> Iterator[bytes]:
         yield piece
 
 
+LOST = "Your sandbox was lost and replaced by a new one."
+FORKED = "This conversation was forked from another one here, and goes on in a new sandbox."
+
+
 def replaced_notice(
-    restored: Restoring | None, folders: Sequence[str], *, is_kept_state: bool, is_rebuilt: bool
+    restored: Restoring | None, folders: Sequence[str], *, is_kept_state: bool, is_rebuilt: bool, why: str = LOST
 ) -> str:
-    """Tell the model what a new sandbox has of the former one, and what it has not.
+    """Tell the model ``why`` it has a new sandbox, what that has of the former one, and what it has not.
 
     ``restored`` is None where the record does not say what files there were. ``is_kept_state`` says that it was
     made from the state in which the session came to rest, ``is_rebuilt`` that its image is another one than the
@@ -90,7 +94,7 @@ def replaced_notice(
         told.append("Files elsewhere, what was installed, running processes and the state of the shell are gone.")
     if is_rebuilt:
         told.append("Its image was made anew from the same recipe, so installed packages may have other versions.")
-    return f"[Your sandbox was lost and replaced by a new one. {' '.join(told)}]"
+    return f"[{why} {' '.join(told)}]"
 
 
 def _what_is_there(restored: Restoring | None, folders: Sequence[str], *, is_kept_state: bool) -> str:

@@ -6,7 +6,7 @@ from decimal import Decimal
 
 from agentctl.catalog import lookup
 from agentctl.events.base import Event
-from agentctl.events.local import LocalLimitsChanged
+from agentctl.events.local import LocalForked, LocalLimitsChanged
 from agentctl.ids import moment
 from agentctl.model.request import RequestHeader
 from agentctl.policy.budget import Limits, NextRequest, Reached, affordable_max_tokens, before_request
@@ -37,7 +37,9 @@ class Outlook:
 
     def after(self, event: Event) -> "Outlook":
         """Return the outlook after one more event."""
-        limits = Limits.from_json(event.limits) if isinstance(event, LocalLimitsChanged) else self.limits
+        limits = self.limits
+        if isinstance(event, LocalLimitsChanged | LocalForked) and event.limits is not None:
+            limits = Limits.from_json(event.limits)
         context, prompt = self.context.after(event), self.prompt.after(event)
         watch, usage = self.watch.after(event), self.usage.after(event)
         # Made for every event of a log that is taken up, which replace() would make slower.

@@ -38,7 +38,7 @@ from agentctl.events.span import SpanModelRequestEnd, SpanModelRequestStart
 from agentctl.harness.answers import answer_events
 from agentctl.harness.failures import final_model_error, model_error, sandbox_error
 from agentctl.harness.hands import Hands
-from agentctl.harness.keeping import Keeper, Store, at_most, replaced_notice
+from agentctl.harness.keeping import FORKED, LOST, Keeper, Store, at_most, replaced_notice
 from agentctl.harness.looking import Looking
 from agentctl.harness.outlook import Outlook
 from agentctl.harness.shortening import context_full, refusal_events, summary_events
@@ -329,7 +329,7 @@ class Performer:
         started = self._hands.ready(session.id)
         if started is None:
             return []
-        replaced = session.state.sandboxes > 0 and not self._hands.attached
+        replaced = (session.state.sandboxes > 0 or session.state.forked) and not self._hands.attached
         self._notice = self._replaced(started, session) if replaced else None
         facts = started.facts | ({"attached": True} if self._hands.attached else {})
         uploaded = self._hands.supplied.uploaded if self._hands.supplied is not None else None
@@ -347,6 +347,7 @@ class Performer:
             (layout.workspace, layout.outputs),
             is_kept_state="checkpoint" in facts,
             is_rebuilt=bool(facts.get("rebuilt")),
+            why=FORKED if session.state.forked else LOST,
         )
 
     def _result(self, call_id: str, outcome: ToolOutcome, session: Session[Outlook]) -> Events:

@@ -51,14 +51,15 @@ from agentctl.policy.context import ContextRules
 from agentctl.policy.stuck import Thresholds
 from agentctl.redaction import Redactor
 from agentctl.sandbox.base import Origin, Progress, Sandbox
-from agentctl.session.log import EventLog, Listener, Session
+from agentctl.session.fork import header_of
+from agentctl.session.log import Listener, Session
 from agentctl.session.redacting import RedactedPreviews
 from agentctl.session.result import Result
 from agentctl.session.state import OpenCall, SessionState
 from agentctl.signals import Interrupted, first_interrupt, interruptible
 from agentctl.store.blobs import Blobs
 from agentctl.store.database import reading
-from agentctl.store.events import already_there, has_type, read_events
+from agentctl.store.events import already_there, has_type, header_events, read_events
 from agentctl.store.leases import Lease
 from agentctl.tools.toolset import Toolset, toolset_of
 
@@ -94,7 +95,7 @@ def start(
         refuse_secrets(redactor, request.message, (request.agent, request.environment))
         if was_begun(request, home):
             held.enter_context(Lease(home, session_id))
-            _tell_again(session_id, home, listeners)
+            tell_again(session_id, home, listeners)
             return
         prices = PriceList.read(home.prices)
         credentials = open_vaults(home, request.vaults, session_id)
@@ -111,7 +112,7 @@ def start(
         log = held.enter_context(open_log(home, lease.check))
         held.enter_context(lease)
         if was_begun(request, home):  # by another process, meanwhile
-            _tell_again(session_id, home, listeners)
+            tell_again(session_id, home, listeners)
             return
         uploads = uploads_of(request, clones)
         created = created_event(request, session_id, toolset, sandbox, uploads, facts, make, prices)
@@ -148,6 +149,8 @@ def was_begun(request: RunRequest, home: Home) -> bool:
     created, message = records[0].event, records[-1].event
     if not isinstance(created, LocalSessionCreated) or not isinstance(message, UserMessage):
         raise already_there(request.session_id)
+    if created.session_id != request.session_id or created.rerun_of:  # a fork begins with its parent's first event
+        raise already_there(request.session_id)
     if input_of(request) != (*recorded_input(created), message.content):
         raise already_there(request.session_id)
     return True
@@ -183,7 +186,7 @@ def take_up(
         lease = Lease(home, session_id)
         log = held.enter_context(open_log(home, lease.check))
         held.enter_context(lease)
-        created = _header_of(log, session_id)
+        created = _header_of(home, session_id)
         credentials = open_vaults(home, created.vaults or (), session_id, is_resumed=True)
         session = Session(session_id, log, _outlook(created), _hearing_no_secret(listeners, redactor))
         environment = Environment.model_validate(created.environment)
@@ -234,8 +237,7 @@ def queue_message(session_id: str, home: Home, message: str, system: str | None 
     """
     refuse_secrets(learn_secrets(home), message)
     if system is not None:
-        with open_log(home) as log:
-            _refuse_system_message(_outlook(_header_of(log, session_id)))
+        _refuse_system_message(_outlook(_header_of(home, session_id)))
 
     def choose(state: SessionState, make: Maker) -> Sequence[Event]:  # noqa: ARG001 - a message is always welcome
         return _said(message, system, make)
@@ -247,7 +249,8 @@ def _hearing_no_secret(listeners: Sequence[Listener], redactor: Redactor) -> lis
     return [RedactedPreviews(listener, redactor) for listener in listeners]
 
 
-def _tell_again(session_id: str, home: Home, listeners: Sequence[Listener]) -> None:
+def tell_again(session_id: str, home: Home, listeners: Sequence[Listener]) -> None:
+    """Have the listeners learn a session that is there. Raises UsageError for one that did not come to rest."""
     result = Result()
     with reading(home) as connection:
         for record in read_events(connection, Blobs(home.blobs), session_id):
@@ -310,11 +313,9 @@ def _made_ready(
     return model, checked.facts() if checked else {"kind": sandbox.kind}
 
 
-def _header_of(log: EventLog, session_id: str) -> LocalSessionCreated:
-    first = next(log.read(session_id), None)
-    if first is None or not isinstance(first.event, LocalSessionCreated):
-        raise NotFoundError(f"session {session_id} does not begin with its definitions, so it cannot be run here")
-    return first.event
+def _header_of(home: Home, session_id: str) -> LocalSessionCreated:
+    with reading(home) as connection:
+        return header_of(session_id, header_events(connection, Blobs(home.blobs), session_id))
 
 
 def _drive(

@@ -12,7 +12,7 @@ from typing import Any
 
 from agentctl.events.agent import AgentThreadContextCompacted, AgentToolResult
 from agentctl.events.base import Event
-from agentctl.events.local import LocalCompactionResponse, LocalInputProcessed, LocalSessionCreated
+from agentctl.events.local import LocalCompactionResponse, LocalForked, LocalInputProcessed, LocalSessionCreated
 from agentctl.events.span import SpanModelRequestEnd, SpanModelRequestStart
 from agentctl.events.user import SystemMessage, UserCustomToolResult, UserMessage
 from agentctl.ids import time_of
@@ -55,8 +55,10 @@ class Prompt:
         """Return the prompt after one more event."""
         match event:
             case LocalSessionCreated():
-                head = estimated_tokens([event.request.get("system"), event.request.get("tools")])
+                head = _head_of(event.request)
                 return replace(self, head=head, added=head)
+            case LocalForked() if event.request is not None:
+                return self._after_other_head(_head_of(event.request))
             case UserMessage() | SystemMessage():
                 return self._after_message(event)
             case LocalInputProcessed():
@@ -86,6 +88,10 @@ class Prompt:
             return 0
         return self.asked if (now - asked_at).total_seconds() < _CACHE_SECONDS else 0
 
+    def _after_other_head(self, head: int) -> "Prompt":
+        """Go on with another head, which no cache has."""
+        return replace(self, head=head, added=self.added + max(0, head - self.head), asked_at=None)
+
     def _after_message(self, event: UserMessage | SystemMessage) -> "Prompt":
         tokens = estimated_tokens(event.content)
         if event.processed_at is None:
@@ -100,6 +106,10 @@ class Prompt:
         if self.summarising:
             return replace(self, summarising=False, summary=answered)
         return replace(self, asked=asked, answered=answered, added=0, asked_at=self.started_at)
+
+
+def _head_of(request: Mapping[str, Any]) -> int:
+    return estimated_tokens([request.get("system"), request.get("tools")])
 
 
 def estimated_tokens(value: object) -> int:

@@ -18,6 +18,7 @@ from agentctl.canonical import JsonObject
 from agentctl.errors import SandboxError
 from agentctl.sandbox.containers import owner_of
 from agentctl.sandbox.daemon import CALL_SECONDS, CONFLICT, connect, explained
+from agentctl.sandbox.disk import Space, size_of
 
 REPOSITORY = "agentctl-checkpoint"
 SESSION_LABEL = "agentctl.checkpoint"
@@ -42,12 +43,21 @@ class Checkpoint:
     keep_until: str
 
 
+@dataclass(frozen=True, slots=True)
+class Room:
+    """What a kept state may take: bytes at most, in a folder on this machine (None: on another one's)."""
+
+    limit: int
+    folder: Path | None
+
+
 def keep_container(
-    client: APIClient, container: str, session_id: str, environment_image: str, owner: str, keep_until: str
+    client: APIClient, container: str, session_id: str, environment_image: str, owner: str, keep_until: str, most: Room
 ) -> JsonObject:
     """Write a container's files into an image; return the members of ``local.checkpoint``.
 
-    ``environment_image`` is what its size is counted from. Raises SandboxError, and what Docker raises.
+    ``environment_image`` is what its size is counted from. Nothing runs in the container meanwhile, so that what
+    was measured is what is written. Raises SandboxError, and what Docker raises.
     """
     inspected = client.inspect_container(container)
     layers = client.inspect_image(inspected["Image"])["RootFS"]["Layers"]  # type: ignore[no-untyped-call]
@@ -55,11 +65,29 @@ def keep_container(
         raise SandboxError(f"the state of the sandbox cannot be kept: it would lie on {len(layers)} others")
     labels = {SESSION_LABEL: session_id, "agentctl.owner": owner, UNTIL_LABEL: keep_until}
     client.timeout = COMMIT_SECONDS
+    client.pause(container)  # type: ignore[no-untyped-call]
     try:
+        _refuse_large(client, container, most)
         made = client.commit(container, REPOSITORY, _tag(session_id, owner), conf={"Labels": labels})
     finally:
+        client.unpause(container)  # type: ignore[no-untyped-call]
         client.timeout = CALL_SECONDS
     return facts_of(client, made["Id"], environment_image, keep_until)
+
+
+def _refuse_large(client: APIClient, container: str, most: Room) -> None:
+    """Refuse what would fill the disk: a file with holes takes nothing in a container, and all of its size in an image.
+
+    The daemon counts files by their size, holes and all, as it writes them.
+    """
+    [found] = client.containers(all=True, size=True, filters={"id": container})
+    size = int(found.get("SizeRw") or 0)
+    if size > most.limit:
+        raise SandboxError(f"its files come to {size_of(size)}, and its disk limit is {size_of(most.limit)}")
+    if most.folder is not None:
+        space = Space.of(most.folder)
+        if space.free_bytes - size < space.reserve_bytes:
+            raise SandboxError(f"its files come to {size_of(size)}, and {size_of(space.free_bytes)} are free")
 
 
 def facts_of(client: APIClient, image: str, environment_image: str, keep_until: str) -> JsonObject:

@@ -21,7 +21,7 @@ from agentctl.errors import SandboxError
 from agentctl.network.base import Gateway
 from agentctl.sandbox.attach import AttachStream
 from agentctl.sandbox.base import FIRST, Layout, Origin, Progress, Started
-from agentctl.sandbox.checkpoints import facts_of, keep_container
+from agentctl.sandbox.checkpoints import Room, facts_of, keep_container
 from agentctl.sandbox.containers import ContainerDisk, container_name, owner_of
 from agentctl.sandbox.daemon import CONFLICT, Engine, connect, engine_of, explained, line_of
 from agentctl.sandbox.disk import DEFAULT_DISK, DiskWatch, refuse_full
@@ -256,8 +256,10 @@ class DockerEnd:
             client, image = self._connected(), self._image_facts["image_digest"]
             if not changed and self._checkpoint is not None:
                 return facts_of(client, self._checkpoint, image, keep_until)
+            self._engine = engine = self._engine or engine_of(client)
+            room = Room(self._config.resources.disk or DEFAULT_DISK, engine.folder)
             owner = owner_of(self._builds)
-            return keep_container(client, self._container, self._session_id, image, owner, keep_until)
+            return keep_container(client, self._container, self._session_id, image, owner, keep_until, room)
 
     def _connected(self) -> APIClient:
         if self._client is None:

@@ -77,7 +77,8 @@ class SessionState:
     were cut by their length, ``nudges`` how often the model was asked to go on since a person last
     spoke or a call had its result. ``attempts`` are failed model requests in a row, ``waited`` the
     seconds waited between them, ``retry_at`` when the next one is due. ``checkpoint`` names the image that holds the
-    sandbox as it was kept last. ``sandboxes`` counts those
+    sandbox as it was kept last. ``forked`` says that the session's parent had a sandbox, and the session has
+    had none of its own yet. ``sandboxes`` counts those
     that were started or taken over, ``losses`` those in a row that were lost before a call ended.
     ``interrupted`` says that a person wants this turn to stop.
     """
@@ -104,6 +105,7 @@ class SessionState:
     running_since: str | None = None
     interrupted: bool = False
     checkpoint: str | None = None
+    forked: bool = False
     sandboxes: int = 0
     losses: int = 0
 
@@ -158,13 +160,13 @@ class SessionState:
             case LocalCheckpoint():
                 return changed(self, checkpoint=event.image)
             case LocalSandboxStarted():
-                return changed(self, sandboxes=self.sandboxes + 1)
+                return changed(self, sandboxes=self.sandboxes + 1, forked=False)
             case LocalSandboxLost():
                 return changed(self, losses=self.losses + 1)
             case LocalToolFacts() if self.losses:
                 return changed(self, losses=0)
             case LocalForked():
-                return self._after_fork()
+                return self._after_fork(event)
             case UserInterrupt():
                 return changed(self, interrupted=True) if self.status in ("running", "rescheduling") else self
             case _:
@@ -187,10 +189,11 @@ class SessionState:
             losses=0,
         )
 
-    def _after_fork(self) -> "SessionState":
+    def _after_fork(self, event: LocalForked) -> "SessionState":
         """Begin a fork: what its parent had under way, nobody does here; a call without a result is still to be made.
 
-        What a person answered there was the answer to that call, once, and is asked again here.
+        What a person answered there was the answer to that call, once, and is asked again here. Another
+        sandbox than the parent's cannot be made from what was kept of that one.
         """
         calls = tuple(changed(call, started=False, answer=None, deny_message=None) for call in self.calls)
         return SessionState(
@@ -201,6 +204,8 @@ class SessionState:
             answer_stop_details=self.answer_stop_details,
             pauses=self.pauses,
             cut=self.cut,
+            checkpoint=self.checkpoint if event.sandbox is None else None,
+            forked=self.sandboxes > 0 or self.forked,
         )
 
     def _after_message(self, event: UserMessage) -> "SessionState":

@@ -3,7 +3,7 @@
 Before a request is sent, its start says what it can cost at most. The answer settles that. A request
 that ended without one, because the process was killed or the stream was cut, counts with all that was
 held back for it, for nobody can tell what the API asks for it; one that the API refused, or that
-never reached it, costs nothing, which its end says.
+never reached it, costs nothing, which its end says. A fork counts from the fork.
 """
 
 import json
@@ -17,6 +17,7 @@ from agentctl.events.agent import AgentCustomToolUse, AgentToolResult, AgentTool
 from agentctl.events.base import Event
 from agentctl.events.local import (
     LocalCompactionResponse,
+    LocalForked,
     LocalInterrupted,
     LocalModelResponse,
     LocalSessionCreated,
@@ -76,8 +77,9 @@ class Usage:
             case SessionStatusIdle() | SessionStatusRescheduled():
                 return changed(self.until(event.processed_at), running_since=None)
             case LocalSessionCreated():
-                own = {model: Prices.from_json(row) for model, row in (event.prices or {}).items()}
-                return changed(self, asked=str(event.request.get("model") or ""), prices=own or None)
+                return changed(self, asked=str(event.request.get("model") or ""), prices=_own_prices(event.prices))
+            case LocalForked():
+                return self._of_fork(event)
             case _:
                 return self
 
@@ -112,6 +114,11 @@ class Usage:
         cost = None if self.cost is None else format(self.cost.normalize(), "f")
         body: JsonObject = {"requests": self.requests, "tool_calls": self.tool_calls, "cost": cost}
         return body | ({"unsettled": format(self.unsettled.normalize(), "f")} if self.unsettled else {})
+
+    def _of_fork(self, event: LocalForked) -> "Usage":
+        """Begin anew: what the parent has used is the parent's."""
+        asked = self.asked if event.request is None else str(event.request.get("model") or "")
+        return Usage(asked=asked, prices=self.prices if event.prices is None else _own_prices(event.prices))
 
     def _without_answer(self, event: SpanModelRequestEnd, kept: Decimal) -> "Usage":
         """Count what was held back as spent, unless the request's end says that there is nothing to pay."""
@@ -168,6 +175,10 @@ def total_usage(message: JsonObject) -> JsonObject:
     creations = [part.get("cache_creation") or {} for part in parts]
     creation = {name: sum(int(each.get(name) or 0) for each in creations) for name in _CREATIONS}
     return {**usage, **counts, "cache_creation": creation}
+
+
+def _own_prices(rows: JsonObject | None) -> dict[str, Prices] | None:
+    return {model: Prices.from_json(row) for model, row in (rows or {}).items()} or None
 
 
 def _reserved(event: SpanModelRequestStart) -> Decimal | None:

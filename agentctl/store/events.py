@@ -32,7 +32,7 @@ _NO_LIMIT = (1 << 63) - 1
 _read_json = json.JSONDecoder().raw_decode
 """Without the search for white space, of which canonical JSON has none."""
 
-_Row: TypeAlias = tuple[int, str, str, str]
+Row: TypeAlias = tuple[int, str, str, str]
 
 
 class SqliteEventLog:
@@ -107,6 +107,19 @@ def read_events(
     writers from checkpointing. Raises StoreError for the first event that is missing, was changed
     or cannot be read, and for an end that was cut off; everything before it is as it was written.
     """
+    for seq, body, taken, row_hash in read_rows(connection, session_id, after=after, until=until, anchor=anchor):
+        yield record_of(session_id, blobs, seq, body, taken, row_hash)
+
+
+def read_rows(
+    connection: sqlite3.Connection,
+    session_id: str,
+    *,
+    after: int = 0,
+    until: int | None = None,
+    anchor: Anchor | None = None,
+) -> Iterator[Row]:
+    """Yield the same as ``read_events`` as it is stored: number, body, blobs, hash. Raises StoreError."""
     last = _NO_LIMIT if until is None else until
     marks = _marks(connection, session_id, anchor)
     stretches = lineage(connection, session_id)
@@ -115,9 +128,9 @@ def read_events(
         for seq, body, taken, row_hash in page:
             if seq != after + 1:
                 raise _damaged(session_id, after + 1, "it is missing")
-            if former is None or _chained(former, body, taken) != row_hash or marks.get(seq, row_hash) != row_hash:
+            if former is None or chained(former, body, taken) != row_hash or marks.get(seq, row_hash) != row_hash:
                 raise _damaged(session_id, seq, "it is not what was written")
-            yield _record(session_id, blobs, seq, body, taken, row_hash)
+            yield seq, body, taken, row_hash
             after, former = seq, row_hash
     if after < min(last, max(marks, default=0)):
         raise _damaged(session_id, after + 1, f"it is missing, and so is all behind it up to #{max(marks)}")
@@ -138,7 +151,19 @@ def last_event(connection: sqlite3.Connection, blobs: Blobs, session_id: str, ki
         f"SELECT seq, body, blobs, hash FROM events WHERE {condition} AND type = ? ORDER BY seq DESC LIMIT 1",
         (*values, kind),
     ).fetchone()
-    return None if row is None else _record(session_id, blobs, *row)
+    return None if row is None else record_of(session_id, blobs, *row)
+
+
+def header_events(
+    connection: sqlite3.Connection, blobs: Blobs, session_id: str, until: int | None = None
+) -> list[Event]:
+    """Return what says what a session depends on: its first event, and every fork up to number ``until``.
+
+    Raises StoreError for a row that cannot be read. The hashes are not checked.
+    """
+    begun = [each for each in lineage(connection, session_id) if until is None or each.after < until]
+    rows = [row for each in begun for row in _rows(connection, each.key, each.after, each.after + 1, 1)]
+    return [record_of(session_id, blobs, *row).event for row in rows]
 
 
 def find_event(connection: sqlite3.Connection, session_id: str, name: str) -> int:
@@ -198,7 +223,8 @@ def _hash_at(connection: sqlite3.Connection, stretches: Sequence[Stretch], seq: 
     return None if row is None else str(row[0])
 
 
-def _chained(former: str, body: object, taken: object) -> str:
+def chained(former: str, body: object, taken: object) -> str:
+    """Return the hash of an event, from that of the one before it and from what is stored of it."""
     return sha256_hex(f"{former}{body}{taken}")
 
 
@@ -211,7 +237,7 @@ def _damaged(session_id: str, seq: int, how: object) -> StoreError:
 
 def _page(
     connection: sqlite3.Connection, session_id: str, stretches: Sequence[Stretch], after: int, last: int
-) -> list[_Row]:
+) -> list[Row]:
     stretch = next((each for each in stretches if after < each.until), None)
     if stretch is None:
         return []
@@ -225,23 +251,24 @@ def _page(
         return found
 
 
-def _rows(connection: sqlite3.Connection, key: int, after: int, last: int, most: int) -> list[_Row]:
+def _rows(connection: sqlite3.Connection, key: int, after: int, last: int, most: int) -> list[Row]:
     return connection.execute(
         "SELECT seq, body, blobs, hash FROM events WHERE session = ? AND seq > ? AND seq <= ? ORDER BY seq LIMIT ?",
         (key, after, last, most),
     ).fetchall()
 
 
-def _readable_rows(connection: sqlite3.Connection, key: int, after: int, last: int) -> list[_Row]:
+def _readable_rows(connection: sqlite3.Connection, key: int, after: int, last: int) -> list[Row]:
     """Return the rows before one that the database itself cannot read."""
-    found: list[_Row] = []
+    found: list[Row] = []
     with contextlib.suppress(sqlite3.DatabaseError):
         for _ in range(_PAGE_ROWS):
             found += _rows(connection, key, found[-1][0] if found else after, last, 1)
     return found
 
 
-def _record(session_id: str, blobs: Blobs, seq: int, body: str, taken: str, row_hash: str) -> Record:
+def record_of(session_id: str, blobs: Blobs, seq: int, body: str, taken: str, row_hash: str) -> Record:
+    """Read an event from what is stored of it. Raises StoreError."""
     try:
         value, _ = _read_json(body)
         if taken:
@@ -261,7 +288,7 @@ def _insert_rows(
     records = []
     for event, body, taken in prepared:
         seq += 1
-        row_hash = _chained(row_hash, body, taken)
+        row_hash = chained(row_hash, body, taken)
         connection.execute(
             "INSERT INTO events (session, seq, id, type, body, blobs, hash) VALUES (?, ?, ?, ?, ?, ?, ?)",
             (key, seq, event.id, type_of(event), body, taken, row_hash),

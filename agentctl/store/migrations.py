@@ -74,3 +74,35 @@ def m002_forks(db: Database) -> None:
     db.conn.execute("ALTER TABLE sessions ADD COLUMN parent INTEGER REFERENCES sessions(key)")
     db.conn.execute("ALTER TABLE sessions ADD COLUMN parent_seq INTEGER")
     db.conn.execute("CREATE INDEX sessions_by_parent ON sessions(parent) WHERE parent IS NOT NULL")
+
+
+@migrations()
+def m003_baselines(db: Database) -> None:
+    """Let sessions have names that others are compared with; one that has is not removed."""
+    db.conn.execute(
+        """
+        CREATE TABLE baselines (
+            name TEXT PRIMARY KEY,
+            session INTEGER NOT NULL REFERENCES sessions(key),
+            set_at TEXT NOT NULL
+        ) STRICT
+        """
+    )
+    db.conn.execute("CREATE INDEX baselines_by_session ON baselines(session)")
+
+
+@migrations()
+def m004_snapshots(db: Database) -> None:
+    """Keep what a session came to after some of its events, so that a reader need not begin at the first."""
+    db.conn.execute(
+        """
+        CREATE TABLE snapshots (
+            session INTEGER NOT NULL REFERENCES sessions(key) ON DELETE CASCADE,
+            seq INTEGER NOT NULL,
+            hash TEXT NOT NULL,
+            version INTEGER NOT NULL,
+            body TEXT NOT NULL,
+            PRIMARY KEY (session, seq)
+        ) STRICT
+        """
+    )

@@ -22,6 +22,7 @@ from agentctl.events.session import (
 )
 from agentctl.events.user import UserMessage
 from agentctl.session.log import Record
+from agentctl.store.baselines import session_of
 from agentctl.store.lineage import key_of
 
 _COLUMNS = (
@@ -32,7 +33,7 @@ _PREFIX = "sesn_"
 _SHORTEST = 8
 _FIRST = ("first_message",)
 _DECODED = ("stop_reason", "usage", "error")
-_NAME = re.compile(r"@(?:~(?P<back>[0-9]{1,9}))?|[a-z0-9][a-z0-9_-]{0,63}")
+_NAME = re.compile(r"@(?:~(?P<back>[0-9]{1,9}))?|=(?P<baseline>[a-z0-9][a-z0-9_.-]{0,63})|[a-z0-9][a-z0-9_-]{0,63}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,15 +85,17 @@ def sessions_by_image(connection: sqlite3.Connection) -> dict[str, int]:
 
 
 def find_session(connection: sqlite3.Connection, name: str) -> SessionRow:
-    """Find a session by its id, a unique beginning of it, ``@`` (the newest) or ``@~N`` (the Nth before it).
+    """Find a session by its id, a unique beginning of it, ``@`` (the newest), ``@~N`` (the Nth before it) or ``=NAME``.
 
     Raises NotFoundError, and UsageError for a name that means more than one or cannot be a name.
     """
     parsed = _NAME.fullmatch(name)
     if parsed is None:
-        raise UsageError("a session is named by its id, the beginning of one, @ or @~N")
+        raise UsageError("a session is named by its id, the beginning of one, @, @~N, or = and the name of a baseline")
     if name.startswith("@"):
         return _nth_newest(connection, int(parsed["back"] or 0))
+    if parsed["baseline"]:
+        name = session_of(connection, parsed["baseline"])
     exact = connection.execute(f"SELECT {_COLUMNS} FROM sessions WHERE id = ?", (name,)).fetchone()
     if exact:
         return _row(exact)

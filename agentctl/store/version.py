@@ -1,3 +1,3 @@
 """The version of the database's schema that this agentctl writes."""
 
-VERSION = 2
+VERSION = 4

@@ -17,6 +17,7 @@ from agentctl.canonical import JsonObject, canonical_json
 from agentctl.errors import NotFoundError, UsageError
 from agentctl.ids import Clock, new_id, timestamp
 from agentctl.paths import Home
+from agentctl.private import read_private, write_private
 from agentctl.vault.credentials import (
     MOST_CREDENTIALS,
     EnvironmentVariable,
@@ -25,7 +26,7 @@ from agentctl.vault.credentials import (
     read_auth,
     refuse_weak,
 )
-from agentctl.vault.keys import find_key, find_or_make_key, read_private, write_private
+from agentctl.vault.keys import find_key, find_or_make_key
 from agentctl.vault.sealing import Key, seal, unseal
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")

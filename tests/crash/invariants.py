@@ -51,10 +51,11 @@ def check_events(events: Sequence[Json]) -> None:
 
 def check_files(home: Home, events: Sequence[Json]) -> dict[str, File]:
     """What a call did to files is recorded once, with its result, and its contents are there; returns the last tree."""
-    told = [event["tool_use_id"] for event in events if event["type"] == "local.files_changed" and event["tool_use_id"]]
+    changes = [event for event in events if event["type"] == "local.files_changed"]
+    told = [event["tool_use_id"] for event in changes if "tool_use_id" in event]
     assert len(set(told)) == len(told)
     for before, event in itertools.pairwise(events):
-        if event["type"] == "local.files_changed" and event["tool_use_id"]:
+        if event["type"] == "local.files_changed" and "tool_use_id" in event:
             assert (before["type"], before["tool_use_id"]) == ("local.tool_facts", event["tool_use_id"])
     record, blobs = FilesRecord(), Blobs(home.blobs)
     for event in events:

@@ -101,6 +101,7 @@ def test_there_is_a_most_of_everything() -> None:
         read(FILE, cut="x" * 100_000)
     with pytest.raises(FrameError):
         sizes_of([[DIGEST, 16 << 20]] * 5)
+    sizes: object
     for sizes in ([[DIGEST, 17 << 20]], [[DIGEST, -1]], [["x", 1]], [DIGEST], {}, [[DIGEST, True, 1]]):
         with pytest.raises(FrameError):
             sizes_of(sizes)
@@ -109,6 +110,7 @@ def test_there_is_a_most_of_everything() -> None:
 def test_contents_are_what_their_name_says_or_the_sandbox_is_broken() -> None:
     written = base64.b64encode(DATA).decode()
     assert contents_within({DIGEST: written}) == {DIGEST: DATA}
+    wrong: object
     for wrong in ({DIGEST: base64.b64encode(b"other").decode()}, {DIGEST: "?"}, {DIGEST: 3}, {"x": written}, [], None):
         with pytest.raises(FrameError):
             contents_within(wrong)

@@ -9,6 +9,7 @@ import pytest
 from docker.api import APIClient
 
 from agentctl.definitions.environment import Environment
+from agentctl.errors import SandboxError
 from agentctl.ids import moment
 from agentctl.sandbox.base import Origin, ToolCall
 from agentctl.sandbox.checkpoints import Checkpoints
@@ -145,3 +146,18 @@ def test_a_sandbox_without_an_image_keeps_nothing(tmp_path: Path) -> None:
     sandbox = ProcessSandbox(Environment(name="x"), tmp_path)
     assert sandbox.keep(UNTIL) is None
     sandbox.close()
+
+
+def test_a_file_with_holes_is_not_written_out_to_fill_the_disk(tmp_path: Path, checkpoints: Checkpoints) -> None:  # E11
+    sandbox = Kept(tmp_path, resources={"disk": "1g"}).start()
+    try:
+        bash(sandbox, "truncate -s 4T ~/holes; (while :; do date >~/now; done) &")
+        with pytest.raises(SandboxError, match="its files come to 4.1e\\+03 GiB, and its disk limit is 1 GiB"):
+            sandbox.keep(UNTIL)
+        assert bash(sandbox, "sleep 0.1; cat ~/now") != ""
+        bash(sandbox, "rm ~/holes")
+        assert sandbox.keep(UNTIL) is not None
+        assert bash(sandbox, "echo goes on") == "goes on"
+    finally:
+        sandbox.close()
+    assert len(checkpoints.list()) == 1

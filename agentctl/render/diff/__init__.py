@@ -1,0 +1,1 @@
+"""Two compared sessions, shown: a page for a person, an object for a script, Markdown for a pull request."""

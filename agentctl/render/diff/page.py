@@ -1,0 +1,232 @@
+"""Two compared sessions on a page: what it comes to, layer by layer, and where they part."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from agentctl.compare.difference import Difference, Layer
+from agentctl.compare.sessions import Compared, around, focus
+from agentctl.compare.side import Side
+from agentctl.events.base import Event
+from agentctl.render.diff.inside import detail_lines, text_lines
+from agentctl.render.diff.words import (
+    alike_text,
+    amount_text,
+    call_text,
+    change_text,
+    heading,
+    hints,
+    layer_text,
+    metrics_text,
+    relation,
+    share_text,
+    side_text,
+)
+from agentctl.render.gist import gist
+from agentctl.render.lines import EMPTY, Line, Span, clip, fit, plain, shown, width, wrap
+from agentctl.render.listing import table
+from agentctl.render.look import Look
+
+_WIDEST = 120
+_SIDE_BY_SIDE = 96
+_NAME = 14
+_MOST_LISTED = 20
+_MOST_OF_LATER = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """How much is shown: every difference, only numbers, the layers that were asked for one by one, the answers."""
+
+    everything: bool = False
+    stat: bool = False
+    listed: bool = False
+    text: bool = False
+
+
+class Page:
+    """Puts a comparison into lines for one look."""
+
+    def __init__(self, compared: Compared, look: Look, wanted: Wanted) -> None:
+        self._compared = compared
+        self._look = look
+        self._wanted = wanted
+        self._columns = min(look.columns, _WIDEST) - 1
+
+    def lines(self) -> list[Line]:
+        """Return the whole page."""
+        parts = [
+            [*self._heading(), *self._sides()],
+            self._metrics() if self._wanted.stat else [],
+            self._layers(),
+            *([] if self._wanted.stat else self._differences()),
+            self._text() if self._wanted.text else [],
+            [] if self._wanted.stat else self._hints(),
+        ]
+        page: list[Line] = []
+        for part in filter(None, parts):
+            page += [EMPTY, *part] if page else part
+        return page
+
+    def _heading(self) -> list[Line]:
+        text, style = heading(self._compared)
+        return [plain(row, style if style == "good" else "bold") for row in self._wrapped(text, 0)[:4]]
+
+    def _sides(self) -> list[Line]:
+        return [self._side("A", self._compared.a), self._side("B", self._compared.b)]
+
+    def _side(self, mark: str, side: Side) -> Line:
+        name, *others = [shown(part, self._look) for part in side_text(side) if part]
+        dot = f" {self._look.symbols.dot} "
+        return self._clip([Span(f"  {mark} ", "bold"), Span(name, "accent"), Span(dot + dot.join(others), "dim")])
+
+    def _layers(self) -> list[Line]:
+        compared = self._compared
+        lines: list[Line] = []
+        for layer in compared.layers.values():
+            if layer.name == "metrics":
+                lines += self._row("metrics", metrics_text(compared.metrics), "") if not self._wanted.stat else []
+            elif layer.differences:
+                lines += self._row(layer.name, layer_text(layer), "warning")
+                lines += self._listed(layer)
+        same = [layer.name for layer in compared.layers.values() if not layer.differences and layer.name != "metrics"]
+        noise = [text for layer in compared.layers.values() if not layer.differences and (text := alike_text(layer))]
+        text = ", ".join(same) + (f" ({'; '.join(noise)})" if noise else "")
+        return [*lines, *(self._row("the same", text, "", "dim") if same else [])]
+
+    def _row(self, name: str, text: str, style: str, text_style: str = "") -> list[Line]:
+        if not text:
+            return []
+        rows = self._wrapped(text, _NAME + 2)
+        kept = rows[:3]
+        first = (Span(f"  {name:<{_NAME - 2}}", style or "dim"), Span("  "), Span(kept[0], text_style))
+        return [first, *((Span(" " * (_NAME + 2)), Span(row, text_style)) for row in kept[1:])]
+
+    def _listed(self, layer: Layer) -> list[Line]:
+        """List what belongs to a session as a whole, where everything is asked for and the line does not say it all."""
+        whole = [each for each in layer.differences if each.step is None]
+        if not (self._wanted.everything or self._wanted.listed) or len(whole) < 2:
+            return []
+        kept = whole if self._wanted.everything else whole[:_MOST_LISTED]
+        lines: list[Line] = []
+        for each in kept:
+            lines += [
+                self._clip(
+                    [Span(" " * (_NAME + 2)), Span(shown(each.what, self._look)), Span("  "), self._change(each)]
+                )
+            ]
+        left = len(whole) - len(kept)
+        return [*lines, *([plain(f"{' ' * (_NAME + 2)}{left:,} more: --all", "dim")] if left else [])]
+
+    def _change(self, difference: Difference) -> Span:
+        return Span(shown(change_text(difference), self._look), "dim")
+
+    def _differences(self) -> list[list[Line]]:
+        compared = self._compared
+        if compared.first is None:
+            return []
+        found = [self._first(compared.first)]
+        if self._wanted.everything:
+            found += [self._later(each) for each in compared.in_steps[1:]]
+        return found
+
+    def _first(self, first: Difference) -> list[Line]:
+        assert first.step is not None
+        what = {
+            "trajectory": "a call that only one has",
+            "arguments": f"what {first.what} is asked",
+            "observations": "what the same call gave" + (" (same exit code, same files)" if first.is_weak else ""),
+            "files": "what the same call did to the files",
+            "network": first.what,
+        }.get(first.layer, first.layer)
+        title = f"first difference, at call {first.step.number}: {what}"
+        head = [plain(row, "bold") for row in self._wrapped(title, 0)]
+        named = self._clip([Span("  "), Span(shown(call_text(first.step), self._look), "accent")])
+        detail = detail_lines(first, self._look, self._columns)
+        return [*head, named, *detail, EMPTY, *self._context(first)]
+
+    def _later(self, difference: Difference) -> list[Line]:
+        assert difference.step is not None
+        word = relation(self._compared, difference)
+        cause = self._compared.causes.get(difference.step.number)
+        why = (
+            f"consequence of #{cause.event}: {cause.value} comes again" if word == "consequence" and cause else "later"
+        )
+        events = " / ".join(f"{name} #{seq}" for name, seq in zip("AB", focus(difference), strict=True) if seq)
+        head = [
+            Span(f"{events}  ", "dim"),
+            Span(f"{difference.layer}  ", "warning"),
+            Span(shown(why, self._look), "bold" if word == "consequence" else "dim"),
+        ]
+        named = self._clip([Span("  "), Span(shown(call_text(difference.step), self._look), "accent")])
+        return [self._clip(head), named, *detail_lines(difference, self._look, self._columns, _MOST_OF_LATER)]
+
+    def _context(self, first: Difference) -> list[Line]:
+        compared = self._compared
+        seqs = focus(first)
+        sides = [
+            self._events(name, side, seq) for name, side, seq in zip("AB", (compared.a, compared.b), seqs, strict=True)
+        ]
+        if self._columns < _SIDE_BY_SIDE:
+            return [*sides[0], *sides[1]]
+        room = (self._columns - 3) // 2
+        bar = Span(f" {self._look.symbols.bar} ", "dim")
+        rows = max(map(len, sides))
+        left, right = ([*side, *([EMPTY] * (rows - len(side)))] for side in sides)
+        return [
+            [*self._padded(one, room), bar, *clip(other, room, self._more)]
+            for one, other in zip(left, right, strict=True)
+        ]
+
+    def _events(self, name: str, side: Side, seq: int | None) -> list[Line]:
+        found = around(side, seq)
+        lines = [self._event(number, event, is_focus=number == seq) for number, event in found]
+        end: list[Line] = [plain("    it ends here", "dim")] if seq is None else []
+        return [plain(f"  {name}", "bold"), *(self._clip(line) for line in lines), *end]
+
+    def _event(self, number: int, event: Event, *, is_focus: bool) -> Line:
+        mark = self._look.symbols.prompt if is_focus else " "
+        kind = event.type.partition(".")[2].replace("_", " ")
+        return (
+            Span(f"  {mark} ", "accent"),
+            Span(f"#{number} ", "dim"),
+            Span(f"{kind} ", "bold" if is_focus else "dim"),
+            Span(shown(gist(event), self._look), "" if is_focus else "dim"),
+        )
+
+    def _padded(self, line: Line, room: int) -> Sequence[Span]:
+        cut = clip(line, room, self._more)
+        return [*cut, Span(" " * (room - width(cut)))]
+
+    def _metrics(self) -> list[Line]:
+        rows = [
+            [
+                Span(f"  {metric.name}", "dim"),
+                Span(amount_text(metric, metric.a)),
+                Span(amount_text(metric, metric.b)),
+                Span(share_text(metric), "warning" if metric.differs else ""),
+                Span(""),
+            ]
+            for metric in self._compared.metrics
+        ]
+        return table(("  ", "A", "B", "", ""), rows, self._look, (1, 2, 3))
+
+    def _text(self) -> list[Line]:
+        one, other = self._compared.a.result.text, self._compared.b.result.text
+        head = plain("the last messages, which are never a difference", "bold")
+        if one.strip() == other.strip():
+            return [plain("the last messages are the same", "dim")]
+        return [head, *text_lines(one, other, self._look, self._columns)]
+
+    def _hints(self) -> list[Line]:
+        found = hints(self._compared, shown_all=self._wanted.everything)
+        return [plain(fit(shown(hint, self._look), self._columns, self._more), "dim") for hint in found]
+
+    def _wrapped(self, text: str, indent: int) -> list[str]:
+        return wrap(shown(text, self._look), max(10, self._columns - indent))
+
+    def _clip(self, line: Sequence[Span]) -> Line:
+        return clip(line, self._columns, self._more)
+
+    @property
+    def _more(self) -> str:
+        return self._look.symbols.ellipsis
