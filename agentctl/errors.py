@@ -9,7 +9,8 @@
     ├── ModelError            6   the model's API, or a script that was left
     │   └── CredentialsError  6   no key, or one that was refused
     ├── SandboxError          7   the sandbox or its daemon
-    │   └── SandboxLimitError 4   a sandbox that was stopped because of what it took
+    │   ├── SandboxLimitError 4   a sandbox that was stopped because of what it took
+    │   └── UnrecordedCallError 7 a recorded sandbox that was asked for what it has not seen
     ├── StoreError            8   the store cannot be read or written
     │   └── UnsavedError      8   a session that goes on cannot be recorded any further
     └── BusyError             9   the session is being run by somebody else
@@ -142,6 +143,12 @@ class SandboxLimitError(SandboxError):
     def __init__(self, message: str, *, limit: str, allowed: float, used: float, hint: str | None = None) -> None:
         super().__init__(message, hint=hint)
         self.limit, self.allowed, self.used = limit, allowed, used
+
+
+class UnrecordedCallError(SandboxError):
+    """A call was made that the record does not hold; another recorded sandbox would not know it either."""
+
+    type = "unrecorded_call_error"
 
 
 class StoreError(AgentctlError):

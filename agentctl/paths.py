@@ -64,6 +64,16 @@ class Home:
         return self.root / "vault.key"
 
     @property
+    def verify_key(self) -> Path:
+        """The key that the heads of sessions are sealed with, where it is kept in a file."""
+        return self.root / "verify.key"
+
+    @property
+    def search(self) -> Path:
+        """What searching and counting have read of the record; can be made again at any time."""
+        return self.root / "search.db"
+
+    @property
     def reports(self) -> Path:
         """Reports of bugs, one file each."""
         return self.root / "reports"

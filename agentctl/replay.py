@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
+from agentctl.events.base import Event
 from agentctl.events.local import LocalModelResponse
 from agentctl.events.preview import Preview
 from agentctl.ids import time_of
@@ -70,6 +71,32 @@ def frames(records: Iterable[Record], pace: Pace) -> Iterator[Frame]:
         yield from typed
         yield Frame(record, 0.0 if typed else _paced(gap, pace), at)
         former = max(at, former) if at and former else at
+
+
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """What stands between an event and the one before it: first nothing happens, then ``texts`` are typed.
+
+    Both are seconds at speed 1; the first is at most the idle limit.
+    """
+
+    still_seconds: float
+    typing_seconds: float = 0.0
+    texts: tuple[Preview, ...] = ()
+
+    @property
+    def seconds(self) -> float:
+        """All of it."""
+        return self.still_seconds + self.typing_seconds
+
+
+def pause_before(event: Event, gap_seconds: float, pace: Pace) -> Pause:
+    """Return what stands before an event that came ``gap_seconds`` after the former one."""
+    if not pace.typing or not isinstance(event, LocalModelResponse):
+        return Pause(min(gap_seconds, pace.idle_limit_seconds))
+    blocks = _texts(event.raw)
+    typing = min(gap_seconds, sum(len(preview.text) for preview in blocks) / _SLOWEST_TYPING)
+    return Pause(min(gap_seconds - typing, pace.idle_limit_seconds), typing, tuple(blocks))
 
 
 class Player:

@@ -110,6 +110,18 @@ class Programs:
         steps = [repeat(home, name, each, events) for each in names]
         return names, steps[0]
 
+    def record_pair(self, events: int) -> tuple[str, str]:
+        """Record two sessions of so many events, of which the second lacks the first step of the other; return ids."""
+        (name,), _ = self.record_sessions(events, 1)
+        other = f"{name}-later"
+        repeat(self.folder / "resumed", name.rpartition("-")[0], other, events, first=2)
+        return name, other
+
+    def agentctl_diff(self, one: str, other: str) -> Measured:
+        """Compare two sessions in every layer; whether they differ is not asked."""
+        command = [AGENTCTL, "diff", one, other, "--all", "--fail-on", "network"]
+        return self._measure(command, {"AGENTCTL_HOME": str(self.folder / "resumed")})
+
     def agentctl_resume(self, name: str, steps: int) -> SessionRun:
         """Take up a session of so many steps, which lacks its last answer."""
         _, run, url = self._expect(steps, submits=False)

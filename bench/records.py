@@ -18,8 +18,11 @@ from agentctl.paths import Home
 _BATCH = 500
 
 
-def repeat(home: Path, session: str, name: str, events: int) -> int:
-    """Record a session of about so many events, made of the only step of another; return the number of its steps."""
+def repeat(home: Path, session: str, name: str, events: int, first: int = 1) -> int:
+    """Record a session of about so many events, made of the only step of another; return the number of its steps.
+
+    ``first`` is the number that the first step says.
+    """
     with open_log(Home(home)) as log:
         bodies = [encode(record.event) for record in log.read(session)]
         began = _first(bodies, "span.model_request_start")
@@ -30,7 +33,7 @@ def repeat(home: Path, session: str, name: str, events: int) -> int:
         log.append(name, [decode(body) for body in head])
         batch: list[Event] = []
         for number in range(1, steps + 1):
-            batch += _copied(step, number)
+            batch += _copied(step, number + first - 1)
             if len(batch) >= _BATCH or number == steps:
                 log.append(name, batch)
                 batch = []

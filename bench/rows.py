@@ -34,7 +34,7 @@ def measure_all(programs: Programs, starts: int, sessions: int) -> list[Row]:
     helped = _help(programs, starts)
     driven = _sessions(programs, sessions)
     looked = _look(programs, starts)  # last, on a store with something in it
-    return [*helped, *looked, *driven, *_resumes(programs, sessions), *_starts(programs, starts)]
+    return [*helped, *looked, *driven, *_resumes(programs, sessions), _diff(programs, sessions), *_starts(programs, starts)]
 
 
 def _help(programs: Programs, runs: int) -> list[Row]:
@@ -100,6 +100,12 @@ def _resume(programs: Programs, events: int, runs: int, most: float) -> Row:
     )
     ours = [one - (sdk - bare) for one, sdk, bare in zip(*taken.values(), strict=True)]
     return Row(f"resume of {events:,} events, to the first request, without the SDK's import", "s", ours, most=most)
+
+
+def _diff(programs: Programs, runs: int) -> Row:
+    one, other = programs.record_pair(10_000)
+    taken = _interleaved("diff of 10,000 events a side", runs, {"ours": lambda: programs.agentctl_diff(one, other)})
+    return Row("`diff` of two sessions of 10,000 events", "s", _walls(taken["ours"]), most=1.0)
 
 
 def _starts(programs: Programs, runs: int) -> list[Row]:

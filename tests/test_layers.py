@@ -12,10 +12,11 @@ import agentctl
 ROOT = Path(agentctl.__file__).parent
 
 RANKS = [
-    {"agentctl", "errors", "canonical", "ids", "paths", "visible", "catalog", "signals", "redaction", "programs"},
+    {"agentctl", "errors", "canonical", "ids", "paths", "visible", "catalog", "signals", "redaction", "programs", "private", "shapes"},
     {"definitions", "events"},
     {"session"},
-    {"policy", "store", "replay", "render", "network", "vault", "patch"},
+    {"compare"},
+    {"policy", "store", "replay", "render", "network", "vault", "patch", "checks", "exchange"},
     {"model", "sandbox"},
     {"tools"},
     {"harness"},
@@ -31,11 +32,17 @@ APART = [
     ("policy", "replay"),
     ("policy", "render"),
     ("definitions", "events"),
+    ("compare", "definitions"),
     ("patch", "store"),
     ("network", "store"),
     ("network", "render"),
     ("vault", "render"),
     ("vault", "replay"),
+    ("checks", "store"),
+    ("checks", "render"),
+    ("exchange", "store"),
+    ("exchange", "render"),
+    ("exchange", "checks"),
 ]
 """Rooms of one rank that do not see each other."""
 
@@ -141,6 +148,7 @@ def test_slow_packages_are_named_only_where_they_are_used(path: Path) -> None:
         ("agentctl.cli.replay", {"yaml", "pydantic", "docker", "anthropic", "sqlite_utils"}),
         ("agentctl.cli.outputs", {"yaml", "pydantic", "docker", "anthropic", "sqlite_utils"}),
         ("agentctl.cli.files", {"yaml", "pydantic", "docker", "anthropic", "sqlite_utils"}),
+        ("agentctl.cli.diff", {"pydantic", "docker", "anthropic", "sqlite_utils"}),
         ("agentctl.cli.apply", {"yaml", "pydantic", "docker", "anthropic", "sqlite_utils"}),
         ("agentctl.launch.driving", {"docker", "anthropic", "sqlite_utils", "rich"}),
     ],

@@ -16,8 +16,8 @@ from agentctl.cli.looking import stdout_look
 from agentctl.cli.options import Output, OutputOption, QuietOption
 from agentctl.cli.output import print_json, reporting, write_out
 from agentctl.cli.steps import telling
+from agentctl.definitions.amounts import parse_duration
 from agentctl.definitions.environment import Environment
-from agentctl.definitions.fields import parse_duration
 from agentctl.definitions.load import load_environment
 from agentctl.errors import NotFoundError, UsageError
 from agentctl.ids import SystemClock, time_of

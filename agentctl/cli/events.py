@@ -141,7 +141,7 @@ def _rests(row: SessionRow) -> bool:
 
 def _print_lines(session: Opened, records: Iterable[Record]) -> None:
     look = stdout_look()
-    began = time_of(session.row.created_at)
+    began = time_of(next(session.records(until=1)).event.processed_at)
     for record in records:
         write_out_later(paint_all([_line(record, began, look)], look))
 

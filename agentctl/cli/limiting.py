@@ -4,7 +4,7 @@ from typing import Annotated, TypeAlias
 
 import typer
 
-from agentctl.definitions.fields import parse_duration
+from agentctl.definitions.amounts import parse_duration
 from agentctl.definitions.local import parse_dollars
 from agentctl.errors import UsageError
 from agentctl.policy.budget import Limits

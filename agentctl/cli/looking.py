@@ -113,18 +113,30 @@ def select(session: Opened, first: str | None, last: str | None, types: str | No
     end = find_event(session.connection, session.row.id, last) if last else None
     if end is not None and end < start:
         raise UsageError(f"event #{end} comes before event #{start}")
-    patterns = tuple(filter(None, (part.strip() for part in (types or "").split(","))))
-    if types is not None and not patterns:
-        raise UsageError("no type of event is named", hint="for example: agent.message,agent.tool_* or session.*")
+    patterns = type_patterns(types)
     for pattern in patterns:
         _check(session, pattern)
     return Selection(start, end, patterns)
 
 
+def type_patterns(types: str | None) -> tuple[str, ...]:
+    """Read types of events as they are written in an option, with commas between. Raises UsageError."""
+    patterns = tuple(filter(None, (part.strip() for part in (types or "").split(","))))
+    if types is not None and not patterns:
+        raise UsageError("no type of event is named", hint="for example: agent.message,agent.tool_* or session.*")
+    for pattern in patterns:
+        if not _PATTERN.fullmatch(pattern):
+            raise UsageError(f"{pattern} is no type of event", hint="one is agent.message; agent.* stands for several")
+    return patterns
+
+
+def is_known_type(pattern: str) -> bool:
+    """Say whether this version knows a type of event that is meant."""
+    return any(_matches(name, pattern) for name in known_types())
+
+
 def _check(session: Opened, pattern: str) -> None:
-    if not _PATTERN.fullmatch(pattern):
-        raise UsageError(f"{pattern} is no type of event", hint="one is agent.message; agent.* stands for several")
-    if any(_matches(name, pattern) for name in known_types()):
+    if is_known_type(pattern):
         return
     if not has_type(session.connection, session.row.id, pattern):
         raise NotFoundError(

@@ -1,6 +1,7 @@
 """``agentctl ls``: which sessions there are."""
 
 import sqlite3
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
 from typing import Annotated
@@ -21,7 +22,7 @@ from agentctl.render.listing import table
 from agentctl.render.look import Look
 from agentctl.render.numbers import age, amount, duration, many, money
 from agentctl.store.database import no_sessions, reading
-from agentctl.store.sessions import SessionRow, count_sessions, list_sessions, short_name
+from agentctl.store.sessions import ForkRow, SessionRow, count_sessions, list_forks, list_sessions, short_name
 
 app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False, add_completion=False)
 
@@ -44,6 +45,7 @@ _STYLES = {
 def ls(
     number: Annotated[int, typer.Option("-n", min=1, metavar="N", help="How many sessions, the newest first.")] = 20,
     everything: Annotated[bool, typer.Option("--all", "-a", help="All sessions.")] = False,
+    tree: Annotated[bool, typer.Option("--tree", help="Forks below what they were forked from.")] = False,
     output: OutputOption = Output.TEXT,
 ) -> None:
     """List the sessions."""
@@ -55,10 +57,11 @@ def ls(
                 rows = list_sessions(connection, limit=None if everything else number)
                 if not rows:
                     raise no_sessions()
+                forks = list_forks(connection)
                 if output is Output.TEXT:
-                    _print_table(store, connection, rows)
+                    _print_table(store, connection, rows, forks, is_tree=tree)
                 else:
-                    _print_json(store, rows, output)
+                    _print_json(store, rows, forks, output)
         except NotFoundError as nothing:
             _say_nothing(nothing, output)
 
@@ -71,8 +74,8 @@ def _say_nothing(nothing: NotFoundError, output: Output) -> None:
         print_json({"type": "sessions", "schema": "agentctl.ls/1", "sessions": []})
 
 
-def _print_json(store: Home, rows: list[SessionRow], output: Output) -> None:
-    objects = [_as_json(store, row) for row in rows]
+def _print_json(store: Home, rows: list[SessionRow], forks: Mapping[str, ForkRow], output: Output) -> None:
+    objects = [_as_json(store, row, forks.get(row.id)) for row in rows]
     if output is Output.JSON:
         print_json({"type": "sessions", "schema": "agentctl.ls/1", "sessions": objects})
         return
@@ -81,7 +84,7 @@ def _print_json(store: Home, rows: list[SessionRow], output: Output) -> None:
     flush_out()
 
 
-def _as_json(store: Home, row: SessionRow) -> JsonObject:
+def _as_json(store: Home, row: SessionRow, fork: ForkRow | None) -> JsonObject:
     cost = _cost(row)
     return {
         "session_id": row.id,
@@ -96,18 +99,48 @@ def _as_json(store: Home, row: SessionRow) -> JsonObject:
         "updated_at": row.updated_at,
         "first_message": row.first_message,
         "events": row.events,
+        "parent": {"session_id": fork.parent, "at": fork.at} if fork else None,
         "active_seconds": _seconds(row),
         "cost": None if cost is None else {"amount": format(cost.normalize(), "f"), "currency": "USD"},
     }
 
 
-def _print_table(store: Home, connection: sqlite3.Connection, rows: list[SessionRow]) -> None:
+def _print_table(
+    store: Home,
+    connection: sqlite3.Connection,
+    rows: list[SessionRow],
+    forks: Mapping[str, ForkRow],
+    *,
+    is_tree: bool,
+) -> None:
     look, now = stdout_look(), SystemClock().now()
-    lines = table(_HEAD, [_cells(store, connection, row, look, now) for row in rows], look, _NUMBERS)
+    placed = _families(rows, forks) if is_tree else [(0, row) for row in rows]
+    shown_rows = []
+    for depth, row in placed:
+        cells, fork = _cells(store, connection, row, look, now), forks.get(row.id)
+        if is_tree and fork:
+            cells[0] = Span("  " * depth + f"#{fork.at} {cells[0].text}", "bold")
+            cells[-1] = Span(shown(" ".join((fork.first_message or row.title or "").split()), look))
+        shown_rows.append(cells)
+    lines = table(_HEAD, shown_rows, look, _NUMBERS)
     older = count_sessions(connection) - len(rows)
     if older > 0:
         lines.append(plain(f"{look.symbols.ellipsis} {many(older, 'older session')}: agentctl ls --all", "dim"))
     write_out(paint_all(lines, look))
+
+
+def _families(rows: Sequence[SessionRow], forks: Mapping[str, ForkRow]) -> Iterator[tuple[int, SessionRow]]:
+    """Yield each session behind its parent, with how many of its line stand before it."""
+    listed = {row.id for row in rows}
+    below: dict[str, list[SessionRow]] = {}
+    for row in reversed(rows):
+        if row.id in forks:
+            below.setdefault(forks[row.id].parent, []).append(row)
+    waiting = [(0, row) for row in reversed(rows) if row.id not in forks or forks[row.id].parent not in listed]
+    while waiting:
+        depth, row = waiting.pop()
+        yield depth, row
+        waiting += ((depth + 1, each) for each in reversed(below.get(row.id, ())))
 
 
 def _cells(store: Home, connection: sqlite3.Connection, row: SessionRow, look: Look, now: datetime) -> list[Span]:

@@ -10,6 +10,7 @@ import platform
 import sys
 import traceback
 from importlib import import_module
+from keyword import iskeyword
 from typing import Annotated, Any, NamedTuple
 
 import typer
@@ -41,6 +42,7 @@ COMMANDS = {
     "show": Entry("Look", "Show one session at a glance."),
     "events": Entry("Look", "Print the events of a session."),
     "replay": Entry("Look", "Play the record of a session. Never runs anything."),
+    "diff": Entry("Look", "Say where two sessions part: what moved, what followed, what is noise."),
     "files": Entry("Look", "Show what a session did to its files, call by call or as a patch."),
     "outputs": Entry("Look", "List or fetch the files that a session made."),
     "apply": Entry("Keep", "Bring the changes of a session home into the folder they came from."),
@@ -50,6 +52,8 @@ COMMANDS = {
     "schema": Entry("Define", "Print the JSON Schema of a definition file."),
     "env": Entry("Define", "Build, list and remove the images of environments."),
     "vault": Entry("Define", "Keep credentials that sandboxes may use and never see."),
+    "verify": Entry("Check", "Say whether the record of a session is intact, and whether it is complete."),
+    "baseline": Entry("Check", "Give names to the sessions that others are compared with."),
     "doctor": Entry("Check", "Say what this machine has and what is missing."),
 }
 
@@ -69,7 +73,7 @@ class Commands(TyperGroup):
         """Import a command. Returns None for a name that is none."""
         if cmd_name not in COMMANDS:
             return None
-        module = import_module(f"agentctl.cli.{cmd_name}")
+        module = import_module(f"agentctl.cli.{cmd_name}{'_' if iskeyword(cmd_name) else ''}")
         command: TyperCommand = typer.main.get_command(module.app)  # type: ignore[assignment]
         command.name = cmd_name
         return command

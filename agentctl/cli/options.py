@@ -19,9 +19,9 @@ class Output(StrEnum):
     JSONL = "jsonl"
 
 
-SessionArgument: TypeAlias = Annotated[
-    str, typer.Argument(metavar="SESSION", help="An id, the beginning of one, @ (the newest), @~N or =BASELINE.")
-]
+SESSION_HELP = "An id, the beginning of one, @ (the newest), @~N or =BASELINE."
+
+SessionArgument: TypeAlias = Annotated[str, typer.Argument(metavar="SESSION", help=SESSION_HELP)]
 
 OutputOption: TypeAlias = Annotated[
     Output, typer.Option("--output", "-o", help="text, json (one object), or jsonl (a line for each event).")

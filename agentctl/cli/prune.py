@@ -10,7 +10,7 @@ from agentctl.cli.gc import has_used_docker
 from agentctl.cli.images import Removal, chosen_images, removed_images, report_removals
 from agentctl.cli.options import Output, OutputOption
 from agentctl.cli.output import reporting
-from agentctl.definitions.fields import parse_duration
+from agentctl.definitions.amounts import parse_duration
 from agentctl.errors import NotFoundError, SandboxError, UsageError
 from agentctl.paths import Home, home
 from agentctl.sandbox.images import Images

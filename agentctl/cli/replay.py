@@ -1,4 +1,7 @@
-"""``agentctl replay``: a recorded session, played. Nothing is run, asked or sent."""
+"""``agentctl replay``: a recorded session, played. Nothing is run, asked or sent.
+
+On a terminal it is a player with keys; without one, or with ``--plain``, the record is told in lines, and ends.
+"""
 
 import math
 import sys
@@ -12,12 +15,14 @@ from agentctl.cli.draw import forgiving
 from agentctl.cli.looking import FromOption, Opened, Selection, UntilOption, opened, select, stdout_look
 from agentctl.cli.options import Output, OutputOption, SessionArgument
 from agentctl.cli.output import flush_out, reporting, write_out_later
+from agentctl.cli.player import watch
 from agentctl.cli.quick import QuickCommand
 from agentctl.errors import UsageError
 from agentctl.render.base import Renderer
 from agentctl.render.jsonl import JsonlRenderer
 from agentctl.render.look import Look, size_of
 from agentctl.render.plain import PlainRenderer
+from agentctl.render.player import PlayerState
 from agentctl.render.terminal import TerminalRenderer
 from agentctl.replay import Pace, Player, frames
 from agentctl.session.log import Record
@@ -52,15 +57,26 @@ def replay(
     only: Annotated[
         str | None, typer.Option(metavar="TYPES", help="Only these events, with commas between: agent.*,session.error")
     ] = None,
+    step: Annotated[bool, typer.Option("--step", help="Begin paused: step with the arrow keys.")] = False,
+    plain: Annotated[
+        bool, typer.Option("--plain", help="No player: lines, at the recorded pace, and then the end.")
+    ] = False,
     full: Annotated[bool, typer.Option("--full", help="Messages and results whole.")] = False,
     output: OutputOption = Output.TEXT,
 ) -> None:
-    """Play the record of a session. Never runs anything."""
+    """Play the record of a session. Never runs anything.
+
+    On a terminal, space plays and pauses, the arrows step, e a f c go to the next error, approval, file
+    change and cost jump, / searches, ? shows all keys and q quits.
+    """
     with reporting(output), opened(session) as found:
         selection = select(found, first, last, only)
         look = stdout_look()
         factor = _speed(speed, look, output)
         pace = Pace(factor, _limit(idle_limit), typing=look.moves and not selection.patterns)
+        if output is Output.TEXT and look.moves and factor is not None and not plain and _has_keys():
+            watch(found, selection, pace, look, PlayerState(found.row.events, is_playing=not step, is_full=full))
+            return
         player = Player(_Stopwatch())
         shown = _renderer(output, look, player, lively=factor is not None, full=full)
         try:
@@ -73,6 +89,10 @@ def replay(
         finally:
             shown.close()
             flush_out()
+
+
+def _has_keys() -> bool:
+    return sys.stdin is not None and sys.stdin.isatty()
 
 
 def _play(session: Opened, selection: Selection, pace: Pace, player: Player, shown: Renderer) -> None:

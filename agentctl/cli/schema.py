@@ -8,19 +8,24 @@ import typer
 
 from agentctl.cli.output import write_out
 from agentctl.definitions.schema import agent_schema, environment_schema
+from agentctl.render.diff.schema import diff_schema
 
 app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False)
 
 
 class Kind(StrEnum):
-    """Kinds of definition."""
+    """What there is a schema of: kinds of definition, and what `diff -o json` prints."""
 
     AGENT = "agent"
     ENVIRONMENT = "environment"
+    DIFF = "diff"
+
+
+_SCHEMAS = {Kind.AGENT: agent_schema, Kind.ENVIRONMENT: environment_schema, Kind.DIFF: diff_schema}
 
 
 @app.command()
 def schema(kind: Annotated[Kind, typer.Argument(help="Which definition.")]) -> None:
     """Print the JSON Schema of a definition file."""
-    body = agent_schema() if kind is Kind.AGENT else environment_schema()
+    body = _SCHEMAS[kind]()
     write_out(json.dumps(body, indent=2, ensure_ascii=False) + "\n")

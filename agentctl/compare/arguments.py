@@ -22,7 +22,7 @@ _PATHS = ("file_path", "path", "notebook_path", "cwd", "directory")
 _COMMANDS = ("command", "cmd", "script")
 _WORD = re.compile(r"""(?:[^\s'"\\|&;()<>]|\\.|'[^']*'|"(?:[^"\\]|\\.)*")+|[|&;()<>]+|['"\\]""")
 _SAFE_QUOTED = re.compile(r"""(?:'([\w./:=@%+,-]+)'|"([\w./:=@%+,-]+)")\Z""", re.ASCII)
-_PIECES = re.compile(r"\s+|\w+|[^\w\s]")
+_PIECES = re.compile(r"\s+|\w[\w.+:-]*\w|\w|[^\w\s]")
 _NAMES = re.compile(r"\w+")
 _MOST_PIECES = 4_000
 _MOST_COUNTED = 20_000
@@ -62,8 +62,7 @@ def leaves(one: Call, other: Call) -> list[Leaf]:
     return [
         leaf
         for leaf in differing_leaves(one.input, other.input)
-        if _clean(leaf.a, leaf.pointer, is_shell=_is_shell(one.name))
-        != _clean(leaf.b, leaf.pointer, is_shell=_is_shell(other.name))
+        if _written(leaf.a, leaf.pointer, one) != _written(leaf.b, leaf.pointer, other)
     ]
 
 
@@ -137,6 +136,11 @@ def pieces(one: str, other: str) -> list[tuple[Operation, str]]:
         found += [("out", "".join(mine[start:end]))] if end > start else []
         found += [("in", "".join(others[first:last]))] if last > first else []
     return found
+
+
+def _written(value: Any, pointer: str, call: Call) -> str:
+    """Write a member of the arguments, clean: as text, in which true and 1 are two things."""
+    return canonical_json(_clean(value, pointer, is_shell=_is_shell(call.name)))
 
 
 def _clean(value: Any, pointer: str, *, is_shell: bool) -> Any:

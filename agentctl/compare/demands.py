@@ -8,6 +8,7 @@ from difflib import get_close_matches
 
 from agentctl.compare.difference import LAYERS
 from agentctl.compare.metrics import NAMES
+from agentctl.compare.runs import Runs
 from agentctl.compare.sessions import Compared
 from agentctl.errors import UsageError
 
@@ -46,6 +47,25 @@ def failures(demands: Sequence[Demand], compared: Compared) -> list[Failure]:
     """Return the demands that two sessions do not meet; a metric that nobody knows meets none."""
     found = (_failure(demand, compared) for demand in demands)
     return [failure for failure in found if failure is not None]
+
+
+def failures_of_runs(demands: Sequence[Demand], runs: Runs) -> list[Failure]:
+    """Return the demands that the runs of B do not meet, by the medians of both sides."""
+    found = (_failure_of_runs(demand, runs) for demand in demands)
+    return [failure for failure in found if failure is not None]
+
+
+def _failure_of_runs(demand: Demand, runs: Runs) -> Failure | None:
+    if demand.most is None:
+        return Failure(demand, f"{demand.name} differs") if demand.name in runs.differing else None
+    numbers = next(numbers for numbers in runs.numbers if numbers.name == demand.name)
+    if numbers.a is None or numbers.b is None:
+        return Failure(demand, f"{demand.name}: not known on both sides")
+    medians = Decimal(str(numbers.a.median)), Decimal(str(numbers.b.median))
+    most = medians[0] * demand.most / 100 if demand.is_share else demand.most
+    if medians[1] - medians[0] <= most:
+        return None
+    return Failure(demand, f"{demand.name}: {medians[0]} > {medians[1]} (medians)")
 
 
 def _read(part: str) -> Demand:

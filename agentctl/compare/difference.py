@@ -54,7 +54,7 @@ class Difference:
 
     ``what`` names it in a few words, which may hold untrusted text. ``step`` is where in the trajectory it
     is, None for what belongs to the session as a whole. ``is_weak`` says that a command did the same
-    in spite of it.
+    in spite of it: its exit code, and what became of the files.
     """
 
     layer: LayerName

@@ -13,7 +13,7 @@ from agentctl.compare.calls import Call, Effect
 from agentctl.compare.difference import Difference, Layer, Place, Step, kind_of
 from agentctl.compare.header import began_with
 from agentctl.compare.normalise import alike
-from agentctl.compare.places import is_derived, relative
+from agentctl.compare.places import is_derived, short
 from agentctl.compare.rules import moment_of
 from agentctl.compare.side import Side, Touched
 from agentctl.errors import StoreError
@@ -87,7 +87,7 @@ def _final(a: Side, b: Side, contents: Contents | None, texts: Texts, rules: Cou
             if fired is not None:
                 rules.update(fired[:1] or ("contents",))
                 continue
-        yield Difference("files", kind_of(one, other), relative(path), _place(a, path, one), _place(b, path, other))
+        yield Difference("files", kind_of(one, other), short(path), _place(a, path, one), _place(b, path, other))
 
 
 def _may_differ(a: Side, b: Side, path: str) -> bool:
@@ -142,12 +142,10 @@ def _call(step: Step, texts: Texts) -> Difference | None:
     mine, theirs = one.effects - other.effects, other.effects - one.effects
     if (not mine and not theirs) or _are_alike(step.a, step.b, mine, theirs, texts):
         return None
-    names = list(dict.fromkeys(relative(path) for path, *_ in sorted((*mine, *theirs), key=lambda effect: effect[0])))
+    names = list(dict.fromkeys(short(path) for path, *_ in sorted((*mine, *theirs), key=lambda effect: effect[0])))
     what = f"{step.a.name}: {', '.join(names)}"
     first, second = (
-        Place(
-            seen.changes_seq or seen.seq, "/changes", sorted(f"{change} {relative(path)}" for path, change, *_ in own)
-        )
+        Place(seen.changes_seq or seen.seq, "/changes", sorted(f"{change} {short(path)}" for path, change, *_ in own))
         for seen, own in ((one, mine), (other, theirs))
     )
     return Difference("files", "changed", what, first if mine else None, second if theirs else None, step)

@@ -9,7 +9,8 @@ from typing import Any
 from agentctl.canonical import JsonObject
 from agentctl.compare.arguments import ABSENT, differing_leaves
 from agentctl.compare.difference import Difference, Kind, Layer, Place, kind_of
-from agentctl.compare.places import relative
+from agentctl.compare.normalise import names_taken_out
+from agentctl.compare.places import short
 from agentctl.compare.side import Side
 from agentctl.errors import StoreError
 from agentctl.events.local import LocalSessionCreated
@@ -64,7 +65,7 @@ def _definitions(a: Side, b: Side, one: LocalSessionCreated, other: LocalSession
     if one.model != other.model:
         yield from _leaves(a, b, "model", one.model, other.model)
     if not agents:  # otherwise it says the same again
-        yield from _leaves(a, b, "request", one.request, other.request)
+        yield from filter(_is_more_than_names, _leaves(a, b, "request", one.request, other.request))
         yield from _leaves(a, b, "limits", one.limits, other.limits)
     yield from _leaves(a, b, "vaults", one.vaults, other.vaults)
     yield from _leaves(a, b, "prices", one.prices, other.prices)
@@ -83,6 +84,13 @@ def _leaves(a: Side, b: Side, name: str, one: Any, other: Any) -> Iterator[Diffe
             _place(a.created_seq, leaf.pointer, leaf.a),
             _place(b.created_seq, leaf.pointer, leaf.b),
         )
+
+
+def _is_more_than_names(difference: Difference) -> bool:
+    """Say whether a text differs by more than what names a thing of one run alone, such as its sandbox's folder."""
+    values = [place.value if place is not None else None for place in (difference.a, difference.b)]
+    texts = [names_taken_out(value) for value in values if isinstance(value, str)]
+    return len(texts) < len(values) or texts[0] != texts[1]
 
 
 def _kind(one: object, other: object) -> Kind:
@@ -128,7 +136,7 @@ def _manifests(a: Side, b: Side, contents: Contents | None) -> Iterator[Differen
             continue
         first = None if one is None else Place(a.uploaded_seq, "/manifest", one.as_json())
         second = None if other is None else Place(b.uploaded_seq, "/manifest", other.as_json())
-        yield Difference("header", kind_of(one, other), f"file it began with: {relative(path)}", first, second)
+        yield Difference("header", kind_of(one, other), f"file it began with: {short(path)}", first, second)
 
 
 def began_with(side: Side, contents: Contents | None) -> dict[str, File] | None:

@@ -3,7 +3,7 @@
 import posixpath
 import re
 
-from agentctl.session.effects import WORKSPACE
+from agentctl.session.effects import OUTPUTS, WORKSPACE
 from agentctl.session.gitnames import is_gits_own
 
 _IN_WORKSPACE = re.compile(rf"(?<![\w./-]){re.escape(WORKSPACE)}(?=[/\s'\":;,)]|$)/?")
@@ -21,6 +21,11 @@ def relative(path: str) -> str:
 def relative_within(text: str) -> str:
     """Return text in which paths of the workspace are relative to it."""
     return _IN_WORKSPACE.sub(lambda match: "" if match[0].endswith("/") else ".", text) if WORKSPACE in text else text
+
+
+def short(path: str) -> str:
+    """Return a path as it is shown: from the workspace, or from where the folder of outputs is."""
+    return f"outputs/{path.removeprefix(OUTPUTS + '/')}" if path.startswith(OUTPUTS + "/") else relative(path)
 
 
 def is_derived(path: str) -> bool:

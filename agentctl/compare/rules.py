@@ -170,6 +170,7 @@ _TEMPORARY = (
 )
 
 IDENTIFIERS = (
+    _rule("sandbox folders", r"(?:/[\w.+-]+)+/agentctl-[0-9a-f]{16}\b", "<sandbox>"),
     _rule("temporary paths", _TEMPORARY, _mixed),
     _rule("temporary paths", r"(/(?:var/)?tmp/tmp)[a-z_]{8}\b", r"\1<tmp>"),
     _rule("temporary paths", r"(/tmp/pytest-of-[\w.-]+/pytest-)\d+", r"\1<tmp>"),

@@ -62,7 +62,8 @@ def _observed(one: Call, other: Call, own: Sequence[Rule]) -> Comparison | None:
 
 def _observation(step: Step, one: Call, other: Call, seen: Comparison | None) -> Difference:
     kind = kind_of(one.observation, other.observation)
-    is_weak = seen is not None and seen.step == "effects"
+    did_the_same = one.observation and other.observation and one.observation.effects == other.observation.effects
+    is_weak = seen is not None and seen.step == "effects" and bool(did_the_same)
     return Difference("observations", kind, one.name, _place(one), _place(other), step, is_weak)
 
 

@@ -2,7 +2,6 @@
 
 import re
 from dataclasses import dataclass
-from decimal import Decimal
 from typing import Annotated, Any, TypeAlias, TypeVar
 
 from pydantic import (
@@ -17,6 +16,7 @@ from pydantic import (
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 from agentctl.canonical import JsonObject, hash_of
+from agentctl.definitions.amounts import DURATION, SIZE, parse_duration, parse_size
 
 Item = TypeVar("Item")
 
@@ -112,27 +112,6 @@ SMALLEST_SIZE = 6 * 1024**2
 LARGEST_SIZE = 2**63 - 1
 LONGEST_SECONDS = 366 * 24 * 3600
 
-_SIZE = r"([0-9]{1,19}(?:\.[0-9]{1,6})?) ?([kmgtKMGT]?)(?:[iI]?[bB])?"
-_DURATION = r"(?=.)(?:([0-9]{1,9})d)?(?:([0-9]{1,9})h)?(?:([0-9]{1,9})m)?(?:([0-9]{1,9}(?:\.[0-9]{1,6})?)s)?"
-
-
-def parse_size(text: str) -> int:
-    """Read a size such as ``2g``, ``512m`` or ``1073741824`` in bytes; 1k is 1,024. Raises ValueError."""
-    match = re.fullmatch(_SIZE, text)
-    if match is None:
-        raise ValueError("must be a size such as 512m or 2g")
-    return int(Decimal(match[1]) * 1024 ** " kmgt".index(match[2].lower() or " "))
-
-
-def parse_duration(text: str) -> float:
-    """Read a duration such as ``90s``, ``30m``, ``1h30m`` or ``2d`` in seconds. Raises ValueError."""
-    match = re.fullmatch(_DURATION, text)
-    if match is None:
-        raise ValueError("must be a duration such as 90s, 30m or 1h30m")
-    days, hours, minutes, seconds = (float(part or 0) for part in match.groups())
-    return ((days * 24 + hours) * 60 + minutes) * 60 + seconds
-
-
 def _size(value: object) -> object:
     size = parse_size(value) if isinstance(value, str) else value
     if isinstance(size, int) and not SMALLEST_SIZE <= size <= LARGEST_SIZE:
@@ -154,7 +133,7 @@ Size: TypeAlias = Annotated[
         {
             "anyOf": [
                 {"type": "integer", "minimum": SMALLEST_SIZE, "maximum": LARGEST_SIZE},
-                {"type": "string", "pattern": f"^(?:{_SIZE})$"},
+                {"type": "string", "pattern": f"^(?:{SIZE})$"},
             ]
         }
     ),
@@ -168,7 +147,7 @@ Duration: TypeAlias = Annotated[
         {
             "anyOf": [
                 {"type": "number", "exclusiveMinimum": 0, "maximum": LONGEST_SECONDS},
-                {"type": "string", "pattern": f"^(?:{_DURATION})$"},
+                {"type": "string", "pattern": f"^(?:{DURATION})$"},
             ]
         }
     ),

@@ -33,6 +33,7 @@ _KNOWN: dict[str, type[Event]] = {
         span.SpanModelRequestStart,
         span.SpanModelRequestEnd,
         local.LocalSessionCreated,
+        local.LocalImported,
         local.LocalForked,
         local.LocalInputProcessed,
         local.LocalSandboxStarted,

@@ -18,6 +18,8 @@ class LocalSessionCreated(Event):
     credentials the sandbox may use; ``prices`` holds the price rows that were not agentctl's own.
     ``rerun_of`` is there where the session does again what another one did: its ``session_id``, the number
     (``at``) and the hash (``head``) of the last event of it that was known, and what was ``live``.
+    ``imported`` is there where another program has recorded the session: ``format`` is whose transcript it
+    is, ``name`` that of its file, ``sha256`` its bytes; such a session cannot be gone on with.
     """
 
     type: ClassVar[str] = "local.session_created"
@@ -38,6 +40,17 @@ class LocalSessionCreated(Event):
     vaults: list[str] | None = None
     prices: JsonObject | None = None
     rerun_of: JsonObject | None = None
+    imported: JsonObject | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LocalImported(Event):
+    """What a transcript of another program holds beside what other events say: ``body``, from its line ``line``."""
+
+    type: ClassVar[str] = "local.imported"
+
+    line: int
+    body: JsonObject
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,7 +59,7 @@ class LocalForked(Event):
 
     ``parent`` is the id of that session, ``at`` the number of the last event that both have,
     ``at_hash`` its hash. What is not None differs from the parent from here on, each in the form of
-    ``local.session_created``.
+    ``local.session_created``; so is ``rerun_of``, of a fork that does again what another one did.
     """
 
     type: ClassVar[str] = "local.forked"
@@ -67,6 +80,7 @@ class LocalForked(Event):
     limits: JsonObject | None = None
     vaults: list[str] | None = None
     prices: JsonObject | None = None
+    rerun_of: JsonObject | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

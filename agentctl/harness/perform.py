@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 from agentctl.canonical import JsonObject
-from agentctl.errors import AgentctlError, ModelError, SandboxError, SandboxLimitError, UsageError
+from agentctl.errors import AgentctlError, ModelError, SandboxError, SandboxLimitError, UnrecordedCallError, UsageError
 from agentctl.events.agent import AgentToolResult
 from agentctl.events.base import Event
 from agentctl.events.content import text_block
@@ -78,6 +78,9 @@ MOST_OUTPUT_BYTES = 1 << 30
 
 _MOST_LOSSES = 3
 _PAUSE_SECONDS = 0.5
+
+_FINAL = UsageError | SandboxLimitError | UnrecordedCallError
+"""Failures that another sandbox would come to again."""
 
 _OUTCOME_UNKNOWN = (
     "The process that ran this call ended before it had the result, so whether the call took effect is not known. "
@@ -311,7 +314,7 @@ class Performer:
     ) -> Events:
         """Give the sandbox up: the next call gets a new one, unless too many were lost in a row."""
         events: list[Event] = [self._make(LocalSandboxLost, reason=error.message)]
-        final = isinstance(error, UsageError | SandboxLimitError) or state.losses + 1 >= _MOST_LOSSES
+        final = isinstance(error, _FINAL) or state.losses + 1 >= _MOST_LOSSES
         if begun or final:
             text = _DIED.format(error.message) if begun else _NO_SANDBOX.format(error.message)
             events += (self._error_result(call, text) for call in calls)

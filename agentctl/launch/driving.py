@@ -187,6 +187,7 @@ def take_up(
         log = held.enter_context(open_log(home, lease.check))
         held.enter_context(lease)
         created = _header_of(home, session_id)
+        _refuse_rerun(created)
         credentials = open_vaults(home, created.vaults or (), session_id, is_resumed=True)
         session = Session(session_id, log, _outlook(created), _hearing_no_secret(listeners, redactor))
         environment = Environment.model_validate(created.environment)
@@ -311,6 +312,15 @@ def _made_ready(
     model = model_for(model_name, sandbox.layout)
     held.callback(model.close)
     return model, checked.facts() if checked else {"kind": sandbox.kind}
+
+
+def _refuse_rerun(created: LocalSessionCreated) -> None:
+    """A rerun did again what another session did; what comes then belongs into neither."""
+    if created.rerun_of is not None:
+        raise UsageError(
+            f"session {created.session_id} is a rerun, which is not gone on with",
+            hint=f"fork it: agentctl fork {created.session_id} 'what to do'",
+        )
 
 
 def _header_of(home: Home, session_id: str) -> LocalSessionCreated:

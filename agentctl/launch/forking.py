@@ -6,7 +6,7 @@ could keep the fork from running is found out before it is made.
 
 import contextlib
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from agentctl import __version__
 from agentctl.canonical import JsonObject
@@ -44,6 +44,7 @@ from agentctl.tools.toolset import toolset_of
 from agentctl.visible import visible_line
 
 _MOST_NAMED = 5
+_OF_UPLOADED = ("manifest", "files", "bytes", "skipped")
 
 
 @dataclass(frozen=True, slots=True)
@@ -259,7 +260,7 @@ def _begun(event: LocalForked, past: _Past, message: str | None, make: Maker) ->
     """Return the events that a fork begins with, and whether there is something to do in it."""
     events: list[Event] = [event]
     if past.uploaded is not None:
-        events.append(replace(past.uploaded, id=new_id("sevt_", make.clock)))
+        events.append(make(LocalFilesUploaded, **{name: getattr(past.uploaded, name) for name in _OF_UPLOADED}))
     if message is not None:
         events.append(make(UserMessage, content=[text_block(message)], processed_at=None))
     state = past.state

@@ -14,6 +14,7 @@ from agentctl.events.local import (
     LocalEgressStarted,
     LocalFilesChanged,
     LocalFilesUploaded,
+    LocalForked,
     LocalInputProcessed,
     LocalInterrupted,
     LocalLimitReached,
@@ -66,6 +67,8 @@ def _local(event: Event) -> str:
     match event:
         case LocalSessionCreated():
             return ", ".join(map(str, (event.agent.get("name"), event.model, event.sandbox.get("kind"))))
+        case LocalForked():
+            return f"from #{event.at} of {event.parent}"
         case LocalInputProcessed():
             return " ".join(event.event_ids)
         case LocalSandboxStarted():

@@ -131,9 +131,13 @@ class Layout:
         head = [self.call(item.call, tone)] if with_call else []
         return [*head, *body, *self._gutter([told] if told else [], "bad" if is_failed else "dim")]
 
+    def need(self, call: OpenCall) -> str:
+        """Say what a call that waits is waiting for."""
+        return "needs a result" if call.custom else "needs permission"
+
     def waiting(self, call: OpenCall) -> list[Line]:
         """Show a call that needs somebody's word, with the id by which it is answered."""
-        need = "needs a result" if call.custom else "needs permission"
+        need = self.need(call)
         name = shown(call.id, self.look)
         if self.is_narrow:
             return [self.call(call, "warning"), *self._gutter([need, name], "dim")]

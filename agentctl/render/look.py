@@ -23,11 +23,13 @@ class Symbols:
     ellipsis: str = "…"
     bar: str = "│"
     cross: str = "✗"
+    play: str = "▶"
+    pause: str = "■"
     spinner: str = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
 
 
 UNICODE = Symbols()
-ASCII = Symbols("*", ">", "-", "-", "...", "|", "x", "|/-\\")
+ASCII = Symbols("*", ">", "-", "-", "...", "|", "x", ">", "=", "|/-\\")
 
 
 @dataclass(frozen=True, slots=True)

@@ -88,6 +88,7 @@ class Overview:
             ("environment", (created.environment.get("name"), _short(created.environment_hash))),
             ("model", (created.model, _answering(created.model, summary.answered_by))),
             ("sandbox", (_kind(sandbox), sandbox.get("image"), _short(sandbox.get("image_digest")))),
+            ("forked", self._origin()),
             ("created", (_when(created.processed_at, self._now), f"by agentctl {created.agentctl_version}")),
             ("tokens", (f"{count(read)} in{cached}", f"{count(usage.output_tokens)} out")),
             ("cost", self._cost()),
@@ -99,9 +100,14 @@ class Overview:
         rows = [(name, [str(part) for part in parts if part]) for name, parts in facts]
         return [self._fact(name, parts) for name, parts in rows if parts]
 
+    def _origin(self) -> list[str]:
+        fork, again = self._summary.fork, (self._summary.created and self._summary.created.rerun_of) or {}
+        parts = [f"from #{fork.at} of {fork.parent}"] if fork else []
+        return [*parts, *([f"a rerun of {again.get('session_id')}"] if again else [])]
+
     def _cost(self) -> list[str]:
         usage, hosted = self._summary.result.used, self._hosted_cost
-        if not usage.cost or hosted is None:
+        if not usage.spent or hosted is None:
             return []  # a script costs nothing anywhere
         own = "at prices of your own" if usage.prices else ""
         kept = f"{money(usage.unsettled)} of it for answers that never came" if usage.unsettled else ""
@@ -175,7 +181,7 @@ class Overview:
 
 def summary_body(summary: Summary, result: JsonObject, hosted_cost: Decimal | None) -> JsonObject:
     """Write the object ``agentctl.show/1``."""
-    created = summary.created
+    created, fork = summary.created, summary.fork
     usage = summary.result.used
     return {
         "type": "session",
@@ -202,6 +208,8 @@ def summary_body(summary: Summary, result: JsonObject, hosted_cost: Decimal | No
         "hosted_cost": None if hosted_cost is None else {"amount": f"{hosted_cost:f}", "currency": "USD"},
         "unsettled": {"amount": f"{usage.unsettled.normalize():f}", "currency": "USD"},
         "prices": created and created.prices,
+        "forked_from": {"session_id": fork.parent, "at": fork.at, "at_hash": fork.at_hash} if fork else None,
+        "rerun_of": created and created.rerun_of,
         "cache_share": None if summary.cache_share is None else round(summary.cache_share, 4),
         "waiting": [{"tool_use_id": call.id, "name": call.name, "input": call.input} for call in summary.waiting],
         "network": summary.network.body(),

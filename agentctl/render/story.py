@@ -21,6 +21,7 @@ from agentctl.events.local import (
     LocalContextFull,
     LocalEgress,
     LocalFilesChanged,
+    LocalForked,
     LocalInterrupted,
     LocalLimitReached,
     LocalModelResponse,
@@ -153,6 +154,11 @@ class Story:
         return [*told, *own] if wanted else told
 
     @property
+    def holds_back(self) -> bool:
+        """Whether a result is told only with what comes next."""
+        return self._held is not None
+
+    @property
     def open_calls(self) -> tuple[OpenCall, ...]:
         """The calls that have no result yet, or one that was not told yet."""
         return (*self.state.calls, *([self._held.call] if self._held else []))
@@ -235,6 +241,8 @@ def _remarks(event: Event) -> list[Item]:
             return [Remark("interrupted by a person", "warning")]
         case LocalFilesChanged():
             return [FilesChanged(text, is_whole=event.cut is None)] if (text := changed_text(event)) else []
+        case LocalForked():
+            return [Remark(f"forked from #{event.at} of {event.parent}")]
         case LocalInterrupted():
             return [Remark(f"the process was told to stop ({event.signal})", "warning")]
         case LocalLimitReached():

@@ -65,12 +65,12 @@ def keep_container(
         raise SandboxError(f"the state of the sandbox cannot be kept: it would lie on {len(layers)} others")
     labels = {SESSION_LABEL: session_id, "agentctl.owner": owner, UNTIL_LABEL: keep_until}
     client.timeout = COMMIT_SECONDS
-    client.pause(container)  # type: ignore[no-untyped-call]
+    client.pause(container)
     try:
         _refuse_large(client, container, most)
         made = client.commit(container, REPOSITORY, _tag(session_id, owner), conf={"Labels": labels})
     finally:
-        client.unpause(container)  # type: ignore[no-untyped-call]
+        client.unpause(container)
         client.timeout = CALL_SECONDS
     return facts_of(client, made["Id"], environment_image, keep_until)
 

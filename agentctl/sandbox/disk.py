@@ -156,7 +156,7 @@ def used_by(folder: Path) -> int:
 
 def size_of(count: int) -> str:
     """Write a number of bytes as people write limits: 10 GiB, 512 MiB."""
-    for power, unit in ((30, "GiB"), (20, "MiB"), (10, "KiB")):
+    for power, unit in ((40, "TiB"), (30, "GiB"), (20, "MiB"), (10, "KiB")):
         if count >= 1 << power:
             return f"{count / (1 << power):.3g} {unit}"
     return f"{count} bytes"

@@ -74,12 +74,13 @@ class DockerSandbox(SupervisedSandbox):
         The facts hold ``calls``: how far each call is whose result nobody has acknowledged. Raises
         SandboxError for a container that runs and does not answer.
         """
+        self._container.remove_ended(session_id)
         if not self._container.runs(session_id):
             return None
         try:
             taken = self.take_over(session_id, lambda: self._container.reopen(session_id))
         except SandboxError:
-            self._container.remove_ended()
+            self._container.remove_ended(session_id)
             raise
         self._container.owned = True
         return taken
@@ -239,14 +240,13 @@ class DockerEnd:
         self._client.close()
         self._client = None
 
-    def remove_ended(self) -> None:
-        """Remove the container if nothing runs in it any more, whoever had it."""
-        with (
-            suppress(SandboxError, docker.errors.DockerException, requests.RequestException),
-            closing(connect()) as client,
-        ):
-            if self._container is not None and not _ended_state(client, self._container).get("Running"):
-                client.remove_container(self._container, v=True)
+    def remove_ended(self, session_id: str) -> None:
+        """Remove the session's containers in which nothing runs: a harness or a daemon was killed before it could."""
+        labels = [f"{key}={value}" for key, value in self._identity(session_id).items()]
+        filters = {"label": labels, "status": ["created", "exited", "dead"]}
+        with suppress(SandboxError), closing(connect()) as client, explained():
+            for container in client.containers(all=True, filters=filters):
+                client.remove_container(container["Id"], v=True)
 
     def keep(self, keep_until: str, *, changed: bool) -> JsonObject | None:
         """Keep the container's files; where nothing ``changed``, what they were made from. Raises SandboxError."""

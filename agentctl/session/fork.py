@@ -6,7 +6,7 @@ A fork depends on what its parent does, but for what it says otherwise.
 from collections.abc import Iterable
 from dataclasses import replace
 
-from agentctl.errors import NotFoundError
+from agentctl.errors import StoreError
 from agentctl.events.agent import (
     AgentCustomToolUse,
     AgentMessage,
@@ -69,7 +69,7 @@ def forked(created: LocalSessionCreated, fork: LocalForked) -> LocalSessionCreat
         processed_at=fork.processed_at,
         session_id=fork.session_id,
         agentctl_version=fork.agentctl_version,
-        rerun_of=None,
+        rerun_of=fork.rerun_of,
         **changed,
     )
 
@@ -77,7 +77,7 @@ def forked(created: LocalSessionCreated, fork: LocalForked) -> LocalSessionCreat
 def header_of(session_id: str, events: Iterable[Event]) -> LocalSessionCreated:
     """Return what a session depends on, from its first event and the forks that led to it.
 
-    Raises NotFoundError for a record that does not begin with that.
+    Raises StoreError for a record that does not begin with that.
     """
     created: LocalSessionCreated | None = None
     for event in events:
@@ -86,7 +86,10 @@ def header_of(session_id: str, events: Iterable[Event]) -> LocalSessionCreated:
         elif isinstance(event, LocalForked) and created is not None:
             created = forked(created, event)
     if created is None:
-        raise NotFoundError(f"session {session_id} does not begin with its definitions, so it cannot be run here")
+        raise StoreError(
+            f"session {session_id} does not begin with its definitions, so it cannot be run here",
+            hint=f"what can be read of it: agentctl events {session_id} --salvage -o jsonl",
+        )
     return created
 
 

@@ -94,18 +94,23 @@ class Result:
                 "tool_calls": usage.tool_calls,
                 "active_seconds": round(usage.active_seconds, 3),
             },
-            "cost": _money(usage.cost),
+            "cost": _money(usage.spent),
             "events": self.events,
             "outputs": list(self.outputs),
             "error": _plain_error(self.error),
         }
+
+    def _of_fork(self, event: LocalForked) -> "Result":
+        """Begin anew with what was said and made; a fork of a session at rest is at rest."""
+        reason = self.stop_reason if self.status == "idle" else None
+        return Result(event.session_id, "idle", reason, self.text, outputs=self.outputs)
 
     def _after(self, event: Event) -> "Result":
         match event:
             case LocalSessionCreated():
                 return changed(self, session_id=event.session_id)
             case LocalForked():
-                return Result(session_id=event.session_id, text=self.text, outputs=self.outputs)
+                return self._of_fork(event)
             case SessionStatusRunning():
                 return changed(self, status="running", stop_reason=None, error=None, signal=None)
             case SessionStatusRescheduled():

@@ -34,10 +34,11 @@ class ToolSum:
 
 
 class Summary:
-    """Everything that is summed up over a session."""
+    """Everything that is summed up over a session; for a fork what it did itself, ``fork`` saying from where."""
 
     def __init__(self) -> None:
         self.created: LocalSessionCreated | None = None
+        self.fork: LocalForked | None = None
         self.sandbox: JsonObject = {}
         self.result = Result()
         self.state = SessionState()
@@ -58,8 +59,7 @@ class Summary:
                 self.created = event
                 self.sandbox = dict(event.sandbox)
             case LocalForked() if self.created is not None:
-                self.created = forked(self.created, event)
-                self.sandbox = dict(self.created.sandbox)
+                self._begin_fork(forked(self.created, event), event)
             case LocalSandboxStarted():
                 self.sandbox |= event.facts
             case LocalModelResponse():
@@ -98,6 +98,14 @@ class Summary:
         usage = self.result.usage
         read = usage.input_tokens + usage.cache_read_input_tokens + usage.cache_creation_input_tokens
         return usage.cache_read_input_tokens / read if read else None
+
+    def _begin_fork(self, created: LocalSessionCreated, event: LocalForked) -> None:
+        """Sum up anew what was done: that was the parent's doing. What is there, files and words, stays."""
+        self.created, self.fork = created, event
+        self.sandbox = dict(created.sandbox)
+        self.answered_by, self.tools, self.network = [], {}, EgressSums()
+        for call in self.state.calls:
+            self._tool(call.id).calls += 1
 
     def _add_model(self, model: str) -> None:
         if model not in self.answered_by:

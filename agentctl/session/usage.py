@@ -37,7 +37,8 @@ class Usage:
 
     ``cost`` is in US dollars, None when a model without a price was used. ``unsettled`` is the part of
     it that was held back for requests whose answer never came, ``reserved`` what is held back now.
-    ``asked`` is the model of the session, ``prices`` are the rows that hold beside the catalog's.
+    ``is_free`` says that the answers come from a record: ``cost`` is what they did cost, and nobody pays it
+    again. ``asked`` is the model of the session, ``prices`` are the rows that hold beside the catalog's.
     """
 
     input_tokens: int = 0
@@ -54,6 +55,7 @@ class Usage:
     unsettled: Decimal = Decimal(0)
     reserved: Decimal | None = None
     asked: str = ""
+    is_free: bool = False
     prices: Mapping[str, Prices] | None = None
     running_since: str | None = None
     last_word: str | None = None
@@ -70,6 +72,9 @@ class Usage:
                 return changed(self.until(self.last_word), running_since=event.processed_at, last_word=None)
             case SpanModelRequestStart():
                 return changed(self, reserved=_reserved(event), last_word=event.processed_at)
+            case SpanModelRequestEnd() if event.extra and (model := _answering(event)) is not None:
+                counted = self._after_response({"model": model, "usage": event.model_usage})
+                return changed(counted, last_word=event.processed_at)
             case SpanModelRequestEnd() if self.reserved is not None:
                 return changed(self._without_answer(event, self.reserved), last_word=event.processed_at)
             case AgentToolResult() | SpanModelRequestEnd() | LocalInterrupted():
@@ -77,7 +82,8 @@ class Usage:
             case SessionStatusIdle() | SessionStatusRescheduled():
                 return changed(self.until(event.processed_at), running_since=None)
             case LocalSessionCreated():
-                return changed(self, asked=str(event.request.get("model") or ""), prices=_own_prices(event.prices))
+                asked, is_free = str(event.request.get("model") or ""), _is_free(event.rerun_of)
+                return changed(self, asked=asked, is_free=is_free, prices=_own_prices(event.prices))
             case LocalForked():
                 return self._of_fork(event)
             case _:
@@ -104,21 +110,27 @@ class Usage:
             "server_tool_use": {"web_search_requests": self.web_search_requests, "web_fetch_requests": 0},
             "active_seconds": round(self.active_seconds, 3),
         }
-        if self.cost is not None:
-            cents = (self.cost * 100).quantize(Decimal(1), ROUND_HALF_UP)
+        if self.spent is not None:
+            cents = (self.spent * 100).quantize(Decimal(1), ROUND_HALF_UP)
             body["list_cost"] = {"amount": str(cents), "currency": "USD"}
         return body
 
     def local(self) -> JsonObject:
         """Write what the API's snapshot has no place for: counts, and the cost in US dollars, exactly."""
-        cost = None if self.cost is None else format(self.cost.normalize(), "f")
+        cost = None if self.spent is None else format(self.spent.normalize(), "f")
         body: JsonObject = {"requests": self.requests, "tool_calls": self.tool_calls, "cost": cost}
         return body | ({"unsettled": format(self.unsettled.normalize(), "f")} if self.unsettled else {})
 
     def _of_fork(self, event: LocalForked) -> "Usage":
         """Begin anew: what the parent has used is the parent's."""
         asked = self.asked if event.request is None else str(event.request.get("model") or "")
-        return Usage(asked=asked, prices=self.prices if event.prices is None else _own_prices(event.prices))
+        prices = self.prices if event.prices is None else _own_prices(event.prices)
+        return Usage(asked=asked, is_free=_is_free(event.rerun_of), prices=prices)
+
+    @property
+    def spent(self) -> Decimal | None:
+        """What was paid, in US dollars; None where nobody knows."""
+        return Decimal(0) if self.is_free else self.cost
 
     def _without_answer(self, event: SpanModelRequestEnd, kept: Decimal) -> "Usage":
         """Count what was held back as spent, unless the request's end says that there is nothing to pay."""
@@ -175,6 +187,16 @@ def total_usage(message: JsonObject) -> JsonObject:
     creations = [part.get("cache_creation") or {} for part in parts]
     creation = {name: sum(int(each.get(name) or 0) for each in creations) for name in _CREATIONS}
     return {**usage, **counts, "cache_creation": creation}
+
+
+def _is_free(rerun_of: JsonObject | None) -> bool:
+    return rerun_of is not None and rerun_of.get("live") != "model"
+
+
+def _answering(event: SpanModelRequestEnd) -> str | None:
+    """Return the model of a request whose message is not in the record, as of one that was imported."""
+    model = (event.extra.get("local") or {}).get("model")
+    return model if isinstance(model, str) and not event.is_error else None
 
 
 def _own_prices(rows: JsonObject | None) -> dict[str, Prices] | None:

@@ -13,13 +13,13 @@ import contextlib
 import fcntl
 import os
 import sqlite3
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TypeVar
 
 from agentctl.errors import NotFoundError, StoreError
 from agentctl.paths import Home
+from agentctl.store.locking import lock_within
 from agentctl.store.version import VERSION
 
 T = TypeVar("T")
@@ -112,6 +112,9 @@ class Database:
             connection.execute("PRAGMA foreign_keys = ON")
             connection.execute("PRAGMA synchronous = FULL")
             found = check_version(connection, self._path)
+            if found == 0:
+                # So that space can be given back a little at a time; a VACUUM would keep all writers waiting.
+                connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
             if found < VERSION:
                 connection.execute("PRAGMA journal_mode = WAL")
                 migrate(connection)
@@ -122,7 +125,8 @@ class Database:
 
     @contextlib.contextmanager
     def _locked(self) -> Iterator[None]:
-        _lock_within(self._lock, self._patience_seconds, self._path)
+        # A holder keeps it for under 1 ms, but for the removal of sessions.
+        lock_within(self._lock, self._patience_seconds, self._path, self._path.with_name("lock"))
         try:
             yield
         finally:
@@ -209,29 +213,6 @@ def _make_private_folder(folder: Path) -> None:
         raise StoreError(f"{folder} belongs to somebody else", hint=_HINT)
     if status.st_mode & 0o077:
         folder.chmod(0o700)
-
-
-def _lock_within(descriptor: int, seconds: float, path: Path) -> None:
-    # Asked for again and again, not waited for: a waiting flock cannot be given a time limit, and a
-    # holder that was stopped (SIGSTOP) would hang everybody. A holder keeps it for under 1 ms.
-    deadline = time.monotonic() + seconds
-    pause = 0.0002
-    while not _lock_now(descriptor):
-        if time.monotonic() > deadline:
-            raise StoreError(
-                f"another process has kept {path} locked for {seconds:.0f} s",
-                hint=f"find it with: fuser {path.with_name('lock')}",
-            )
-        time.sleep(pause)
-        pause = min(pause * 1.3, 0.005)
-
-
-def _lock_now(descriptor: int) -> bool:
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
 
 
 @contextlib.contextmanager

@@ -12,20 +12,21 @@ import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from typing import TypeAlias
 
-from agentctl.canonical import JsonObject, canonical_json, sha256_hex
+from agentctl.canonical import JsonObject
 from agentctl.errors import NotFoundError, StoreError, UsageError
 from agentctl.events.base import Event
 from agentctl.events.codec import decode, encode, type_of
+from agentctl.events.large import chained, detached, put_back
 from agentctl.events.local import LocalForked, LocalSessionCreated
 from agentctl.paths import Home
 from agentctl.session.log import Record
 from agentctl.store.anchors import Anchor, drop_anchor, read_anchor, write_anchor
 from agentctl.store.blobs import Blobs
 from agentctl.store.database import Database
+from agentctl.store.keys import find_verify_key
 from agentctl.store.lineage import Stretch, lineage, where
 from agentctl.store.sessions import create_fork, create_row, update_row
 
-_BLOB_BYTES = 64 * 1024
 _PAGE_ROWS = 256
 _NO_LIMIT = (1 << 63) - 1
 
@@ -33,6 +34,17 @@ _read_json = json.JSONDecoder().raw_decode
 """Without the search for white space, of which canonical JSON has none."""
 
 Row: TypeAlias = tuple[int, str, str, str]
+
+
+class DamagedEventError(StoreError):
+    """An event that is not as it was written: number ``seq``; ``how`` says what is wrong with it."""
+
+    def __init__(self, session_id: str, seq: int, how: object) -> None:
+        super().__init__(
+            f"event #{seq} of {session_id} is damaged: {how}",
+            hint=f"what comes before it can be had with: agentctl events {session_id} --salvage -o jsonl",
+        )
+        self.seq, self.how = seq, str(how)
 
 
 class SqliteEventLog:
@@ -46,6 +58,7 @@ class SqliteEventLog:
         self._database = database
         self._check = check
         self._blobs = Blobs(home.blobs)
+        self._key = find_verify_key(home)
 
     def append(self, session_id: str, events: Sequence[Event]) -> Sequence[Record]:
         """Store events, all or none, durable on return. Raises StoreError.
@@ -58,7 +71,7 @@ class SqliteEventLog:
         if records[0].seq == 1 or isinstance(records[0].event, LocalForked):
             drop_anchor(self._home, session_id)
         if any(type_of(event) == "session.status_idle" for event in events):
-            write_anchor(self._home, session_id, records[-1].seq, records[-1].hash)
+            write_anchor(self._home, session_id, Anchor(records[-1].seq, records[-1].hash), self._key)
         return records
 
     def read(self, session_id: str, *, after: int = 0) -> Iterator[Record]:
@@ -87,9 +100,7 @@ class SqliteEventLog:
         return _insert_rows(connection, head, prepared)
 
     def _detach(self, body: JsonObject) -> tuple[str, str]:
-        taken: dict[str, str] = {}
-        small = _without_large(body, "", taken, self._blobs)
-        return canonical_json(small), canonical_json(taken) if taken else ""
+        return detached(body, lambda data: self._blobs.put([data])[0])
 
 
 def read_events(
@@ -127,13 +138,13 @@ def read_rows(
     while page := _page(connection, session_id, stretches, after, last):
         for seq, body, taken, row_hash in page:
             if seq != after + 1:
-                raise _damaged(session_id, after + 1, "it is missing")
+                raise DamagedEventError(session_id, after + 1, "it is missing")
             if former is None or chained(former, body, taken) != row_hash or marks.get(seq, row_hash) != row_hash:
-                raise _damaged(session_id, seq, "it is not what was written")
+                raise DamagedEventError(session_id, seq, "it is not what was written")
             yield seq, body, taken, row_hash
             after, former = seq, row_hash
     if after < min(last, max(marks, default=0)):
-        raise _damaged(session_id, after + 1, f"it is missing, and so is all behind it up to #{max(marks)}")
+        raise DamagedEventError(session_id, after + 1, f"it is missing, and so is all behind it up to #{max(marks)}")
 
 
 def already_there(session_id: str) -> UsageError:
@@ -159,11 +170,17 @@ def header_events(
 ) -> list[Event]:
     """Return what says what a session depends on: its first event, and every fork up to number ``until``.
 
-    Raises StoreError for a row that cannot be read. The hashes are not checked.
+    Raises StoreError for a row that is missing or cannot be read. The hashes are not checked.
     """
     begun = [each for each in lineage(connection, session_id) if until is None or each.after < until]
-    rows = [row for each in begun for row in _rows(connection, each.key, each.after, each.after + 1, 1)]
-    return [record_of(session_id, blobs, *row).event for row in rows]
+    return [_first_of(connection, blobs, session_id, stretch).event for stretch in begun]
+
+
+def _first_of(connection: sqlite3.Connection, blobs: Blobs, session_id: str, stretch: Stretch) -> Record:
+    rows = _rows(connection, stretch.key, stretch.after, stretch.after + 1, 1)
+    if not rows:
+        raise DamagedEventError(session_id, stretch.after + 1, "it is missing")
+    return record_of(session_id, blobs, *rows[0])
 
 
 def find_event(connection: sqlite3.Connection, session_id: str, name: str) -> int:
@@ -223,18 +240,6 @@ def _hash_at(connection: sqlite3.Connection, stretches: Sequence[Stretch], seq: 
     return None if row is None else str(row[0])
 
 
-def chained(former: str, body: object, taken: object) -> str:
-    """Return the hash of an event, from that of the one before it and from what is stored of it."""
-    return sha256_hex(f"{former}{body}{taken}")
-
-
-def _damaged(session_id: str, seq: int, how: object) -> StoreError:
-    return StoreError(
-        f"event #{seq} of {session_id} is damaged: {how}",
-        hint=f"what comes before it can be had with: agentctl events {session_id} --salvage -o jsonl",
-    )
-
-
 def _page(
     connection: sqlite3.Connection, session_id: str, stretches: Sequence[Stretch], after: int, last: int
 ) -> list[Row]:
@@ -247,7 +252,7 @@ def _page(
     except sqlite3.DatabaseError as error:
         found = _readable_rows(connection, stretch.key, after, last)
         if not found:
-            raise _damaged(session_id, after + 1, error) from error
+            raise DamagedEventError(session_id, after + 1, error) from error
         return found
 
 
@@ -272,13 +277,12 @@ def record_of(session_id: str, blobs: Blobs, seq: int, body: str, taken: str, ro
     try:
         value, _ = _read_json(body)
         if taken:
-            for pointer, digest in json.loads(taken).items():
-                _put_back(value, pointer, blobs.read(digest).decode("utf-8"))
+            put_back(value, taken, blobs.read)
         return Record(seq, decode(value), row_hash)
     except StoreError as error:
-        raise _damaged(session_id, seq, error.message) from error
+        raise DamagedEventError(session_id, seq, error.message) from error
     except (ValueError, KeyError, IndexError, TypeError, AttributeError) as error:
-        raise _damaged(session_id, seq, error) from error
+        raise DamagedEventError(session_id, seq, error) from error
 
 
 def _insert_rows(
@@ -296,38 +300,3 @@ def _insert_rows(
         records.append(Record(seq, event, row_hash))
     update_row(connection, key, [event for event, _, _ in prepared], seq, row_hash)
     return records
-
-
-def _without_large(value: object, pointer: str, taken: dict[str, str], blobs: Blobs) -> object:
-    if isinstance(value, str):
-        if len(value) < _BLOB_BYTES // 4 or not _is_large(value):
-            return value
-        taken[pointer] = blobs.put([value.encode("utf-8")])[0]
-        return ""
-    if isinstance(value, dict):
-        return {name: _without_large(item, f"{pointer}/{_escaped(name)}", taken, blobs) for name, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_without_large(item, f"{pointer}/{index}", taken, blobs) for index, item in enumerate(value)]
-    return value
-
-
-def _is_large(text: str) -> bool:
-    try:
-        return len(text.encode("utf-8")) >= _BLOB_BYTES
-    except UnicodeEncodeError:  # a lone surrogate cannot be a blob's bytes; it stays in the row, escaped
-        return False
-
-
-def _put_back(value: JsonObject, pointer: str, text: str) -> None:
-    *way, last = [part.replace("~1", "/").replace("~0", "~") for part in pointer.split("/")[1:]]
-    place: object = value
-    for part in way:
-        place = place[int(part)] if isinstance(place, list) else place[part]  # type: ignore[index]
-    if isinstance(place, list):
-        place[int(last)] = text
-    else:
-        place[last] = text  # type: ignore[index]
-
-
-def _escaped(name: str) -> str:
-    return name.replace("~", "~0").replace("/", "~1")

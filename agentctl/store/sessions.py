@@ -23,12 +23,25 @@ from agentctl.events.session import (
 from agentctl.events.user import UserMessage
 from agentctl.session.log import Record
 from agentctl.store.baselines import session_of
-from agentctl.store.lineage import key_of
+from agentctl.store.lineage import has_forks, key_of
 
-_COLUMNS = (
-    "id, created_at, updated_at, title, agent, environment, model, sandbox, first_message, "
-    "status, stop_reason, usage, error, head_seq"
+INDEXED = (
+    "created_at",
+    "updated_at",
+    "title",
+    "agent",
+    "environment",
+    "model",
+    "sandbox",
+    "first_message",
+    "status",
+    "stop_reason",
+    "usage",
+    "error",
 )
+"""The columns of the index that are computed from events."""
+
+_COLUMNS = f"id, {', '.join(INDEXED)}, head_seq"
 _PREFIX = "sesn_"
 _SHORTEST = 8
 _FIRST = ("first_message",)
@@ -64,6 +77,34 @@ def list_sessions(connection: sqlite3.Connection, *, limit: int | None = None) -
     return [_row(values) for values in rows]
 
 
+@dataclass(frozen=True, slots=True)
+class ForkRow:
+    """Where a session was forked from: ``at`` is the number of the last event that both have.
+
+    ``first_message`` is the first thing that was said in the fork itself.
+    """
+
+    parent: str
+    at: int
+    first_message: str | None
+
+
+def list_forks(connection: sqlite3.Connection) -> dict[str, ForkRow]:
+    """Return where each session that is a fork was forked from, by its id."""
+    if not has_forks(connection):
+        return {}
+    own_words = (
+        "SELECT CASE WHEN json_valid(body) THEN json_extract(body, '$.content[0].text') END FROM events "
+        "WHERE session = forks.key AND seq BETWEEN forks.parent_seq + 2 AND forks.parent_seq + 3 "
+        "AND type = 'user.message'"
+    )
+    rows = connection.execute(
+        f"SELECT forks.id, parents.id, forks.parent_seq, ({own_words}) "
+        "FROM sessions AS forks JOIN sessions AS parents ON parents.key = forks.parent"
+    )
+    return {str(name): ForkRow(str(parent), int(at), said and str(said)[:500]) for name, parent, at, said in rows}
+
+
 def count_sessions(connection: sqlite3.Connection) -> int:
     """Return how many sessions there are."""
     return int(connection.execute("SELECT count(*) FROM sessions").fetchone()[0])
@@ -76,9 +117,11 @@ def has_sandbox(connection: sqlite3.Connection, kind: str) -> bool:
 
 def sessions_by_image(connection: sqlite3.Connection) -> dict[str, int]:
     """Return how many sessions keep to each image, by the image's id."""
+    # A fork with another sandbox than its parent's says so in the first event of its own.
+    first = "coalesce(parent_seq, 0) + 1" if has_forks(connection) else "1"
     rows = connection.execute(
         "SELECT CASE WHEN json_valid(body) THEN json_extract(body, '$.sandbox.image_digest') END AS image, count(*) "
-        "FROM sessions JOIN events ON events.session = sessions.key AND events.seq = 1 "
+        f"FROM sessions JOIN events ON events.session = sessions.key AND events.seq = {first} "
         "WHERE sandbox = 'docker' GROUP BY image"
     )
     return {str(image): int(number) for image, number in rows if image is not None}

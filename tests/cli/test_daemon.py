@@ -130,7 +130,7 @@ def test_a_daemon_that_is_not_well_is_one_line_exit_7_and_no_session(
     done = through(proxy, *run)
     assert (done.code, done.json["error"]["type"]) == (7, "sandbox_error"), done
     assert said in done.json["error"]["message"]
-    assert time.monotonic() - began < 12
+    assert time.monotonic() - began < 20
     assert not (own_home / "agentctl.db").exists()
 
 

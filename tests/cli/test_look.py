@@ -230,7 +230,7 @@ def test_replay_without_a_terminal_waits_for_nothing_and_tells_all(home: Home) -
     assert done.err == ""
 
 
-def test_replay_as_json_lines_is_the_record_and_its_result(home: Home) -> None:
+def test_replay_as_json_lines_is_the_record_and_its_result(home: Home) -> None:  # O4
     lines = agentctl("replay", "@~3", "-o", "jsonl").lines
     *played, result = lines
     assert len(played) == 54

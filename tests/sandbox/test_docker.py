@@ -268,7 +268,7 @@ def test_a_command_that_runs_out_of_memory_is_told_the_limit(session_id: str, tm
     assert outcome.facts["out_of_memory"] is True
 
 
-def test_a_fork_bomb_is_held_and_can_be_ended(session_id: str, tmp_path: Path) -> None:
+def test_a_fork_bomb_is_held_and_can_be_ended(session_id: str, tmp_path: Path) -> None:  # T4
     sandbox = started(session_id, tmp_path, resources={"pids": 64})
     bash(sandbox, ":(){ :|:& };:", "a")
     [(_, crowded)] = sandbox.call([ToolCall("b", "glob", {"pattern": "*"})])

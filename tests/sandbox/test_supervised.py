@@ -65,7 +65,7 @@ def test_a_far_end_that_is_broken_is_an_error_soon(code: str, says: str) -> None
     assert "\n" not in raised.value.message
 
 
-def test_the_first_result_counts_and_those_nobody_asked_for_do_not() -> None:
+def test_the_first_result_counts_and_those_nobody_asked_for_do_not() -> None:  # T17
     code = """
 say(**READY)
 say(type='result', id='unheard of', outcome=FINE)

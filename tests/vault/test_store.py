@@ -13,7 +13,7 @@ from agentctl.ids import SystemClock
 from agentctl.paths import Home
 from agentctl.redaction import Redactor
 from agentctl.vault.credentials import EnvironmentVariable, McpOauth, normalised, read_auth
-from agentctl.vault.keys import read_private
+from agentctl.private import read_private
 from agentctl.vault.opened import Credentials
 from agentctl.vault.store import (
     add_credential,

@@ -19,7 +19,7 @@ def detail_lines(difference: Difference, look: Look, columns: int, most: int = _
     """Return the lines that show both values of a difference, as far as there is more to it than its name."""
     a, b = _text(difference.a), _text(difference.b)
     if difference.kind == "changed" and "\n" not in a and "\n" not in b:
-        return [_words(a, b, look, columns)]
+        return [_words(a, b, look, columns) if a != b else plain(f"{_MARGIN}{shown(a, look)}: other contents", "dim")]
     return text_lines(a, b, look, columns, most)
 
 

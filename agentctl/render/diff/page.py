@@ -16,20 +16,22 @@ from agentctl.render.diff.words import (
     heading,
     hints,
     layer_text,
-    metrics_text,
+    metrics_texts,
     relation,
     share_text,
     side_text,
 )
 from agentctl.render.gist import gist
-from agentctl.render.lines import EMPTY, Line, Span, clip, fit, plain, shown, width, wrap
+from agentctl.render.lines import EMPTY, Line, Span, cells, clip, plain, shown, width, wrap
 from agentctl.render.listing import table
 from agentctl.render.look import Look
+from agentctl.render.numbers import many
 
 _WIDEST = 120
 _SIDE_BY_SIDE = 96
 _NAME = 14
 _MOST_LISTED = 20
+_MOST_ROWS = 3
 _MOST_OF_LATER = 4
 
 
@@ -84,10 +86,11 @@ class Page:
         lines: list[Line] = []
         for layer in compared.layers.values():
             if layer.name == "metrics":
-                lines += self._row("metrics", metrics_text(compared.metrics), "") if not self._wanted.stat else []
+                lines += self._numbers() if not self._wanted.stat else []
             elif layer.differences:
-                lines += self._row(layer.name, layer_text(layer), "warning")
-                lines += self._listed(layer)
+                listed = self._listed(layer)
+                text = many(len(layer.differences), "difference") if listed else layer_text(layer)
+                lines += [*self._row(layer.name, text, "warning"), *listed]
         same = [layer.name for layer in compared.layers.values() if not layer.differences and layer.name != "metrics"]
         noise = [text for layer in compared.layers.values() if not layer.differences and (text := alike_text(layer))]
         text = ", ".join(same) + (f" ({'; '.join(noise)})" if noise else "")
@@ -97,9 +100,23 @@ class Page:
         if not text:
             return []
         rows = self._wrapped(text, _NAME + 2)
-        kept = rows[:3]
+        kept = rows if len(rows) <= _MOST_ROWS else [*rows[: _MOST_ROWS - 1], f"{rows[_MOST_ROWS - 1]} {self._more}"]
         first = (Span(f"  {name:<{_NAME - 2}}", style or "dim"), Span("  "), Span(kept[0], text_style))
         return [first, *((Span(" " * (_NAME + 2)), Span(row, text_style)) for row in kept[1:])]
+
+    def _numbers(self) -> list[Line]:
+        """Set the numbers that differ on as many rows as they need, none broken in its middle."""
+        dot, rows = f" {self._look.symbols.dot} ", [""]
+        for text in (shown(told, self._look) for told in metrics_texts(self._compared.metrics)):
+            if rows[-1] and cells(rows[-1] + dot + text) > self._columns - _NAME - 2:
+                rows.append("")
+            rows[-1] += (dot if rows[-1] else "") + text
+        names = ["metrics", *([""] * (len(rows) - 1))]
+        return [
+            self._clip((Span(f"  {name:<{_NAME - 2}}  ", "dim"), Span(row)))
+            for name, row in zip(names, rows, strict=True)
+            if row
+        ]
 
     def _listed(self, layer: Layer) -> list[Line]:
         """List what belongs to a session as a whole, where everything is asked for and the line does not say it all."""
@@ -134,7 +151,7 @@ class Page:
         what = {
             "trajectory": "a call that only one has",
             "arguments": f"what {first.what} is asked",
-            "observations": "what the same call gave" + (" (same exit code, same files)" if first.is_weak else ""),
+            "observations": "what the same call gave" + (" (same exit code and files)" if first.is_weak else ""),
             "files": "what the same call did to the files",
             "network": first.what,
         }.get(first.layer, first.layer)
@@ -148,9 +165,9 @@ class Page:
         assert difference.step is not None
         word = relation(self._compared, difference)
         cause = self._compared.causes.get(difference.step.number)
-        why = (
-            f"consequence of #{cause.event}: {cause.value} comes again" if word == "consequence" and cause else "later"
-        )
+        why = "later difference"
+        if word == "consequence" and cause is not None:
+            why = f"consequence of #{cause.event}: {cause.value} comes again"
         events = " / ".join(f"{name} #{seq}" for name, seq in zip("AB", focus(difference), strict=True) if seq)
         head = [
             Span(f"{events}  ", "dim"),
@@ -218,8 +235,14 @@ class Page:
         return [head, *text_lines(one, other, self._look, self._columns)]
 
     def _hints(self) -> list[Line]:
-        found = hints(self._compared, shown_all=self._wanted.everything)
-        return [plain(fit(shown(hint, self._look), self._columns, self._more), "dim") for hint in found]
+        lines: list[Line] = []
+        for why, command in hints(self._compared, shown_all=self._wanted.everything, shown_text=self._wanted.text):
+            if cells(f"{why} {command}") <= self._columns:
+                lines.append(plain(shown(f"{why} {command}", self._look), "dim"))
+            else:
+                rows = [*self._wrapped(why, 0), *(f"  {row}" for row in self._wrapped(command, 2))]
+                lines += [plain(row, "dim") for row in rows]
+        return lines
 
     def _wrapped(self, text: str, indent: int) -> list[str]:
         return wrap(shown(text, self._look), max(10, self._columns - indent))

@@ -57,7 +57,7 @@ def change_text(difference: Difference) -> str:
         case "only_b":
             return f"only in B: {b}" if b else "only in B"
         case _:
-            return f"{a} > {b}" if a != b else a
+            return f"{a} > {b}" if a != b else f"{a} (other contents)"
 
 
 def heading(compared: Compared) -> tuple[str, str]:
@@ -159,10 +159,10 @@ def _listed(names: Sequence[str]) -> str:
     return ", ".join(names[:_MOST_NAMES]) + (f" and {more:,} more" if more > 0 else "")
 
 
-def metrics_text(metrics: Sequence[Metric]) -> str:
-    """Say in a line which numbers differ, those that matter most first."""
+def metrics_texts(metrics: Sequence[Metric]) -> list[str]:
+    """Say which numbers differ, those that matter most first."""
     by_name = {metric.name: metric for metric in metrics}
-    return " · ".join(metric_text(by_name[name]) for name in _SHOWN_METRICS if by_name[name].differs)
+    return [metric_text(by_name[name]) for name in _SHOWN_METRICS if by_name[name].differs]
 
 
 def metric_text(metric: Metric) -> str:
@@ -196,7 +196,7 @@ def side_text(side: Side) -> list[str]:
     model = created.model
     model = f"script {model.rpartition('/')[2]}" if model.startswith("script:") else model
     return [
-        created.session_id,
+        side.name,
         str(created.agent.get("name", "")),
         model,
         str(created.sandbox.get("kind", "")),
@@ -214,25 +214,21 @@ def relation(compared: Compared, difference: Difference) -> str | None:
     return "consequence" if asks and difference.step.number in compared.causes else "later"
 
 
-def hints(compared: Compared, shown_all: bool) -> list[str]:
-    """Say what to do next."""
-    found = []
+def hints(compared: Compared, *, shown_all: bool, shown_text: bool) -> list[tuple[str, str]]:
+    """Say what to do next: why, and the command."""
+    found: list[tuple[str, str]] = []
     first = compared.first
     later = len(compared.in_steps) - 1
-    names = f"{_id(compared.a)} {_id(compared.b)}"
+    names = f"{compared.a.name} {compared.b.name}"
     if later > 0 and not shown_all:
-        found.append(f"{many(later, 'later difference')}; all of them: agentctl diff {names} --all")
+        found.append((f"{many(later, 'later difference')}:", f"agentctl diff {names} --all"))
     header = compared.layers.get("header")
     if first is not None and header is not None and not header.differences:
-        found.append(f"which side moved? agentctl rerun {_id(compared.a)} --which-moved")
+        found.append(("which side moved:", f"agentctl rerun {compared.a.name} --which-moved"))
     outcome = compared.layers.get("outcome")
-    if outcome is not None and outcome.notes:
-        found.append(f"the words of the answers differ, which never counts: agentctl diff {names} --text")
+    if outcome is not None and outcome.notes and not shown_text:
+        found.append(("the words of the answers, which never count:", f"agentctl diff {names} --text"))
     return found
-
-
-def _id(side: Side) -> str:
-    return side.name
 
 
 def _short(text: str) -> str:

@@ -1,0 +1,216 @@
+"""Why a call came to something else in another sandbox: the likeliest cause that the record can show.
+
+A cause is read from what is in one observation and not in the other. Where nothing tells, the first
+line that differs is named and no cause.
+"""
+
+import posixpath
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import zip_longest
+from typing import Literal, TypeAlias
+
+from agentctl.compare.calls import Call, Observation
+from agentctl.compare.places import relative
+
+CauseKind: TypeAlias = Literal[
+    "version_moved",
+    "command_missing",
+    "module_missing",
+    "network_denied",
+    "permission",
+    "timeout",
+    "memory",
+    "earlier_difference",
+    "file_missing",
+    "files_differ",
+    "exit_code",
+    "output_differs",
+    "not_made",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Cause:
+    """Why, in one line that may hold untrusted text. ``subject`` is what it is about; ``event`` an earlier difference."""
+
+    kind: CauseKind
+    line: str
+    subject: str | None = None
+    event: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class MovedPackage:
+    """A package that has another version in another image; None where it is not there at all."""
+
+    kind: str
+    name: str
+    before: str | None
+    after: str | None
+
+    @property
+    def line(self) -> str:
+        """Say it in a few words."""
+        return f"{self.kind} package {self.name} {self.before or '(none)'} -> {self.after or '(none)'}"
+
+
+_COMMAND = re.compile(
+    r"(?:^|[\s:])(?P<name>[\w./+-]+): (?:command )?not found|(?P<file>[\w./+-]+): No such command", re.MULTILINE
+)
+_MODULE = re.compile(r"No module named '?(?P<py>[\w.]+)|Cannot find (?:module|package) '(?P<js>[^']+)'")
+_PERMISSION = re.compile(r"[^\n]*(?:[Pp]ermission denied|Operation not permitted|Read-only file system)[^\n]*")
+_FILE = re.compile(
+    r"(?:(?:cannot (?:open|access|stat)|can't open)[^'\n]*'(?P<quoted>[^'\n]+)'"
+    r"|(?P<plain>[\w./+-]+): (?i:no such file or directory)"
+    r"|(?i:no such file or directory): '(?P<python>[^'\n]+)'"
+    r"|(?i:file not found|does not exist):? (?P<said>[\w./+-]+))"
+)
+_NETWORK = re.compile(
+    r"(?i)[^\n]*(?:could not resolve|name or service not known|temporary failure in name resolution|network is "
+    r"unreachable|connection refused|failed to establish a new connection|no route to host|tunnel connection failed"
+    r"|proxyerror|getaddrinfo|\bENOTFOUND\b|\bECONNREFUSED\b|not allowed by the environment)[^\n]*"
+)
+_VERSION = re.compile(r"(?<![\w.])v?\d+(?:\.\d+)+(?:[-+.]?[A-Za-z]\w*)*")
+_NAME_BEFORE = re.compile(r"([A-Za-z][\w.+-]*)(?:[\s=@:(,'\"v-]|version)*$")
+_MOST_TEXT = 200_000
+_OUT_OF_MEMORY, _NOT_FOUND = 137, 127
+
+
+def cause_of(recorded: Call, live: Call, moved_by: Mapping[str, int], packages: Sequence[MovedPackage] = ()) -> Cause:
+    """Return why a call that was made twice came to something else.
+
+    ``moved_by`` names, by path, the number of the earlier call whose files came out otherwise; ``packages`` are
+    those that are known to have another version where the call was made again.
+    """
+    before, after = recorded.observation, live.observation
+    if before is None or after is None:
+        return Cause("not_made", "it has no result in the rerun")
+    old, new = before.text[:_MOST_TEXT], after.text[:_MOST_TEXT]
+    found = (
+        _limit(before, after)
+        or _earlier(new, recorded, moved_by)
+        or _command(old, new, after)
+        or _known_package(recorded, old, new, packages)
+        or _module(old, new)
+        or _network(old, new)
+        or _permission(old, new)
+        or _version(recorded, old, new)
+        or _file(old, new)
+    )
+    if found is not None:
+        return found
+    if packages:
+        return Cause("version_moved", "; ".join(each.line for each in packages[:3]), packages[0].name)
+    return _plain(before, after)
+
+
+def _limit(before: Observation, after: Observation) -> Cause | None:
+    if after.facts.get("timed_out") and not before.facts.get("timed_out"):
+        return Cause("timeout", f"it took too long: {after.seconds or 0:.0f} s, and {before.seconds or 0:.1f} s then")
+    if after.exit_code == _OUT_OF_MEMORY != before.exit_code:
+        return Cause("memory", "it was killed (exit code 137), perhaps for want of memory")
+    return None
+
+
+def _earlier(new: str, call: Call, moved_by: Mapping[str, int]) -> Cause | None:
+    """Find a path in what is asked for, or said, whose contents an earlier call left otherwise."""
+    if not moved_by:
+        return None
+    asked = " ".join(str(value) for value in call.input.values())
+    for path, seq in moved_by.items():
+        name = relative(path)
+        for text in (asked, new):
+            if re.search(rf"(?<![\w.-]){re.escape(name)}(?![\w-])", text):
+                return Cause("earlier_difference", f"{name} is another since #{seq}", name, seq)
+    return None
+
+
+def _command(old: str, new: str, after: Observation) -> Cause | None:
+    for match in _only_in(_COMMAND, new, old):
+        name = posixpath.basename(match["name"] or match["file"])
+        return Cause("command_missing", f"command missing: {name}", name)
+    if after.exit_code == _NOT_FOUND:
+        return Cause("command_missing", "a command is missing (exit code 127)")
+    return None
+
+
+def _module(old: str, new: str) -> Cause | None:
+    for match in _only_in(_MODULE, new, old):
+        name = match["py"] or match["js"]
+        return Cause("module_missing", f"package missing: {name}", name)
+    return None
+
+
+def _network(old: str, new: str) -> Cause | None:
+    for match in _only_in(_NETWORK, new, old):
+        return Cause("network_denied", f"network denied: {match[0].strip()}")
+    return None
+
+
+def _permission(old: str, new: str) -> Cause | None:
+    for match in _only_in(_PERMISSION, new, old):
+        return Cause("permission", f"permission: {match[0].strip()}")
+    return None
+
+
+def _file(old: str, new: str) -> Cause | None:
+    for match in _only_in(_FILE, new, old):
+        name = next(filter(None, match.groups()))
+        return Cause("file_missing", f"file missing: {name}", name)
+    return None
+
+
+def _known_package(call: Call, old: str, new: str, packages: Sequence[MovedPackage]) -> Cause | None:
+    """Find a package that is known to have moved, and is named by the call or in what it said."""
+    texts = [" ".join(str(value) for value in call.input.values()), old, new]
+    for each in packages:
+        names = {each.name.lower(), each.name.lower().replace("-", "_")}
+        if any(re.search(rf"(?<!\w){re.escape(name)}(?!\w)", text.lower()) for name in names for text in texts):
+            return Cause("version_moved", each.line, each.name)
+    return None
+
+
+def _version(call: Call, old: str, new: str) -> Cause | None:
+    """Find lines that are the same but for a version."""
+    for before, after in _differing_lines(old, new):
+        one, other = _VERSION.findall(before), _VERSION.findall(after)
+        if one == other or len(one) != len(other) or _VERSION.sub("", before) != _VERSION.sub("", after):
+            continue
+        place = next(number for number, pair in enumerate(zip(one, other, strict=True)) if pair[0] != pair[1])
+        start = [match.start() for match in _VERSION.finditer(before)][place]
+        named = _NAME_BEFORE.search(before[:start])
+        name = named[1] if named else _asked_for(call)
+        return Cause("version_moved", f"{name or 'version'} {one[place]} -> {other[place]}", name)
+    return None
+
+
+def _asked_for(call: Call) -> str | None:
+    """Name what a command asks the version of, as in ``import x; print(x.__version__)`` or ``x --version``."""
+    command = str(call.input.get("command", ""))
+    match = re.search(r"([A-Za-z_][\w.]*)\.__version__|([\w.+-]+) (?:--version|-V|version)\b", command)
+    return next(filter(None, match.groups()), None) if match else None
+
+
+def _plain(before: Observation, after: Observation) -> Cause:
+    for one, other in _differing_lines(before.text, after.text):
+        shown = (f"“{line.strip()[:80]}”" if line.strip() else "nothing" for line in (one, other))
+        return Cause("output_differs", "output: {} -> {}".format(*shown))
+    if before.exit_code != after.exit_code:
+        return Cause("exit_code", f"exit code {before.exit_code} -> {after.exit_code}")
+    paths = sorted({effect[0] for effect in before.effects ^ after.effects})
+    more = f" and {len(paths) - 1} more" if len(paths) > 1 else ""
+    name = relative(paths[0]) if paths else None
+    return Cause("files_differ", f"it leaves another {name}{more}" if name else "the result differs", name)
+
+
+def _differing_lines(old: str, new: str) -> Iterator[tuple[str, str]]:
+    for one, other in zip_longest(old.split("\n"), new.split("\n"), fillvalue=""):
+        if one != other:
+            yield one, other
+
+
+def _only_in(pattern: re.Pattern[str], new: str, old: str) -> Iterator[re.Match[str]]:
+    known = {match[0] for match in pattern.finditer(old)}
+    return (match for match in pattern.finditer(new) if match[0] not in known)

@@ -1,0 +1,264 @@
+"""What the record of a session gives again: answers, observations, and what people said, each at its place.
+
+A place in a log is told by what the harness had done by then: how many answers of the model there were,
+calls begun, results, and rests. The times are no part of it.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+from agentctl.canonical import JsonObject
+from agentctl.errors import UsageError
+from agentctl.events.agent import AgentCustomToolUse, AgentToolResult, AgentToolUse
+from agentctl.events.base import Event
+from agentctl.events.local import (
+    LocalCompactionResponse,
+    LocalFilesChanged,
+    LocalFilesUploaded,
+    LocalForked,
+    LocalInterrupted,
+    LocalLimitReached,
+    LocalLimitsChanged,
+    LocalModelResponse,
+    LocalOutputs,
+    LocalSandboxLost,
+    LocalSandboxStarted,
+    LocalSessionCreated,
+    LocalToolFacts,
+    LocalToolStarted,
+)
+from agentctl.events.session import SessionError, SessionStatusIdle
+from agentctl.events.span import SpanModelRequestEnd
+from agentctl.events.user import (
+    SystemMessage,
+    UserCustomToolResult,
+    UserInterrupt,
+    UserMessage,
+    UserToolConfirmation,
+)
+from agentctl.harness.keeping import FORKED, LOST
+from agentctl.model.recorded import RecordedAnswer
+from agentctl.sandbox.recorded import Observed
+from agentctl.session.log import Record
+
+_TIMES = ("timeout", "max_active")
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """How far a session has come."""
+
+    rests: int = 0
+    answers: int = 0
+    begun: int = 0
+    results: int = 0
+
+    def after(self, event: Event) -> "Place":
+        """Return the place after one more event."""
+        rests, answers, begun, results = self.rests, self.answers, self.begun, self.results
+        match event:
+            case SessionStatusIdle():
+                return Place(rests + 1, answers, begun, results)
+            case LocalModelResponse() | LocalCompactionResponse():
+                return Place(rests, answers + 1, begun, results)
+            case LocalToolStarted():
+                return Place(rests, answers, begun + len(event.tool_use_ids), results)
+            case AgentToolResult():
+                return Place(rests, answers, begun, results + 1)
+            case _:
+                return self
+
+    def is_reached_at(self, now: "Place") -> bool:
+        """Say whether a session that is ``now`` somewhere has come as far as this."""
+        if now.rests != self.rests:
+            return now.rests > self.rests
+        return (now.answers, now.begun, now.results) >= (self.answers, self.begun, self.results)
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """Something that came from outside of the harness; ``event`` is None where a new sandbox was begun."""
+
+    place: Place
+    seq: int
+    event: Event | None
+
+
+@dataclass(frozen=True, slots=True)
+class Hole:
+    """Something of the record that cannot be given again, from event number ``seq`` on."""
+
+    seq: int
+    line: str
+
+
+@dataclass(slots=True)
+class Recording:
+    """A fold over the record of one session.
+
+    ``records`` are all its events. ``own`` is the number of the first event that is not a fork's past.
+    ``begun`` are the events that it begins with. ``calls`` are its calls in their order, those of a fork's past
+    that had no result yet among them. ``interrupted`` are calls that somebody broke off; ``unseen`` those
+    whose outcome the sandbox never told.
+    """
+
+    records: list[Record] = field(default_factory=list)
+    opening: LocalSessionCreated | LocalForked | None = None
+    answers: list[RecordedAnswer] = field(default_factory=list)
+    inputs: list[Given] = field(default_factory=list)
+    uses: list[AgentToolUse | AgentCustomToolUse] = field(default_factory=list)
+    starts: list[JsonObject] = field(default_factory=list)
+    outputs: list[tuple[int, list[JsonObject]]] = field(default_factory=list)
+    uploaded: LocalFilesUploaded | None = None
+    holes: list[Hole] = field(default_factory=list)
+    interrupted: set[str] = field(default_factory=set)
+    unseen: set[str] = field(default_factory=set)
+    outages: int = 0
+    place: Place = field(default_factory=Place)
+    _asked: dict[str, tuple[int, AgentToolUse]] = field(default_factory=dict)
+    _started: set[str] = field(default_factory=set)
+    _results: dict[str, AgentToolResult] = field(default_factory=dict)
+    _facts: dict[str, JsonObject] = field(default_factory=dict)
+    _changes: dict[str, JsonObject] = field(default_factory=dict)
+    _between: dict[str, JsonObject] = field(default_factory=dict)
+    _waiting: JsonObject | None = None
+    _lost: bool = False
+    _last_rest: tuple[Place, int] | None = None
+    _used: bool = False
+
+    @property
+    def last(self) -> Record:
+        """The last event."""
+        return self.records[-1]
+
+    @property
+    def observed(self) -> list[Observed]:
+        """The calls that a sandbox was asked for, in the order of their results, and what they came to."""
+        found = []
+        for call_id, result in self._results.items():
+            if call_id not in self._started:
+                continue
+            seq, use = self._asked[call_id]
+            content = tuple(_without_notice(result.content or ()))
+            facts = self._facts.get(call_id, {})
+            changes, between = self._changes.get(call_id), self._between.get(call_id)
+            found.append(Observed(seq, use.name, use.input, content, bool(result.is_error), facts, changes, between))
+        return found
+
+    def add(self, record: Record) -> None:
+        """Take one more event into account."""
+        event = record.event
+        self.records.append(record)
+        self._take(record.seq, event)
+        self.place = self.place.after(event)
+        if isinstance(event, SessionStatusIdle):
+            self._last_rest, self._used = (self.place, record.seq), False
+
+    def _take(self, seq: int, event: Event) -> None:
+        match event:
+            case LocalSessionCreated():
+                self.opening = event
+            case LocalForked():
+                self._begin_fork(event)
+            case LocalModelResponse() | LocalCompactionResponse():
+                self.answers.append(RecordedAnswer(event.raw, event.request_id))
+            case (
+                UserMessage() | SystemMessage() | UserToolConfirmation() | UserCustomToolResult() | LocalLimitsChanged()
+            ):
+                self.inputs.append(Given(self.place, seq, event))
+            case UserInterrupt():
+                self.inputs.append(Given(self.place, seq, event))
+                self.interrupted |= self._started - self._results.keys()
+            case AgentToolUse():
+                self.uses.append(event)
+                self._asked[event.id] = (seq, event)
+            case AgentCustomToolUse():
+                self.uses.append(event)
+            case LocalToolStarted():
+                self._started |= set(event.tool_use_ids)
+            case LocalFilesUploaded():
+                self.uploaded = event
+            case LocalOutputs():
+                self.outputs.append((len(self._results.keys() & self._started), event.files))
+            case _:
+                self._take_of_sandbox(seq, event)
+
+    def _take_of_sandbox(self, seq: int, event: Event) -> None:
+        match event:
+            case LocalSandboxStarted():
+                self._take_start(seq, event.facts)
+            case LocalSandboxLost():
+                self._lost = True
+                self.holes.append(Hole(seq, f"the sandbox was lost: {event.reason}"))
+            case AgentToolResult():
+                self._results[event.tool_use_id] = event
+                if self._waiting is not None:
+                    self._between[event.tool_use_id], self._waiting = self._waiting, None
+                if event.tool_use_id in self._started:
+                    self.unseen.add(event.tool_use_id)  # until its facts come
+            case LocalToolFacts():
+                self._facts[event.tool_use_id] = event.facts
+                self.unseen.discard(event.tool_use_id)
+            case LocalFilesChanged():
+                self._take_changes(event)
+            case LocalLimitReached() if event.limit.startswith(_TIMES):
+                self.holes.append(Hole(seq, "a limit on time was reached, which runs otherwise in a rerun"))
+            case LocalInterrupted():
+                self.holes.append(Hole(seq, f"the process was stopped ({event.signal})"))
+            case SpanModelRequestEnd() if event.is_error:
+                self.outages += 1
+            case SessionError() if _is_final(event):
+                self.holes.append(Hole(seq, f"it failed: {event.error.get('message')}"))
+            case _:
+                pass
+
+    def _begin_fork(self, event: LocalForked) -> None:
+        """Begin anew: what was before is the past that a rerun of a fork has too."""
+        done = self._results
+        self.opening = event
+        self.answers, self.inputs, self.uses, self.starts, self.outputs = [], [], [], [], []
+        self.holes, self.interrupted, self.unseen, self.outages, self.place = [], set(), set(), 0, Place()
+        self._asked = {name: asked for name, asked in self._asked.items() if name not in done}
+        self._started, self._results = set(), {}
+        self._last_rest, self._used, self._lost = None, False, False
+
+    def _take_start(self, seq: int, facts: JsonObject) -> None:
+        if facts.get("attached"):
+            return
+        if self.starts:
+            # Another process took the session up, when it rested last: there its sandbox was another one.
+            place, at = self._last_rest if self._last_rest and not self._used else (self.place, seq)
+            self.inputs.append(Given(place, at, None))
+            self.inputs.sort(key=lambda given: given.seq)
+        self.starts.append(facts)
+        self._used = True
+
+    def _take_changes(self, event: LocalFilesChanged) -> None:
+        body: JsonObject = {"changes": event.changes, "cut": event.cut}
+        if event.tool_use_id is None:
+            self._waiting = body
+        else:
+            self._changes[event.tool_use_id] = body
+
+
+def recording_of(session_id: str, records: Iterable[Record]) -> Recording:
+    """Fold a record. Raises UsageError for one that cannot be given again at all."""
+    recording = Recording()
+    for record in records:
+        recording.add(record)
+    if recording.opening is None or not recording.records:
+        raise UsageError(f"session {session_id} does not begin with its definitions, so it cannot be rerun")
+    if not recording.answers:
+        raise UsageError(f"session {session_id} holds no answer of the model: there is nothing to rerun")
+    return recording
+
+
+def _is_final(event: SessionError) -> bool:
+    status = (event.error.get("retry_status") or {}).get("type")
+    return status in ("exhausted", "terminal")
+
+
+def _without_notice(content: Sequence[JsonObject]) -> Sequence[JsonObject]:
+    """Leave out what the harness said of a new sandbox: it says so again."""
+    first = str(content[0].get("text", "")) if content else ""
+    return content[1:] if first.startswith((f"[{LOST}", f"[{FORKED}")) else content

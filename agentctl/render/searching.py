@@ -1,0 +1,43 @@
+"""Whether an event holds a text that somebody looks for."""
+
+import json
+from collections.abc import Iterator
+
+from agentctl.events.base import Event
+from agentctl.events.codec import encode
+from agentctl.events.local import LocalCompactionResponse, LocalModelResponse
+
+
+def holds(event: Event, text: str) -> bool:
+    """Say whether any value of an event holds ``text``, in capitals or not.
+
+    An answer of the model is looked through where it is told: in the messages and calls that were made of
+    it, and in its own event for what only that has, the thoughts.
+    """
+    wanted = text.casefold()
+    return any(wanted in value.casefold() for value in _texts(event))
+
+
+def _texts(event: Event) -> Iterator[str]:
+    if isinstance(event, LocalModelResponse | LocalCompactionResponse):
+        yield event.model
+        for block in json.loads(event.raw).get("content") or ():
+            yield str(block.get("thinking") or "")
+        return
+    yield from _values(encode(event))
+
+
+def _values(value: object) -> Iterator[str]:
+    match value:
+        case str():
+            yield value
+        case dict():
+            for name, item in value.items():
+                if not isinstance(item, str | dict | list):
+                    yield f"{name} {item}"
+                yield from _values(item)
+        case list():
+            for item in value:
+                yield from _values(item)
+        case _:
+            pass
