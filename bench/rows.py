@@ -34,7 +34,14 @@ def measure_all(programs: Programs, starts: int, sessions: int) -> list[Row]:
     helped = _help(programs, starts)
     driven = _sessions(programs, sessions)
     looked = _look(programs, starts)  # last, on a store with something in it
-    return [*helped, *looked, *driven, *_resumes(programs, sessions), _diff(programs, sessions), *_starts(programs, starts)]
+    return [
+        *helped,
+        *looked,
+        *driven,
+        *_resumes(programs, sessions),
+        _diff(programs, sessions),
+        *_starts(programs, starts),
+    ]
 
 
 def _help(programs: Programs, runs: int) -> list[Row]:

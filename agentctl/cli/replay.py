@@ -7,6 +7,7 @@ import math
 import sys
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -15,6 +16,7 @@ from agentctl.cli.draw import forgiving
 from agentctl.cli.looking import FromOption, Opened, Selection, UntilOption, opened, select, stdout_look
 from agentctl.cli.options import Output, OutputOption, SessionArgument
 from agentctl.cli.output import flush_out, reporting, write_out_later
+from agentctl.cli.page import write_page
 from agentctl.cli.player import watch
 from agentctl.cli.quick import QuickCommand
 from agentctl.errors import UsageError
@@ -62,6 +64,10 @@ def replay(
         bool, typer.Option("--plain", help="No player: lines, at the recorded pace, and then the end.")
     ] = False,
     full: Annotated[bool, typer.Option("--full", help="Messages and results whole.")] = False,
+    html: Annotated[
+        Path | None,
+        typer.Option("--html", metavar="FILE", help="Write it as one page for a browser; - is standard output."),
+    ] = None,
     output: OutputOption = Output.TEXT,
 ) -> None:
     """Play the record of a session. Never runs anything.
@@ -71,6 +77,9 @@ def replay(
     """
     with reporting(output), opened(session) as found:
         selection = select(found, first, last, only)
+        if html is not None:
+            write_page(found, selection, html, output)
+            return
         look = stdout_look()
         factor = _speed(speed, look, output)
         pace = Pace(factor, _limit(idle_limit), typing=look.moves and not selection.patterns)

@@ -8,7 +8,7 @@ answers and observations?
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias, TypeGuard
 
 from agentctl.canonical import JsonObject, canonical_json
 from agentctl.compare.calls import Call, Calls
@@ -105,8 +105,11 @@ def sandbox_findings(
     return Findings(tuple(found), steps, tuple(fired), steps.total())
 
 
-def model_findings(recorded: Sequence[Record], live: Sequence[Record], own: int) -> Findings:
-    """Compare the calls that a live model made with the recorded ones. What it said beside them is no divergence."""
+def model_findings(recorded: Sequence[Record], live: Sequence[Record], own: int, *, is_whole: bool = True) -> Findings:
+    """Compare the calls that a live model made with the recorded ones. What it said beside them is no divergence.
+
+    Behind the end of a record that is not ``is_whole`` a model may do what it likes.
+    """
     former, now = _turns(recorded, own), _turns(live, own)
     for number, turn in enumerate(former):
         others = now[number] if number < len(now) else []
@@ -118,7 +121,7 @@ def model_findings(recorded: Sequence[Record], live: Sequence[Record], own: int)
         if extra := next((call for call in others if left[_key(call)]), None):
             return _model_diverged(turn[-1], [extra], former, more=True)
     compared = sum(map(len, former))
-    if len(now) > len(former):
+    if len(now) > len(former) and is_whole:
         last = former[-1][-1] if former else None
         return _made_more(last, now[len(former)][0], compared, own)
     same = _words(recorded, own) == _words(live, own)
@@ -236,7 +239,7 @@ def _words(records: Iterable[Record], own: int) -> list[object]:
     return words
 
 
-_NEW_EACH_TIME = {"id", "processed_at", "extra"}
+_NEW_EACH_TIME = {"id", "processed_at", "local"}
 _LEFT_OUT = {
     "local.checkpoint",
     "local.egress",
@@ -252,28 +255,29 @@ _OF_USAGE = ("input_tokens", "output_tokens", "cache_read_input_tokens", "cache_
 
 
 def _comparable(records: Sequence[Record], own: int) -> Iterator[tuple[Record, JsonObject]]:
-    """Yield what of a log has to be the same each time: ids are numbered as they come, failed requests left out."""
-    names: dict[str, str] = {}
-    rename = _renaming(names)
-    failed = {each.event.model_request_start_id for each in records if _is_failed_request(each.event)}
+    """Yield what of a log has to be the same each time, with numbers in place of ids."""
+    kept = [*_lasting(records, own)]
+    rename = _renaming({record.event.id: f"event {number}" for number, record in enumerate(kept)})
+    return ((record, rename(_body(record.event))) for record in kept)
+
+
+def _lasting(records: Sequence[Record], own: int) -> Iterator[Record]:
+    """Yield the events that come again each time; requests that failed are none, nor what somebody else's process did."""
+    failed = {event.model_request_start_id for event in (each.event for each in records) if _is_failed_request(event)}
     running, outputs = False, None
     for record in records:
         event = record.event
-        names[event.id] = f"e{len(names)}" if record.seq >= own else event.id
         is_repeated = isinstance(event, SessionStatusRunning) and running
         if isinstance(event, SessionStatusRunning | SessionStatusIdle):
             running = isinstance(event, SessionStatusRunning)
         if isinstance(event, LocalOutputs):
             is_repeated, outputs = event.files == outputs, event.files
-        if record.seq < own or is_repeated or _is_left_out(event, failed):
-            if event.id in names and record.seq >= own:
-                del names[event.id]
-            continue
-        yield record, rename(_body(event))
+        if record.seq >= own and not is_repeated and not _is_left_out(event, failed):
+            yield record
 
 
-def _is_failed_request(event: Event) -> bool:
-    return isinstance(event, SpanModelRequestEnd) and event.is_error
+def _is_failed_request(event: Event) -> TypeGuard[SpanModelRequestEnd]:
+    return isinstance(event, SpanModelRequestEnd) and bool(event.is_error)
 
 
 def _is_left_out(event: Event, failed: Collection[str]) -> bool:

@@ -24,7 +24,7 @@ _WORD = re.compile(r"""(?:[^\s'"\\|&;()<>]|\\.|'[^']*'|"(?:[^"\\]|\\.)*")+|[|&;(
 _SAFE_QUOTED = re.compile(r"""(?:'([\w./:=@%+,-]+)'|"([\w./:=@%+,-]+)")\Z""", re.ASCII)
 _PIECES = re.compile(r"\s+|\w[\w.+:-]*\w|\w|[^\w\s]")
 _NAMES = re.compile(r"\w+")
-_MOST_PIECES = 4_000
+_MOST_PIECES = 1_000
 _MOST_COUNTED = 20_000
 _ALIKE = 0.5
 

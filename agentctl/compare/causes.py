@@ -33,7 +33,10 @@ CauseKind: TypeAlias = Literal[
 
 @dataclass(frozen=True, slots=True)
 class Cause:
-    """Why, in one line that may hold untrusted text. ``subject`` is what it is about; ``event`` an earlier difference."""
+    """Why, in one line that may hold untrusted text.
+
+    ``subject`` is what it is about, ``event`` the number of an earlier difference that it comes from.
+    """
 
     kind: CauseKind
     line: str

@@ -15,7 +15,7 @@ from agentctl.compare.rules import IDENTIFIERS, LINES, WHOLE, Moment, Rule, mome
 
 Step: TypeAlias = Literal["exact", "normalised", "effects", "different"]
 
-_MOST_NORMALISED = 4_000_000
+_MOST_NORMALISED = 500_000
 """Characters; longer texts are compared as they are, because nobody waits for their noise to be taken out."""
 
 _NEEDS_WHOLE = re.compile("[\r\x1b━╸╺█▏▎▍▌▋▊▉⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏%#]| eta ")

@@ -21,6 +21,7 @@ from agentctl.events.span import SpanModelRequestEnd, SpanModelRequestStart
 from agentctl.events.user import UserInterrupt, UserMessage
 from agentctl.ids import moment, time_of, timestamp
 
+_UNKNOWN = "1970-01-01T00:00:00.000000Z"
 TOKENS = ("input_tokens", "output_tokens", "cache_creation_input_tokens", "cache_read_input_tokens")
 
 
@@ -170,7 +171,9 @@ class Drafter:
     def finish(self) -> Foreign:
         """Return the whole session."""
         self.rest()
-        began = self._drafts[0].time if self._drafts else "1970-01-01T00:00:00.000000Z"
+        began = next((each.time for each in self._drafts if each.time != _UNKNOWN), _UNKNOWN)
+        for each in self._drafts:
+            each.time = began if each.time == _UNKNOWN else each.time
         drafts = [Draft(LocalSessionCreated, began, self._header(), self._id("first")), *self._drafts]
         made = [each.kind(id=each.id, processed_at=each.time, **each.members) for each in drafts]
         return Foreign(self._session_id, made)
@@ -213,7 +216,7 @@ class Drafter:
         former = self._drafts[-1].time if self._drafts else None
         found = time_of(text)
         if found is None:
-            return former or "1970-01-01T00:00:00.000000Z"
+            return former or _UNKNOWN
         return timestamp(found if former is None else max(found, moment(former)))
 
 

@@ -39,7 +39,10 @@ class Line(NamedTuple):
 
 
 class Package:
-    """An exported session in an open file, checked. ``blobs`` are the SHA-256 of the contents in it that are named."""
+    """An exported session in an open file, checked.
+
+    ``blobs`` are the SHA-256 of the contents in it that are named; ``forks`` counts how often it was forked.
+    """
 
     def __init__(self, file: BinaryIO) -> None:
         """Check the whole file. Raises UsageError that says what is wrong, and with which event."""
@@ -48,6 +51,7 @@ class Package:
         self._index()
         self.manifest = self._read_manifest()
         self.blobs: list[str] = []
+        self.forks = 0
         self._check()
 
     def lines(self) -> Iterator[Line]:
@@ -117,6 +121,7 @@ class Package:
             self._check_place(line, last)
             named |= dict.fromkeys((*taken_out(line.taken), *self._named(line)))
             self._fold(summary, line)
+            self.forks += isinstance(line.event, LocalForked)
             last = line
         if last is None or (last.seq, last.hash) != (self.manifest.events, self.manifest.head):
             raise UsageError("it does not end with the event that its manifest names: it was cut off, or changed")

@@ -51,7 +51,7 @@ from agentctl.policy.context import ContextRules
 from agentctl.policy.stuck import Thresholds
 from agentctl.redaction import Redactor
 from agentctl.sandbox.base import Origin, Progress, Sandbox
-from agentctl.session.fork import header_of
+from agentctl.session.fork import header_of, refuse_imported
 from agentctl.session.log import Listener, Session
 from agentctl.session.redacting import RedactedPreviews
 from agentctl.session.result import Result
@@ -116,7 +116,7 @@ def start(
             return
         uploads = uploads_of(request, clones)
         created = created_event(request, session_id, toolset, sandbox, uploads, facts, make, prices)
-        session = Session(session_id, log, _outlook(created), _hearing_no_secret(listeners, redactor))
+        session = Session(session_id, log, outlook_of(created), _hearing_no_secret(listeners, redactor))
         session.append(created, make(UserMessage, content=[text_block(request.message)], processed_at=None))
         sandboxes.keep_to(facts)
         if way_out:
@@ -188,8 +188,9 @@ def take_up(
         held.enter_context(lease)
         created = _header_of(home, session_id)
         _refuse_rerun(created)
+        refuse_imported(created)
         credentials = open_vaults(home, created.vaults or (), session_id, is_resumed=True)
-        session = Session(session_id, log, _outlook(created), _hearing_no_secret(listeners, redactor))
+        session = Session(session_id, log, outlook_of(created), _hearing_no_secret(listeners, redactor))
         environment = Environment.model_validate(created.environment)
         origin = Origin(created.sandbox, rebuild=rebuild)
         way_out = way_out_for(environment, home, session_id, credentials)
@@ -223,6 +224,7 @@ def tell(session_id: str, home: Home, choose: Callable[[SessionState, Maker], Se
     Raises NotFoundError for a session that is not there, and what ``choose`` raises.
     """
     learn_secrets(home)
+    refuse_imported(_header_of(home, session_id))
     with open_log(home) as log:
         session = Session(session_id, log, Result())
         events = choose(session.state, Maker(SystemClock()))
@@ -238,7 +240,7 @@ def queue_message(session_id: str, home: Home, message: str, system: str | None 
     """
     refuse_secrets(learn_secrets(home), message)
     if system is not None:
-        _refuse_system_message(_outlook(_header_of(home, session_id)))
+        _refuse_system_message(outlook_of(_header_of(home, session_id)))
 
     def choose(state: SessionState, make: Maker) -> Sequence[Event]:  # noqa: ARG001 - a message is always welcome
         return _said(message, system, make)
@@ -280,7 +282,8 @@ def _refuse_system_message(outlook: Outlook) -> None:
         )
 
 
-def _outlook(created: LocalSessionCreated) -> Outlook:
+def outlook_of(created: LocalSessionCreated) -> Outlook:
+    """Return what a session is driven with, before its first event is folded."""
     local = Agent.model_validate(created.agent).local
     header = RequestHeader.from_json(created.request)
     return Outlook(

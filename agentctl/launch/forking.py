@@ -33,7 +33,7 @@ from agentctl.paths import Home
 from agentctl.policy.budget import Limits
 from agentctl.sandbox.base import Origin, Progress, Upload
 from agentctl.session.files import FilesRecord
-from agentctl.session.fork import Joints, header_of
+from agentctl.session.fork import Joints, header_of, refuse_imported
 from agentctl.session.log import Record
 from agentctl.session.state import SessionState
 from agentctl.store.anchors import read_anchor
@@ -138,6 +138,7 @@ def _past(parent: str, at: int | None, home: Home) -> _Past:
         if last is None:
             raise NotFoundError(f"session {parent} has no events")
         created = header_of(parent, header_events(connection, blobs, parent, last.seq))
+        refuse_imported(created)
         past = _Past(created, last, state, files, limits or created.limits)
         if not files.is_recorded and (later := last_event(connection, blobs, parent, "local.files_uploaded")):
             past.uploaded = later.event if isinstance(later.event, LocalFilesUploaded) else None
@@ -169,7 +170,7 @@ def _fork_event(
     Raises AgentctlError for what cannot run.
     """
     asked = _run_request(request, past, progress)
-    is_elsewhere = request.environment is not None or request.sandbox is not None
+    is_elsewhere = request.environment is not None or asked.sandbox != past.created.sandbox.get("kind")
     origin = Origin(rebuild=rebuild) if is_elsewhere else Origin(past.created.sandbox, rebuild=rebuild)
     sandbox = Sandboxes(asked.environment, home, asked.sandbox, origin=origin)(
         None if is_elsewhere else past.state.checkpoint
@@ -200,8 +201,9 @@ def _run_request(request: ForkRequest, past: _Past, progress: Progress) -> RunRe
     created = past.created
     former = Agent.model_validate(created.agent)
     environment = request.environment or Environment.model_validate(created.environment)
-    recorded_kind = None if request.environment else created.sandbox.get("kind")
-    kind: SandboxKind | None = request.sandbox or recorded_kind
+    # A rerun may have had no sandbox but its record; its fork has one as the environment says.
+    is_kept = request.environment is None and created.sandbox.get("kind") != "recorded"
+    kind: SandboxKind | None = request.sandbox or (created.sandbox.get("kind") if is_kept else None)
     is_sealed = environment.config.networking.type == "none" or kind == "none"
     if created.vaults and is_sealed:
         progress(f"without the vaults of its parent ({', '.join(created.vaults)}): its sandbox has no network")

@@ -167,6 +167,13 @@ def forget_former(home: Home, session_id: str, newest: str) -> None:
     remove_former(home, session_id, newest)
 
 
+def image_packages(home: Home, image: str) -> dict[str, dict[str, str]] | None:
+    """Return the versions of an image's packages, by kind and name; None where it does not say."""
+    from agentctl.sandbox.packages import packages_of
+
+    return packages_of(home.builds, image)
+
+
 def tidy_up(home: Home) -> None:
     """Remove the containers that others have left and that have ended; nobody waits for it, or hears of it."""
     from agentctl.sandbox.leftovers import sweep_containers

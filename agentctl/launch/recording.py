@@ -132,6 +132,11 @@ class Recording:
         return self.records[-1]
 
     @property
+    def is_at_rest(self) -> bool:
+        """Whether the record ends where the session rested."""
+        return isinstance(self.last.event, SessionStatusIdle)
+
+    @property
     def observed(self) -> list[Observed]:
         """The calls that a sandbox was asked for, in the order of their results, and what they came to."""
         found = []

@@ -139,7 +139,7 @@ def created_event(
         agent_hash=definition_hash(agent),
         environment=snapshot(request.environment),
         environment_hash=definition_hash(request.environment),
-        model=_durable_name(request.model or agent.model.id),
+        model=durable_name(request.model or agent.model.id),
         request=header.as_json(),
         sandbox=facts,
         uploads=[(upload.origin or {"source": str(upload.source)}) | {"target": upload.target} for upload in uploads],
@@ -179,7 +179,7 @@ def input_of(request: RunRequest) -> tuple[object, ...]:
     return (
         definition_hash(request.agent),
         definition_hash(request.environment),
-        _durable_name(request.model or request.agent.model.id),
+        durable_name(request.model or request.agent.model.id),
         kind if kind in ("bubblewrap", "none") else "docker",
         [str(source) for source in sources],
         _limits_of(request).as_json(),
@@ -219,8 +219,8 @@ def _limits_of(request: RunRequest) -> Limits:
     return Limits.from_json(written | request.limits.as_json())
 
 
-def _durable_name(model: str) -> str:
-    """A script is found again from wherever the session is taken up."""
+def durable_name(model: str) -> str:
+    """Return the name of a model for the record: a script is found again from wherever the session is taken up."""
     return SCRIPT + str(Path(model.removeprefix(SCRIPT)).absolute()) if model.startswith(SCRIPT) else model
 
 
@@ -240,6 +240,11 @@ def _header(request: RunRequest, system: str | None, toolset: Toolset) -> Reques
     return header_for(
         other, system=system, tools=toolset.definitions, context_management=_clearing(request.agent, other)
     )
+
+
+def header_with(head: RequestHeader, agent: Agent, model: str) -> RequestHeader:
+    """Return the same head for another model, with that model's own effort and speed. Raises UsageError."""
+    return header_for(model, system=head.system, tools=head.tools, context_management=_clearing(agent, model))
 
 
 def _clearing(agent: Agent, model: str) -> JsonObject | None:

@@ -3,7 +3,7 @@
 import ctypes
 import re
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 
 from agentctl.canonical import canonical_json
@@ -13,28 +13,11 @@ from agentctl.errors import AgentctlError, UnsavedError, UsageError
 from agentctl.launch.parts import vault_secrets
 from agentctl.paths import Home
 from agentctl.redaction import KNOWN, Redactor, learn_own_keys
+from agentctl.shapes import shapes_in
 
 _MARK = re.compile(r"\[redacted:([^\]]+)\]")
 _PR_SET_DUMPABLE = 4
 _HINT = "put it into a vault, and give that to the session: agentctl vault add NAME VARIABLE; agentctl run --vault NAME"
-
-# What keys of well-known services begin with, and that nothing else begins with.
-_SHAPES: Mapping[str, re.Pattern[str]] = {
-    name: re.compile(pattern)
-    for name, pattern in (
-        ("an Anthropic key", r"\bsk-ant-[A-Za-z0-9_-]{16,}"),
-        ("an OpenAI key", r"\bsk-(?:proj|svcacct|admin)-[A-Za-z0-9_-]{16,}"),
-        ("a GitHub token", r"\b(?:gh[opsur]_[A-Za-z0-9]{30,}|github_pat_[A-Za-z0-9_]{30,})"),
-        ("a GitLab token", r"\bglpat-[A-Za-z0-9_-]{16,}"),
-        ("an AWS key", r"\b(?:AKIA|ASIA)[A-Z0-9]{16}\b"),
-        ("a Google key", r"\bAIza[A-Za-z0-9_-]{35}"),
-        ("a Slack token", r"\bxox[abeoprs]-[A-Za-z0-9-]{16,}"),
-        ("a Stripe key", r"\b[rs]k_live_[A-Za-z0-9]{16,}"),
-        ("an npm token", r"\bnpm_[A-Za-z0-9]{30,}"),
-        ("a PyPI token", r"\bpypi-[A-Za-z0-9_-]{30,}"),
-        ("a private key", r"-----BEGIN (?:[A-Z]+ )*PRIVATE KEY-----"),
-    )
-}
 
 
 def learn_secrets(home: Home) -> Redactor:
@@ -80,12 +63,11 @@ def _refuse_known(redactor: Redactor, text: str, place: str) -> None:
 
 def _refuse_shapes(environment: Environment) -> None:
     for variable, value in environment.config.env.items():
-        for name, shape in _SHAPES.items():
-            if shape.search(value):
-                raise UsageError(
-                    f"environment {environment.name}: env: {variable} looks like {name}, which the agent could read",
-                    hint=_HINT,
-                )
+        for name in shapes_in(value):
+            raise UsageError(
+                f"environment {environment.name}: env: {variable} looks like {name}, which the agent could read",
+                hint=_HINT,
+            )
 
 
 def _close_to_others() -> None:

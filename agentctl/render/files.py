@@ -113,13 +113,19 @@ def remarked_lines(changes: Sequence[tuple[Effect, str | None]], look: Look) -> 
     return [*(table([], rows, look, (1,)) if rows else []), *(left if more else [])]
 
 
+def remarks_of(effect: Effect) -> list[str]:
+    """Say what else there is to say of a change beside its path and size; what deserves a second look comes first."""
+    warning = _attention(effect)
+    return [*([f"! {warning}"] if warning else []), *_facts(effect)]
+
+
 def _row(effect: Effect, look: Look, remark: str | None = None) -> list[Span]:
     """Set one change as a row of a table: its mark and path, its size, and what else there is to say."""
     mark, style = _MARKS[effect.change]
     path = shown(_place(effect.path)[1], look) + ("/" if effect.is_folder else "")
     warning = _attention(effect)
     most = max(_LEAST_PATH, look.columns - _BESIDE_PATH) if look.wraps else cells(path)
-    said = [*([remark] if remark else []), *([f"! {warning}"] if warning else []), *_facts(effect)]
+    said = [*([remark] if remark else []), *remarks_of(effect)]
     words = "  ".join(shown(text, look) for text in said)
     tone = "bad" if remark else "warning" if warning else "dim"
     marked = f"  {mark} {fit_tail(path, most, look.symbols.ellipsis)}"

@@ -6,7 +6,7 @@ A fork depends on what its parent does, but for what it says otherwise.
 from collections.abc import Iterable
 from dataclasses import replace
 
-from agentctl.errors import StoreError
+from agentctl.errors import StoreError, UsageError
 from agentctl.events.agent import (
     AgentCustomToolUse,
     AgentMessage,
@@ -127,3 +127,13 @@ def _following(event: Event) -> tuple[type[Event], ...]:
 
 def _is_found_between_calls(event: Event) -> bool:
     return isinstance(event, LocalFilesChanged) and event.tool_use_id is None
+
+
+def refuse_imported(created: LocalSessionCreated) -> None:
+    """Raise UsageError for a session that another program has recorded: what it ran with is not known."""
+    if created.imported is not None:
+        raise UsageError(
+            f"session {created.session_id} was imported from a transcript of {created.imported.get('format')}, "
+            "and can only be looked at",
+            hint="show, events, replay, diff and check read it; what its model and tools were is not in it",
+        )

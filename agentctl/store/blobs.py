@@ -3,8 +3,10 @@
 import hashlib
 import itertools
 import os
+import re
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator
+from dataclasses import dataclass
 from io import FileIO
 from pathlib import Path
 
@@ -18,6 +20,25 @@ some of them do."""
 
 _UNSURE_SECONDS = 10.0
 """How long after it was named another process may still be about to make a blob durable."""
+
+TOUCH_SECONDS = 60.0
+"""How old the time of a blob may be when it is put once more: who sweeps takes what is old for unused."""
+
+_DIGEST = re.compile(r"[0-9a-f]{64}")
+_WAITING = re.compile(r"\.(?:[0-9]+-[0-9a-f]{16}|swept-[0-9a-f]{64})")
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """A file of the folder, its bytes, and when it was put last (seconds of the clock).
+
+    ``digest`` is None for what a killed process has left without a name.
+    """
+
+    path: Path
+    digest: str | None
+    size: int
+    seconds: float
 
 
 class Blobs:
@@ -68,6 +89,40 @@ class Blobs:
         except OSError as error:
             raise StoreError(f"blob {digest} cannot be read: {error.strerror}") from error
 
+    def stored(self) -> Iterator[Stored]:
+        """Yield every file there is, in no order. Raises StoreError."""
+        try:
+            for entry in _entries(self._root):
+                if _WAITING.fullmatch(entry.name):
+                    yield _seen(entry, None)
+                elif entry.is_dir(follow_symlinks=False):
+                    yield from (_seen(each, each.name) for each in _entries(entry.path) if _DIGEST.fullmatch(each.name))
+        except FileNotFoundError:
+            return  # removed while it was looked at, or never there
+        except OSError as error:
+            raise StoreError(f"cannot read {self._root}: {error.strerror}") from error
+
+    def discard(self, found: Stored, before: float) -> bool:
+        """Remove a file that was last put before a moment (seconds of the clock). Returns False where it was not.
+
+        Whoever puts the same bytes meanwhile keeps them: they find nothing and write it anew, or what they have
+        touched is given its name back. Raises StoreError.
+        """
+        aside = self._root / f".swept-{found.digest}" if found.digest else found.path
+        try:
+            if found.path.stat().st_mtime >= before:
+                return False
+            found.path.rename(aside)
+            if aside.stat().st_mtime >= before:
+                aside.rename(found.path)
+                return False
+            aside.unlink()
+        except FileNotFoundError:
+            return False  # somebody else sweeps
+        except OSError as error:
+            raise StoreError(f"cannot remove {found.path}: {error.strerror}") from error
+        return True
+
     def _path(self, digest: str) -> Path:
         return self._root / digest[:2] / digest
 
@@ -93,8 +148,11 @@ class Blobs:
             status = place.stat()
         except FileNotFoundError:
             return False
-        if abs(time.time() - status.st_mtime) < _UNSURE_SECONDS:
+        age = abs(time.time() - status.st_mtime)
+        if age < _UNSURE_SECONDS:
             named.setdefault(place, False)
+        elif age > TOUCH_SECONDS and not _touched(place):
+            return False
         return status.st_size == size
 
     def _written(self, *pieces: Iterable[bytes]) -> tuple[Path, str, int]:
@@ -129,6 +187,27 @@ class Blobs:
             return
         for place in dict.fromkeys([*named, *(place.parent for place in named if place != self._root)]):
             sync(place)
+
+
+def _touched(place: Path) -> bool:
+    """Say that a blob is in use. Returns False where it was swept away meanwhile."""
+    try:
+        os.utime(place)
+    except FileNotFoundError:
+        return False
+    except PermissionError:
+        pass  # whoever cannot touch it cannot sweep it
+    return True
+
+
+def _entries(folder: Path | str) -> Iterator[os.DirEntry[str]]:
+    with os.scandir(folder) as entries:
+        yield from entries
+
+
+def _seen(entry: os.DirEntry[str], digest: str | None) -> Stored:
+    status = entry.stat(follow_symlinks=False)
+    return Stored(Path(entry.path), digest, status.st_size, status.st_mtime)
 
 
 def _write_all(file: FileIO, data: bytes) -> None:

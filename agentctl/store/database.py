@@ -70,6 +70,22 @@ class Database:
                     self._give_up()
                 raise
 
+    def rewrite(self) -> None:
+        """Write the whole file anew, without what is free in it; everybody else waits. Raises StoreError."""
+        with _explained(self._path), self._locked():
+            self._refuse_replaced_file()
+            self._connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
+            self._connection.execute("VACUUM")
+
+    def truncate_log(self) -> None:
+        """Bring all that was written into the file, and empty the log of writes, unless somebody reads from it.
+
+        Raises StoreError.
+        """
+        with _explained(self._path), self._locked():
+            self._connection.execute("PRAGMA busy_timeout = 100")
+            self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+
     @contextlib.contextmanager
     def reading(self) -> Iterator[sqlite3.Connection]:
         """Read what is committed, by anybody. Raises StoreError."""

@@ -87,7 +87,8 @@ def _go_on(
     last = Anchor(0, "")
     for line in _part(lines, 0, until):
         last = Anchor(line.seq, line.hash)
-        if line.seq == seq and line.hash != head_hash:
+        is_fork = line.seq > seq and isinstance(line.event, LocalForked)
+        if is_fork or (line.seq == seq and line.hash != head_hash):
             raise _taken(session_id)
     if last.seq > seq:
         return _added(connection, session_id, key, lines, seq, until, "longer")

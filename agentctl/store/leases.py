@@ -6,6 +6,7 @@ elsewhere. So whoever holds a lease asks, before each thing that it writes, whet
 
 import contextlib
 import fcntl
+import math
 import os
 import time
 from collections.abc import Iterator
@@ -50,6 +51,11 @@ class Lease:
         if descriptor is not None:
             os.close(descriptor)
 
+    def forget(self) -> None:
+        """Remove the file, of a session that is no more. To be called while it is held."""
+        with contextlib.suppress(OSError):
+            (self._home.leases / self._session_id).unlink()
+
     def check(self) -> None:
         """Raise BusyError where it was held, and somebody else runs the session now."""
         if self._descriptor is None or self._has_its_name(self._descriptor):
@@ -78,6 +84,20 @@ def is_running(home: Home, session_id: str) -> bool:
         return not _lock_now(descriptor, fcntl.LOCK_SH)
     finally:
         os.close(descriptor)
+
+
+def running_since(home: Home) -> float:
+    """Return when the oldest of the sessions that run now was taken up, in seconds of the clock; infinity if none is."""
+    try:
+        names = [entry.name for entry in os.scandir(home.leases)]
+    except OSError:
+        return math.inf
+    began = math.inf
+    for name in names:
+        if is_running(home, name):
+            with contextlib.suppress(FileNotFoundError):
+                began = min(began, (home.leases / name).stat().st_mtime)
+    return began
 
 
 @contextlib.contextmanager

@@ -246,6 +246,26 @@ def test_a_connection_that_breaks_in_a_call_is_a_lost_sandbox_and_the_session_go
     assert not containers()
 
 
+def test_a_daemon_that_is_killed_in_a_call_and_comes_back(
+    proxy: DockerProxy, run: list[str], tmp_path: Path
+) -> None:  # D2: a daemon that is killed ends its connections and is not there; when it comes back, it has ended all
+    let_the_second_call_last(tmp_path)
+    process = begin(proxy, *run)
+    until(process, "local.tool_started", times=2)
+    proxy.stop()
+    subprocess.run(["docker", "kill", *containers()], capture_output=True, check=True)
+    out, _ = process.communicate(timeout=60)
+    result = json.loads(out.splitlines()[-1])
+    assert (result["exit_code"], "no Docker daemon" in str(result["error"])) == (7, True), result
+    assert len(containers()) == 1
+    with DockerProxy(proxy.path) as back:
+        done = through(back, "resume", SESSION, "-o", "json")
+    assert (done.code, done.json["text"]) == (0, "Finished."), done
+    results = [str(line["content"]) for line in events() if line["type"] == "agent.tool_result"]
+    assert "The sandbox failed" in results[1]
+    assert not containers()
+
+
 def test_a_session_whose_container_and_image_were_pruned_rests_and_goes_on_when_it_may_have_another_image(
     proxy: DockerProxy, run: list[str], tmp_path: Path
 ) -> None:  # D8

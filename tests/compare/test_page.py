@@ -5,10 +5,15 @@ from pathlib import Path
 
 import pytest
 
+from agentctl.compare.difference import LAYERS
+from agentctl.compare.metrics import NAMES
+from agentctl.compare.rules import BUILT_IN_NAMES
+from agentctl.compare.statistics import ENOUGH
 from agentctl.render.diff.markdown import markdown
 from agentctl.render.diff.page import Page, Wanted
 from agentctl.render.lines import cells, paint_all
 from agentctl.render.look import ASCII, Look
+from tests.cli.program import ROOT
 from tests.compare.days import MONDAY, TUESDAY
 from tests.compare.kit import Plan, bash, compared
 from tests.render.stage import unclean
@@ -77,3 +82,11 @@ def test_nothing_in_markdown_is_more_than_text() -> None:
     assert "@everyone" in inside
     assert not re.search(r"(?<!\\)[<`\[@]", before + behind)
     assert "\\<img" in before
+
+
+def test_every_rule_and_layer_is_explained() -> None:
+    text = (ROOT / "docs" / "diff.md").read_text(encoding="utf-8")
+    rules = set(re.findall(r"^\| `([^`]+)` \|", text, re.MULTILINE))
+    assert rules == {*BUILT_IN_NAMES, *LAYERS}
+    assert all(f"`{name}`" in text for name in NAMES)
+    assert f"fewer than {ENOUGH} runs" in text

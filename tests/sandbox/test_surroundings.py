@@ -52,6 +52,8 @@ def test_neither_the_archive_calls_nor_exec_are_ever_used(tmp_path: Path) -> Non
     command = "mkdir -p ~/bin && printf x >~/bin/xz && chmod +x ~/bin/xz; cp file /mnt/session/outputs/out"
     (tmp_path / "script.yaml").write_text(
         f"- tools: [{{name: bash, input: {{command: '{command}'}}}}]\n- text: Done.\n"
+        "- tools: [{name: bash, input: {command: 'cat ~/bin/xz file'}}]\n"
+        "- {expect: {result_text: xx}, text: Still there.}\n"
     )
     with DockerProxy(tmp_path / "docker.sock") as proxy:
         done = agentctl(
@@ -59,5 +61,8 @@ def test_neither_the_archive_calls_nor_exec_are_ever_used(tmp_path: Path) -> Non
             tmp_path / "work", "-o", "json", DOCKER_HOST=proxy.url,
         )  # fmt: skip
         assert (done.code, done.json["outputs"]) == (0, ["out"]), done.err
-        assert [line for line in proxy.seen if line.endswith("/start")]
+        assert proxy.asked("POST /commit")
+        again = agentctl("send", "@", "And now?", "-o", "json", DOCKER_HOST=proxy.url)
+        assert (again.code, again.json["text"]) == (0, "Still there."), again.err
+        assert [line.endswith("/start") for line in proxy.seen].count(True) == 2
         assert not [line for line in proxy.seen if "/archive" in line or "/exec" in line or "/copy" in line]

@@ -12,7 +12,7 @@ from agentctl.render.look import Look
 _MARGIN = "  "
 _MOST_LINES = 12
 _CONTEXT = 1
-_MOST_COMPARED = 3_000
+_MOST_COMPARED = 400
 
 
 def detail_lines(difference: Difference, look: Look, columns: int, most: int = _MOST_LINES) -> list[Line]:
@@ -38,8 +38,9 @@ _STYLES = {"-": "bad", "+": "good", " ": "dim", "~": "dim"}
 
 
 def _marked(one: Sequence[str], other: Sequence[str]) -> Iterator[tuple[str, str]]:
-    if max(len(one), len(other)) > _MOST_COMPARED:
-        one, other = one[:_MOST_COMPARED], other[:_MOST_COMPARED]
+    start = next((place for place, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), 0)
+    begin = max(0, start - _CONTEXT)
+    one, other = (side[begin : begin + _MOST_COMPARED] for side in (one, other))
     matcher = SequenceMatcher(None, one, other, autojunk=False)
     for number, group in enumerate(matcher.get_grouped_opcodes(_CONTEXT)):
         if number:

@@ -1,0 +1,75 @@
+"""``agentctl replay --html``: the page of a session, written to a file at once or not at all."""
+
+import contextlib
+import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from agentctl.cli.looking import Opened, Selection
+from agentctl.cli.options import Output
+from agentctl.cli.output import print_json, write_out, write_out_bytes
+from agentctl.errors import UsageError
+from agentctl.policy.budget import hosted_cost
+from agentctl.render.html.page import Shown, page
+from agentctl.render.numbers import many, size
+from agentctl.session.log import Record
+from agentctl.store.blobs import Blobs
+from agentctl.visible import visible_line
+
+_STANDARD_OUTPUT = Path("-")
+_PUBLIC = 0o666
+
+
+def write_page(session: Opened, selection: Selection, path: Path, output: Output) -> None:
+    """Write the page of what is asked for of a session; ``-`` is standard output. Raises StoreError, UsageError."""
+    events = (selection.last or session.row.events) - selection.first + 1
+    status = session.status if selection.last is None else "shown in part"
+    made = page(session.row.id, Shown(status, events), _wanted(session, selection), Blobs(session.home.blobs))
+    pieces = (piece.encode() for piece in made.html(hosted_cost(made.summary.result.used)))
+    if path == _STANDARD_OUTPUT:
+        write_out_bytes(pieces)
+        return
+    written = _write(path, pieces)
+    if output is Output.TEXT:
+        write_out(f"wrote {visible_line(str(path))}: {many(events, 'event')}, {size(written)}\n")
+    else:
+        print_json(
+            {
+                "type": "page",
+                "schema": "agentctl.page/1",
+                "session_id": session.row.id,
+                "path": str(path.absolute()),
+                "events": events,
+                "bytes": written,
+            }
+        )
+
+
+def _wanted(session: Opened, selection: Selection) -> Iterator[tuple[Record, bool]]:
+    return ((record, selection.wants(record)) for record in session.records(until=selection.last))
+
+
+def _write(path: Path, pieces: Iterator[bytes]) -> int:
+    """Write a file beside its place, then put it there; return its bytes."""
+    place: str | None = None
+    try:
+        descriptor, place = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+        with open(descriptor, "wb") as file:
+            file.writelines(pieces)
+            written = file.tell()
+        Path(place).chmod(_PUBLIC & ~_umask())
+        Path(place).replace(path)
+    except OSError as error:
+        raise UsageError(f"cannot write {path}: {error.strerror}") from error
+    finally:
+        if place is not None:
+            with contextlib.suppress(FileNotFoundError):
+                Path(place).unlink()
+    return written
+
+
+def _umask() -> int:
+    mask = os.umask(0o077)
+    os.umask(mask)
+    return mask

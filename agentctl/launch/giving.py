@@ -1,0 +1,104 @@
+"""What came from outside of a recorded session comes again, at the same places of its rerun."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import TypeVar
+
+from agentctl.events.base import Event
+from agentctl.events.local import LocalModelResponse
+from agentctl.events.make import Maker
+from agentctl.events.session import SessionStatusIdle
+from agentctl.events.user import UserCustomToolResult, UserToolConfirmation
+from agentctl.harness.hands import Hands
+from agentctl.harness.outlook import Outlook
+from agentctl.ids import new_id
+from agentctl.launch.driving import confirmation
+from agentctl.launch.recording import Given, Place, Recording
+from agentctl.session.log import Session
+from agentctl.session.state import OpenCall
+
+EventT = TypeVar("EventT", bound=Event)
+
+
+class Giver:
+    """Gives the recorded inputs to a session, each once, when it has come as far as the record had.
+
+    ``note`` is told of what cannot be given. ``hands`` get another sandbox where the record has one.
+    """
+
+    def __init__(self, recording: Recording, hands: Hands, make: Maker, note: Callable[[str], None]) -> None:
+        self._recording = recording
+        self._left = list(recording.inputs)
+        self._hands = hands
+        self._make = make
+        self._note = note
+        self._place = Place()
+
+    @property
+    def renews(self) -> bool:
+        """Whether another sandbox is begun later."""
+        return any(given.event is None for given in self._left)
+
+    def go_on(self, session: Session[Outlook], events: Sequence[Event]) -> None:
+        """Take events into account that have just been stored, and give what is due."""
+        for event in events:
+            self._place = self._place.after(event)
+        is_between_calls = any(isinstance(event, LocalModelResponse | SessionStatusIdle) for event in events)
+        due = [each for each in self._left if each.place.is_reached_at(self._place)]
+        self._give(session, [each for each in due if each.event is not None or is_between_calls])
+
+    def at_rest(self, session: Session[Outlook]) -> bool:
+        """Give what comes next to a session that rests. Returns False where there is nothing more."""
+        if not self._left:
+            return False
+        place = self._left[0].place
+        self._give(session, [each for each in self._left if each.place == place])
+        return True
+
+    def _give(self, session: Session[Outlook], due: Sequence[Given]) -> None:
+        self._left = [each for each in self._left if each not in due]
+        for each in due:
+            if each.event is None:
+                self._hands.renew()
+            elif (event := self._again(each, session)) is not None:
+                session.append(event)
+
+    def _again(self, given: Given, session: Session[Outlook]) -> Event | None:
+        event = given.event
+        match event:
+            case UserToolConfirmation():
+                call = self._counterpart(event.tool_use_id, session)
+                if call is None or not call.waits:
+                    self._note(f"the answer #{given.seq} was not given: its call was not made, or did not ask")
+                    return None
+                return confirmation(call, event.result, event.deny_message, self._make)
+            case UserCustomToolResult():
+                call = self._counterpart(event.custom_tool_use_id, session)
+                if call is None:
+                    self._note(f"the result #{given.seq} was not given: its call was not made")
+                    return None
+                return self._new(replace(event, custom_tool_use_id=call.id))
+            case None:
+                return None
+            case _:
+                return self._new(event)
+
+    def _new(self, event: EventT) -> EventT:
+        now = self._make(type(event), **_members(event)) if event.processed_at is not None else None
+        return now or replace(event, id=new_id("sevt_", self._make.clock))
+
+    def _counterpart(self, call_id: str, session: Session[Outlook]) -> OpenCall | None:
+        """Find the open call of the session that stands for one of the record: as many calls before it, and equal."""
+        places = {use.id: place for place, use in enumerate(self._recording.uses)}
+        if call_id not in places:  # a call of the past that both have
+            return next((call for call in session.state.calls if call.id == call_id), None)
+        use = self._recording.uses[places[call_id]]
+        made = session.state.tool_calls - len(session.state.calls)
+        found = {made + number: call for number, call in enumerate(session.state.calls)}
+        same = [call for call in found.values() if (call.name, call.input) == (use.name, use.input)]
+        return found.get(places[call_id]) if found.get(places[call_id]) in same else next(iter(same), None)
+
+
+def _members(event: Event) -> dict[str, object]:
+    names = [name for name in type(event).__dataclass_fields__ if name not in ("id", "processed_at", "type")]
+    return {name: getattr(event, name) for name in names}

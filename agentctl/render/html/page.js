@@ -1,0 +1,80 @@
+"use strict";
+(() => {
+  const rows = [...document.querySelectorAll("main .r")];
+  const place = new Map(rows.map((row, index) => [row.id, index]));
+  const find = document.getElementById("find");
+  const every = document.getElementById("every");
+  const said = document.getElementById("said");
+  let at = -1;
+  document.documentElement.classList.add("js");
+
+  const shown = (row) => every.checked || !row.classList.contains("q");
+
+  function go(index) {
+    if (index < 0) return;
+    if (at >= 0) rows[at].classList.remove("at");
+    at = index;
+    const row = rows[at];
+    row.classList.add("at");
+    history.replaceState(null, "", "#" + row.id);
+    row.scrollIntoView({ block: row.offsetHeight > innerHeight / 2 ? "start" : "center" });
+    said.textContent = "";
+  }
+
+  function step(forward, wanted, what) {
+    for (let index = forward ? at + 1 : at - 1; index >= 0 && index < rows.length; index += forward ? 1 : -1) {
+      if (wanted(rows[index])) return go(index);
+    }
+    said.textContent = "no " + (forward ? "other " : "earlier ") + what;
+  }
+
+  function search(forward) {
+    const text = find.value.toLowerCase();
+    if (!text) return;
+    step(forward, (row) => row.textContent.toLowerCase().includes(text), "“" + find.value + "”");
+    if (at >= 0) {
+      for (const fold of rows[at].querySelectorAll("details")) {
+        if (fold.textContent.toLowerCase().includes(text)) fold.open = true;
+      }
+    }
+  }
+
+  const kinds = { e: "error", a: "approval", f: "file change", c: "cost jump" };
+
+  function press(key) {
+    const lower = key.toLowerCase();
+    if (key === "j" || key === "ArrowRight") step(true, shown, "event");
+    else if (key === "k" || key === "ArrowLeft") step(false, shown, "event");
+    else if (key === "g") go(rows.findIndex(shown));
+    else if (key === "G") go(rows.findLastIndex(shown));
+    else if (lower in kinds) step(key === lower, (row) => (row.dataset.k || "").includes(lower), kinds[lower]);
+    else if (lower === "n") search(key === "n");
+    else if (key === "/") find.focus();
+    else if (key === "o" && at >= 0) for (const fold of rows[at].querySelectorAll("details")) fold.open = !fold.open;
+    else if (key === "v") every.click();
+    else if (key === "?") document.getElementById("keys").scrollIntoView({ block: "nearest" });
+    else return false;
+    return true;
+  }
+
+  function follow() {
+    const index = place.get(location.hash.slice(1));
+    if (index !== undefined) go(index);
+  }
+
+  document.addEventListener("keydown", (event) => {
+    if (event.ctrlKey || event.metaKey || event.altKey) return;
+    if (event.target === find) {
+      if (event.key === "Escape") find.blur();
+      if (event.key === "Enter") { find.blur(); search(true); }
+      return;
+    }
+    if (press(event.key)) event.preventDefault();
+  });
+  document.addEventListener("click", (event) => {
+    const button = event.target.closest("[data-go]");
+    if (button) press(button.dataset.go);
+  });
+  addEventListener("hashchange", follow);
+  follow();
+})();

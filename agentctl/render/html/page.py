@@ -1,0 +1,193 @@
+"""The whole page of a session, as one piece of text that needs nothing else.
+
+What the browser may do is said first, in the page itself: it may run the one program and use the one
+style sheet that are in it, named by their hashes, and may ask nobody for anything.
+"""
+
+import base64
+import hashlib
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from pathlib import Path
+
+from agentctl.errors import AgentctlError
+from agentctl.events.base import Event
+from agentctl.events.local import LocalModelResponse
+from agentctl.ids import time_of
+from agentctl.render.html.changes import changed
+from agentctl.render.html.markup import NOTHING, Html, empty_tag, folded, join, line, tag, text
+from agentctl.render.html.rows import Row, Telling, grouped, row_of
+from agentctl.render.html.summary import heading, tables
+from agentctl.render.html.timeline import Passed, legend, timeline
+from agentctl.render.moments import NONE as NO_KIND
+from agentctl.render.moments import Moments
+from agentctl.render.numbers import money
+from agentctl.render.story import Story
+from agentctl.session.effects import Effect, FilesHistory
+from agentctl.session.files import Contents
+from agentctl.session.log import Record
+from agentctl.session.summary import Summary
+from agentctl.session.timing import Timing
+
+_MOST_TEXT, _LEAST_TEXT = 20_000, 700
+_ALL_TEXT = 16_000_000
+_ROWS_OF_A_SECTION = 50
+
+_STYLE = Html(Path(__file__).with_name("page.css").read_text(encoding="utf-8"))
+_PROGRAM = Html(Path(__file__).with_name("page.js").read_text(encoding="utf-8"))
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """What a page is to show of a session: ``status`` is what it does, ``events`` about how many there are."""
+
+    status: str
+    events: int
+    first: int = 1
+
+    def most_text(self) -> int:
+        """Return how many characters of one text are kept, so that a page of many events can still be opened."""
+        return max(_LEAST_TEXT, min(_MOST_TEXT, _ALL_TEXT // max(1, self.events)))
+
+
+class Page:
+    """Takes the events of a session, one after the other, and becomes its page."""
+
+    def __init__(self, name: str, shown: Shown, contents: Contents) -> None:
+        self.summary = Summary()
+        self._name = name
+        self._shown = shown
+        self._contents = contents
+        self._most = shown.most_text()
+        self._telling = Telling(name, self._most)
+        self._story = Story()
+        self._moments = Moments()
+        self._timing = Timing()
+        self._files = FilesHistory(contents)
+        self._trouble: str | None = None
+        self._rows: list[Row] = []
+        self._passed: list[Passed] = []
+        self._result: Row | None = None
+        self._began: datetime | None = None
+        self._cost: Decimal | None = Decimal(0)
+        self._paid = ""
+
+    def add(self, record: Record, *, wanted: bool) -> None:
+        """Take one more event. Raises StoreError for files that are written down wrongly."""
+        event = record.event
+        activity, seconds = self._timing.add(event, self.summary.state)
+        self.summary.add(event)
+        cost = self.summary.result.usage.cost
+        kinds = self._moments.after(event, cost)
+        row = row_of(record.seq, event, self._since(event), kinds)
+        for item in self._story.after(event, wanted=wanted):
+            self._tell(row, self._telling.told(item, record.seq))
+        effects = self._effects(event)
+        if not wanted:
+            return
+        if effects:
+            whole = f"agentctl files {self._name} {record.seq} --patch"
+            row.body.append(changed(effects, self._contents, self._most, whole))
+        self._result = row if self._story.holds_back else None
+        self._rows.append(row)
+        self._passed.append(Passed(record.seq, activity, seconds, kinds))
+        self._pay(event, cost, row)
+
+    def html(self, hosted: Decimal | None) -> Iterator[str]:
+        """Yield the page. ``hosted`` is what the session would have cost on the hosted service, in US dollars."""
+        for item in self._story.rest_of():
+            if self._result is not None:
+                self._result.body.append(self._telling.told(item, self._result.seq))
+        yield "<!doctype html>\n"
+        yield f'<html lang="en">{self._head()}<body>'
+        yield heading(self.summary, self._shown.status, hosted)
+        yield tag("nav", timeline(self._passed), legend(self._timing.seconds))
+        yield join(folded(line(title), written, kind="part") for title, written in tables(self.summary))
+        yield self._changes()
+        yield _controls()
+        yield "<main>"
+        yield from grouped(self._rows, _ROWS_OF_A_SECTION)
+        yield "</main>"
+        yield f"{tag('script', _PROGRAM)}</body></html>\n"
+
+    def _tell(self, row: Row, told: Html) -> None:
+        """Put what was told where it belongs: a result, which comes with what is known beside it, to its own event."""
+        if not told:
+            return
+        if self._result is not None:
+            # An exit code is known one event later than the output that it goes with.
+            self._result.kinds, row.kinds = self._result.kinds | row.kinds, NO_KIND
+        (self._result or row).body.append(told)
+        self._result = None
+
+    def _effects(self, event: Event) -> list[Effect]:
+        if self._trouble is not None:
+            return []
+        try:
+            return self._files.add(event)
+        except AgentctlError as error:
+            self._trouble = error.message
+            return []
+
+    def _changes(self) -> Html:
+        effects = self._files.effects()
+        trouble = (
+            tag("p", text(f"not all of it can be shown: {self._trouble}"), kind="cut") if self._trouble else NOTHING
+        )
+        if not effects:
+            return trouble
+        told = changed(effects, self._contents, self._most, f"agentctl files {self._name} --patch")
+        return folded(text("Files, as a whole"), trouble, told, kind="part")
+
+    def _pay(self, event: Event, cost: Decimal | None, row: Row) -> None:
+        """Say on the first row that tells something of an answer what it has cost."""
+        if isinstance(event, LocalModelResponse) and cost is not None and self._cost is not None:
+            self._paid = money(cost - self._cost) if cost > self._cost else ""
+        self._cost = cost
+        if self._paid and row.body:
+            row.paid, self._paid = self._paid, ""
+
+    def _since(self, event: Event) -> float:
+        at = time_of(event.processed_at)
+        self._began = self._began or at
+        return (at - self._began).total_seconds() if at and self._began else self._rows[-1].seconds if self._rows else 0
+
+    def _head(self) -> Html:
+        policy = (
+            f"default-src 'none'; style-src {_hash(_STYLE)}; script-src {_hash(_PROGRAM)}; "
+            "base-uri 'none'; form-action 'none'"
+        )
+        created = self.summary.created
+        title = (created and (created.title or created.agent.get("name"))) or self._name
+        return tag(
+            "head",
+            empty_tag("meta", charset="utf-8"),
+            empty_tag("meta", http_equiv="Content-Security-Policy", content=policy),
+            empty_tag("meta", name="referrer", content="no-referrer"),
+            empty_tag("meta", name="viewport", content="width=device-width, initial-scale=1"),
+            empty_tag("meta", name="color-scheme", content="light dark"),
+            tag("title", line(title)),
+            tag("style", _STYLE),
+        )
+
+
+def page(name: str, shown: Shown, records: Iterable[tuple[Record, bool]], contents: Contents) -> Page:
+    """Make the page of a session from its events, each with whether it is to be shown. Raises StoreError."""
+    made = Page(name, shown, contents)
+    for record, wanted in records:
+        made.add(record, wanted=wanted)
+    return made
+
+
+def _controls() -> Html:
+    keys = "j k next, previous · e a f c error, approval, files, cost · / search, n N · o open · ? keys"
+    search = empty_tag("input", id="find", type="search", placeholder="search ( / )", aria_label="search")
+    every = tag("label", empty_tag("input", id="every", type="checkbox"), text(" every event"))
+    steps = [tag("button", text(sign), type="button", data_go=step) for sign, step in (("↑", "k"), ("↓", "j"))]
+    return tag("div", search, *steps, every, tag("output", id="said"), tag("small", text(keys), id="keys"), id="bar")
+
+
+def _hash(inner: Html) -> str:
+    return f"'sha256-{base64.b64encode(hashlib.sha256(inner.encode()).digest()).decode()}'"
