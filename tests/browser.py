@@ -99,7 +99,7 @@ def browser(folder: Path, *options: str) -> Iterator[Browser]:
     theirs_in, ours_out = os.pipe()
     ours_in, theirs_out = os.pipe()
     # The browser reads what to do from descriptor 3, and answers on 4.
-    wiring = f"exec 3<&{theirs_in} 4>&{theirs_out}; exec \"$@\""
+    wiring = f'exec 3<&{theirs_in} 4>&{theirs_out}; exec "$@"'
     command = ["bash", "-c", wiring, "sh", program, "--headless", "--no-sandbox", "--disable-gpu", "--no-first-run"]
     command += ["--disable-dev-shm-usage", "--remote-debugging-pipe", f"--user-data-dir={folder}", *options]
     log = (folder.parent / "browser.log").open("wb")

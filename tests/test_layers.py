@@ -39,7 +39,6 @@ APART = [
     ("vault", "render"),
     ("vault", "replay"),
     ("checks", "store"),
-    ("checks", "render"),
     ("exchange", "store"),
     ("exchange", "render"),
     ("exchange", "checks"),

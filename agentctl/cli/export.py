@@ -61,7 +61,7 @@ def export(
         if str(directory) == "-" and (len(sessions) > 1 or output is not Output.TEXT):
             raise UsageError("standard output takes one session and nothing else", hint="name a folder: -d DIR")
         learn_secrets(home())
-        written = [_export(name, directory, salvage=salvage, force=force) for name in sessions]
+        written = [export_session(name, directory, salvage=salvage, force=force) for name in sessions]
         if output is not Output.TEXT:
             print_json(_body(written))
         for each in written:
@@ -75,7 +75,8 @@ def learn_secrets(store: Home) -> None:
     KNOWN.learn(vault_secrets(store))
 
 
-def _export(name: str, directory: Path, *, salvage: bool, force: bool) -> Exported:
+def export_session(name: str, directory: Path, *, salvage: bool = False, force: bool = False) -> Exported:
+    """Write one session into a folder, ``-`` for standard output. Raises UsageError, NotFoundError, StoreError."""
     with opened(name) as found, _target(directory, f"{found.row.id}{SUFFIX}", force=force) as stream:
         manifest = _write(found, stream, salvage=salvage)
         length = stream.tell()

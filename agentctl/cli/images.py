@@ -19,7 +19,7 @@ _IN_USE = "a container needs it"
 
 @dataclass(frozen=True, slots=True)
 class Removal:
-    """One thing that was removed, or would be: ``kind`` is image, unfinished or checkpoint.
+    """One thing that was removed, or would be: ``kind`` is its kind.
 
     ``of`` says whose it is; ``size`` counts what it shares with others. ``error`` says why it could
     not be removed, ``note`` what that means.
@@ -73,11 +73,13 @@ def report_removals(kind: str, removals: Sequence[Removal], *, dry_run: bool, ou
         schema = f"agentctl.{kind}/1"
         print_json({"type": kind, "schema": schema, "dry_run": dry_run, "removed": listed})
     else:
-        write_out("".join(_line(removal, dry_run=dry_run) for removal in removals) or "there is nothing to remove\n")
+        lines = [removal_line(removal, dry_run=dry_run) for removal in removals]
+        write_out("".join(lines) or "there is nothing to remove\n")
     return SandboxError.exit_code if any(removal.error for removal in removals) else 0
 
 
-def _line(removal: Removal, *, dry_run: bool) -> str:
+def removal_line(removal: Removal, *, dry_run: bool) -> str:
+    """Say in a line what became of one thing."""
     verb = "cannot remove" if removal.error else "would remove" if dry_run else "removed"
     what = "what a failed build left:" if removal.kind == "unfinished" else removal.kind
     facts = [removal.of or "", size(removal.size), removal.error or removal.note or ""]

@@ -23,5 +23,7 @@ def moment_of(option: str, text: str | None) -> str | None:
     try:
         moment = datetime.fromisoformat(text)
     except ValueError as error:
-        raise UsageError(f"{option} {text} is no moment", hint="one is 7d, 12h, 2026-11-20 or 2026-11-20T09:00Z") from error
+        raise UsageError(
+            f"{option} {text} is no moment", hint="one is 7d, 12h, 2026-11-20 or 2026-11-20T09:00Z"
+        ) from error
     return timestamp(moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC))

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from agentctl.checks.definition import checks_schema
 from agentctl.cli.output import write_out
 from agentctl.definitions.schema import agent_schema, environment_schema
 from agentctl.render.diff.schema import diff_schema
@@ -14,14 +15,20 @@ app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False)
 
 
 class Kind(StrEnum):
-    """What there is a schema of: kinds of definition, and what `diff -o json` prints."""
+    """What there is a schema of: kinds of definition, files of checks, and what `diff -o json` prints."""
 
     AGENT = "agent"
     ENVIRONMENT = "environment"
     DIFF = "diff"
+    CHECKS = "checks"
 
 
-_SCHEMAS = {Kind.AGENT: agent_schema, Kind.ENVIRONMENT: environment_schema, Kind.DIFF: diff_schema}
+_SCHEMAS = {
+    Kind.AGENT: agent_schema,
+    Kind.ENVIRONMENT: environment_schema,
+    Kind.DIFF: diff_schema,
+    Kind.CHECKS: checks_schema,
+}
 
 
 @app.command()

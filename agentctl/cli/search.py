@@ -139,9 +139,7 @@ def _print_lines(found: Found, names: dict[str, str]) -> None:
 
 
 def _lines(hits: Sequence[Hit], names: dict[str, str], look: Look, now: datetime) -> Iterator[Line]:
-    heads = [
-        (names[hit.session_id], f"#{hit.seq}", age(time_of(hit.at), now), shown(hit.type, look)) for hit in hits
-    ]
+    heads = [(names[hit.session_id], f"#{hit.seq}", age(time_of(hit.at), now), shown(hit.type, look)) for hit in hits]
     widths = [max(cells(head[place]) for head in heads) for place in range(4)]
     for hit, (name, number, ago, kind) in zip(hits, heads, strict=True):
         head = [

@@ -262,7 +262,7 @@ def _comparable(records: Sequence[Record], own: int) -> Iterator[tuple[Record, J
 
 
 def _lasting(records: Sequence[Record], own: int) -> Iterator[Record]:
-    """Yield the events that come again each time; requests that failed are none, nor what somebody else's process did."""
+    """Yield the events that come again each time: not requests that failed, nor another process's beginning."""
     failed = {event.model_request_start_id for event in (each.event for each in records) if _is_failed_request(event)}
     running, outputs = False, None
     for record in records:

@@ -13,7 +13,7 @@ from agentctl.canonical import JsonObject, sha256_hex
 from agentctl.compare.places import is_derived
 from agentctl.events.agent import AgentCustomToolUse, AgentToolResult, AgentToolUse
 from agentctl.events.base import Event
-from agentctl.events.local import LocalEgress, LocalFilesChanged, LocalModelResponse, LocalToolFacts
+from agentctl.events.local import LocalFilesChanged, LocalModelResponse, LocalToolFacts
 from agentctl.events.span import SpanModelRequestStart
 from agentctl.events.user import UserCustomToolResult, UserMessage, UserToolConfirmation
 
@@ -85,15 +85,6 @@ class Call:
     observation: Observation | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Turn:
-    """The calls of one answer, and what was asked of the network until the next one."""
-
-    number: int
-    calls: tuple[Call, ...]
-    egress: tuple[tuple[int, LocalEgress], ...] = ()
-
-
 class Calls:
     """A fold over a log into its calls."""
 
@@ -103,7 +94,6 @@ class Calls:
         self._facts: dict[str, JsonObject] = {}
         self._changes: dict[str, tuple[int, list[JsonObject]]] = {}
         self._answers: dict[str, tuple[int, str]] = {}
-        self._egress: dict[int, list[tuple[int, LocalEgress]]] = {}
         self._turn = 0
         self._is_open = False
 
@@ -126,8 +116,6 @@ class Calls:
                 self._changes[event.tool_use_id] = (seq, event.changes)
             case UserToolConfirmation():
                 self._answers[event.tool_use_id] = (seq, event.result)
-            case LocalEgress():
-                self._egress.setdefault(self._turn, []).append((seq, event))
             case LocalModelResponse() | SpanModelRequestStart() | UserMessage():
                 self._is_open = False
             case _:
@@ -136,13 +124,6 @@ class Calls:
     def calls(self) -> tuple[Call, ...]:
         """Return the calls in the order of their events."""
         return tuple(self._call(seq, event, turn) for seq, event, turn in self._asked)
-
-    def turns(self) -> tuple[Turn, ...]:
-        """Return the turns; turn 0 has no calls, and what was asked of the network before the first one."""
-        found: dict[int, list[Call]] = {0: []} if 0 in self._egress else {}
-        for call in self.calls():
-            found.setdefault(call.turn, []).append(call)
-        return tuple(Turn(number, tuple(calls), tuple(self._egress.get(number, ()))) for number, calls in found.items())
 
     def _call(self, seq: int, event: AgentToolUse | AgentCustomToolUse, turn: int) -> Call:
         answer_seq, answer = self._answers.get(event.id, (None, None))

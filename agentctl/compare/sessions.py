@@ -66,11 +66,6 @@ class Compared:
         """What later differences follow from, by the numbers of their steps."""
         return consequences(self.steps, self.in_steps)
 
-    @property
-    def is_recorded(self) -> bool:
-        """Whether the record of both says what became of their files."""
-        return all(side.touched or side.uploaded for side in (self.a, self.b))
-
 
 def compare(
     a: Side,

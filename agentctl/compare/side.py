@@ -202,7 +202,6 @@ _OF_CALLS = frozenset(
         LocalToolFacts,
         LocalFilesChanged,
         UserToolConfirmation,
-        LocalEgress,
         LocalModelResponse,
         SpanModelRequestStart,
         UserMessage,

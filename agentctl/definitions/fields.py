@@ -112,6 +112,7 @@ SMALLEST_SIZE = 6 * 1024**2
 LARGEST_SIZE = 2**63 - 1
 LONGEST_SECONDS = 366 * 24 * 3600
 
+
 def _size(value: object) -> object:
     size = parse_size(value) if isinstance(value, str) else value
     if isinstance(size, int) and not SMALLEST_SIZE <= size <= LARGEST_SIZE:

@@ -46,7 +46,7 @@ def load_any(path: Path) -> Agent | Environment:
 def _kind(document: Document, path: Path) -> Kind:
     if (stated := document.find(("type",))) is not None and stated.content in ("agent", "environment"):
         return "environment" if stated.content == "environment" else "agent"
-    if document.find(("config", "type")) is not None:
+    if document.find(("config",)) is not None:
         return "environment"
     if document.find(("model",)) is not None:
         return "agent"

@@ -7,6 +7,7 @@ from agentctl.events.agent import AgentCustomToolUse, AgentMessage, AgentToolRes
 from agentctl.events.base import Event, UnknownEvent
 from agentctl.events.content import describe
 from agentctl.events.local import (
+    LocalCheckpoint,
     LocalCompactionFailed,
     LocalCompactionResponse,
     LocalContextFull,
@@ -22,6 +23,7 @@ from agentctl.events.local import (
     LocalModelResponse,
     LocalNudged,
     LocalOutputs,
+    LocalSandboxLost,
     LocalSandboxStarted,
     LocalSessionCreated,
     LocalStuck,
@@ -75,6 +77,10 @@ def _local(event: Event) -> str:
             return ", ".join(f"{name} {value}" for name, value in event.facts.items())
         case LocalModelResponse() | LocalCompactionResponse():
             return f"{event.model}, {size(len(event.raw))}"
+        case LocalSandboxLost():
+            return event.reason
+        case LocalCheckpoint():
+            return f"{size(event.size)} until {event.keep_until}, {event.image}"
         case LocalToolStarted():
             return " ".join(event.tool_use_ids)
         case LocalToolFacts():

@@ -133,7 +133,7 @@ class Checkpoints:
             image=image,
             names=tuple(facts.get("RepoTags") or ()),
             session_id=labels.get(SESSION_LABEL, ""),
-            size=int(facts["Size"]) - _parent_size(self._client, facts),
+            size=int(facts["Size"]) - _begun_from(self._client, facts),
             created_at=facts["Created"],
             keep_until=labels.get(UNTIL_LABEL, ""),
         )
@@ -154,8 +154,14 @@ def remove_image(client: APIClient, names: Sequence[str]) -> bool:
     return True
 
 
-def _parent_size(client: APIClient, facts: JsonObject) -> int:
-    return _size(client, facts["Parent"]) if facts.get("Parent") else 0
+def _begun_from(client: APIClient, facts: JsonObject) -> int:
+    """Return the bytes of the image that its kept states lie on: all of them go with the last one."""
+    while facts.get("Parent") and SESSION_LABEL in (facts["Config"]["Labels"] or {}):
+        try:
+            facts = client.inspect_image(facts["Parent"])  # type: ignore[no-untyped-call]
+        except docker.errors.ImageNotFound:
+            return 0
+    return int(facts["Size"])
 
 
 def _size(client: APIClient, image: str) -> int:

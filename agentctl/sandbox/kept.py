@@ -55,6 +55,12 @@ def remove_former(home: Home, session_id: str, newest: str) -> None:
                 checkpoints.remove(checkpoint)
 
 
+def remove_kept(home: Home, session_id: str) -> int:
+    """Remove what was kept of a session that is no more; return how many bytes that was. Raises SandboxError."""
+    with contextlib.closing(Checkpoints(home.builds)) as checkpoints:
+        return sum(each.size for each in checkpoints.list(session_id) if checkpoints.remove(each))
+
+
 def _removed(home: Home, checkpoints: Checkpoints, checkpoint: Checkpoint, why: str) -> Iterator[Sweep]:
     with at_rest(home, checkpoint.session_id) as is_free:
         if is_free:

@@ -108,14 +108,14 @@ class Sums:
 
     def as_json(self) -> JsonObject:
         """Write what is not nothing."""
-        body = {each.name: getattr(self, each.name) for each in fields(self)}
+        body: JsonObject = {each.name: getattr(self, each.name) for each in fields(self)}
         return {name: str(value) if isinstance(value, Decimal) else value for name, value in body.items() if value}
 
     @classmethod
     def from_json(cls, body: JsonObject) -> "Sums":
         """Read what was written. Raises TypeError, and ArithmeticError for what is no number."""
         money = {name: Decimal(body[name]) for name in ("cost", "unsettled") if name in body}
-        return cls(**{**body, **money})
+        return cls(**(body | money))
 
 
 _NUMBERS = tuple(each.name for each in fields(Sums) if each.name != "ends")

@@ -6,7 +6,7 @@ forks share is in the index once.
 """
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple, TypeAlias
 
 from agentctl.errors import StoreError
@@ -18,6 +18,7 @@ from agentctl.store.lineage import has_forks
 from agentctl.store.query import indexed
 
 _PAGE_ROWS = 256
+_NEAR_ROWS = 4
 
 _Row: TypeAlias = tuple[int, str, str, str, str, str]
 
@@ -61,8 +62,7 @@ class Indexing:
         """Read about ``most`` events; return how many are left. Raises StoreError."""
         known = {row[1]: _Known(*row) for row in self._index.execute(f"SELECT {', '.join(_Known._fields)} FROM known")}
         there = list(self._sessions())
-        for session_id in known.keys() - {session.id for session in there}:
-            forget(self._index, session_id)
+        forget(self._index, known.keys() - {session.id for session in there})
         left = 0
         for session in there:
             former = known.get(session.id)
@@ -85,7 +85,7 @@ class Indexing:
     def _read_session(self, session: _Session, former: _Known | None, most: int) -> _Known:
         """Read on in a session; return how far."""
         if former is not None and not self._goes_on(former, session):
-            forget(self._index, session.id)
+            forget(self._index, [session.id])
             former = None
         now = former or self._begun(session)
         taken = 0
@@ -142,24 +142,41 @@ class Indexing:
         try:
             event = record_of(session.id, self._blobs, seq, body, taken, row_hash).event
             text = words_of(event)
-        except (StoreError, ValueError, TypeError, AttributeError, KeyError):
+            at = _in_one_form(event.processed_at or self._time_near(session, seq)) if text else None
+        except (StoreError, sqlite3.DatabaseError, ValueError, TypeError, AttributeError, KeyError):
             return False
         if text.strip():
             cursor = self._index.execute(
                 "INSERT INTO places (session, seq, id, type, at) VALUES (?, ?, ?, ?, ?)",
-                (number, seq, event_id, kind, _in_one_form(event.processed_at)),
+                (number, seq, event_id, kind, at),
             )
             self._index.execute("INSERT INTO words (rowid, text) VALUES (?, ?)", (cursor.lastrowid, indexed(text)))
         return True
 
+    def _time_near(self, session: _Session, seq: int) -> str | None:
+        """Return when something happened next to an event that has no time: what a person says has none before long."""
+        for order in ("seq > ? ORDER BY seq", "seq < ? ORDER BY seq DESC"):
+            rows = self._connection.execute(
+                "SELECT CASE WHEN json_valid(body) THEN json_extract(body, '$.processed_at') END FROM events "
+                f"WHERE session = ? AND {order} LIMIT {_NEAR_ROWS}",
+                (session.key, seq),
+            )
+            for (time,) in rows:
+                if time is not None:
+                    return str(time)
+        return None
 
-def forget(index: sqlite3.Connection, session_id: str) -> None:
-    """Remove from an index what was read of a session."""
-    mine = "SELECT number FROM places WHERE session = (SELECT number FROM known WHERE id = ?)"
-    index.execute(f"DELETE FROM words WHERE rowid IN ({mine})", (session_id,))
-    index.execute("DELETE FROM places WHERE session = (SELECT number FROM known WHERE id = ?)", (session_id,))
-    index.execute("DELETE FROM known WHERE id = ?", (session_id,))
-    index.execute("DELETE FROM tallies WHERE id = ?", (session_id,))
+
+def forget(index: sqlite3.Connection, session_ids: Iterable[str]) -> None:
+    """Remove from an index what was read of some sessions."""
+    mine = "SELECT number FROM known WHERE id = ?"
+    for session_id in session_ids:
+        index.execute(
+            f"DELETE FROM words WHERE rowid IN (SELECT number FROM places WHERE session = ({mine}))", (session_id,)
+        )
+        index.execute(f"DELETE FROM places WHERE session = ({mine})", (session_id,))
+        index.execute("DELETE FROM known WHERE id = ?", (session_id,))
+        index.execute("DELETE FROM tallies WHERE id = ?", (session_id,))
 
 
 def _in_one_form(time: str | None) -> str | None:

@@ -69,7 +69,7 @@ class Lease:
 
     def _has_its_name(self, descriptor: int) -> bool:
         try:
-            return os.path.samestat(os.stat(self._home.leases / self._session_id), os.fstat(descriptor))
+            return os.path.samestat((self._home.leases / self._session_id).stat(), os.fstat(descriptor))
         except FileNotFoundError:
             return False
 
@@ -87,7 +87,7 @@ def is_running(home: Home, session_id: str) -> bool:
 
 
 def running_since(home: Home) -> float:
-    """Return when the oldest of the sessions that run now was taken up, in seconds of the clock; infinity if none is."""
+    """Return when the first session of those that run now was taken up, in seconds of the clock; infinity if none."""
     try:
         names = [entry.name for entry in os.scandir(home.leases)]
     except OSError:

@@ -24,7 +24,10 @@ _NOT_DAMAGED = ("SQLITE_FULL", "SQLITE_IOERR", "SQLITE_CANTOPEN", "SQLITE_READON
 
 
 class Rebuildable:
-    """The file ``path`` with the tables of ``schema``, in ``version``; nothing is opened before it is used."""
+    """The file ``path`` with the tables of ``schema``, in ``version``; nothing is opened before it is used.
+
+    ``begun`` counts how often an empty one was made.
+    """
 
     def __init__(self, path: Path, schema: Sequence[str], version: int) -> None:
         self._path = path
@@ -32,6 +35,7 @@ class Rebuildable:
         self._schema = schema
         self._version = version
         self._memory: sqlite3.Connection | None = None
+        self.begun = 0
 
     def use(self, deed: Callable[[sqlite3.Connection], T]) -> T:
         """Do ``deed`` in a transaction of its own, alone; where the file is damaged, once more on an empty one.
@@ -87,6 +91,7 @@ class Rebuildable:
                 for statement in self._schema:
                     connection.execute(statement)
                 connection.execute(f"PRAGMA user_version = {self._version}")
+                self.begun += 1
             result = deed(connection)
             connection.execute("COMMIT")
         except BaseException:

@@ -36,14 +36,14 @@ class Wanted:
 class Hit:
     """An event that was found: ``text`` is a piece of what it says, ``marks`` where in that piece the words are."""
 
+    text: str
+    marks: tuple[tuple[int, int], ...]
     session_id: str
     agent: str
     seq: int
     event_id: str
     type: str
     at: str | None
-    text: str
-    marks: tuple[tuple[int, int], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +73,11 @@ class SearchIndex:
 
     def search(self, wanted: Wanted, limit: int) -> Found:
         """Return what is found in what was read. Raises StoreError."""
+        begun = self._file.begun
+        found = self._file.use(lambda index: _found(index, wanted, limit))
+        if self._file.begun == begun:
+            return found
+        self.catch_up()  # it was damaged, and is empty
         return self._file.use(lambda index: _found(index, wanted, limit))
 
     def close(self) -> None:
@@ -86,7 +91,7 @@ class SearchIndex:
 def forget_sessions(home: Home, session_ids: Sequence[str]) -> None:
     """Remove what was read of these sessions. Raises StoreError."""
     if home.search.exists():
-        reckoned(home).use(lambda index: [forget(index, session_id) for session_id in session_ids])
+        reckoned(home).use(lambda index: forget(index, session_ids))
 
 
 def _found(index: sqlite3.Connection, wanted: Wanted, limit: int) -> Found:
@@ -101,7 +106,8 @@ def _found(index: sqlite3.Connection, wanted: Wanted, limit: int) -> Found:
         "ORDER BY places.at DESC, words.rowid DESC LIMIT ?",
         (wanted.expression, *values, limit),
     ).fetchall()
-    hits = tuple(Hit(*row[1:], *_piece(index, wanted.expression, row[0])) for row in rows)
+    pieces = [_piece(index, wanted.expression, row[0]) for row in rows]
+    hits = tuple(Hit(text, marks, *row[1:]) for row, (text, marks) in zip(rows, pieces, strict=True))
     return Found(hits, total, int(index.execute("SELECT coalesce(sum(unreadable), 0) FROM known").fetchone()[0]))
 
 

@@ -41,13 +41,13 @@ class SessionTally:
 
 @dataclass(frozen=True, slots=True)
 class _Session:
+    is_fork: bool
     id: str
     key: int
     agent: str
     status: str
     hash: str
     updated_at: str
-    is_fork: bool
 
     @property
     def basis(self) -> str:
@@ -89,8 +89,8 @@ def _sessions(connection: sqlite3.Connection) -> Iterator[_Session]:
     rows = connection.execute(
         f"SELECT id, key, agent, status, head_hash, updated_at, {parent} FROM sessions ORDER BY key"
     )
-    for *values, of in rows.fetchall():
-        yield _Session(*values, is_fork=of is not None)
+    for row in rows.fetchall():
+        yield _Session(row[-1] is not None, *row[:-1])
 
 
 def _read(home: Home, session: _Session, body: str) -> SessionTally:
@@ -106,8 +106,8 @@ def _tallied(home: Home, connection: sqlite3.Connection, session: _Session) -> d
     blobs = Blobs(home.blobs)
     tally = Tally(lambda call_id: _tool_of(connection, blobs, session.id, call_id))
     if session.is_fork:
-        for event in header_events(connection, blobs, session.id)[:-1]:
-            tally.begin(event)
+        for former in header_events(connection, blobs, session.id)[:-1]:
+            tally.begin(former)
     unreadable = 0
     for event in _own_events(connection, blobs, session):
         try:

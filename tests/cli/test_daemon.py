@@ -141,10 +141,9 @@ def test_a_daemon_that_is_not_well_is_one_line_exit_7_and_no_session(
     ("deed", "said"),
     [
         (Reply(500, {"message": "mkdir /var/lib/docker/x: no space left on device"}), "no space left"),  # D7
-        (Reply(201, {"Warnings": None}), "not a Docker daemon"),
         (HangUp(after=True), "broke"),
     ],
-    ids=["full", "no id", "no answer"],
+    ids=["full", "no answer"],
 )
 def test_a_container_that_cannot_be_made_is_tried_three_times(
     proxy: DockerProxy, run: list[str], deed: Any, said: str

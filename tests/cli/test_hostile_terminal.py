@@ -79,7 +79,12 @@ def test_no_command_draws_anything_hostile(folder: Path, tmp_path: Path, command
     written, code = drawn(*(word.replace("OUT", str(tmp_path / "out")) for word in command.split()), PAGER="cat")
     assert code == 0, written
     assert unclean(written) == []
-    assert "title" in written or "evil\\u202c" in written or command.startswith(("env learn", "files @ --patch")) or "json" in command
+    assert (
+        "title" in written
+        or "evil\\u202c" in written
+        or command.startswith(("env learn", "files @ --patch"))
+        or "json" in command
+    )
     if "jsonl" in command:  # O4
         assert len([json.loads(line) for line in written.splitlines()]) == written.count("\n")
 
@@ -123,12 +128,13 @@ def test_no_refusal_draws_anything_hostile(
 ) -> None:  # O1
     monkeypatch.chdir(tmp_path)
     (tmp_path / "agent.yaml").write_text("name: a\nmodel: claude-opus-5-5\n")
-    for name, config in {
+    configs: dict[str, dict[str, object]] = {
         "variable": {"env": {EVIL: "x"}},
         "host": {"networking": {"type": "limited", "allowed_hosts": [EVIL]}},
         "package": {"packages": {"pip": [EVIL], "apt": [EVIL]}},
         "key": {EVIL: EVIL},
-    }.items():
+    }
+    for name, config in configs.items():
         (tmp_path / f"{name}.yaml").write_text(json.dumps({"name": "e", "config": {"type": "docker", **config}}))
     written, code = drawn(*arguments)
     assert code == 2, written

@@ -92,14 +92,15 @@ def test_only_what_no_record_has_makes_a_checkpoint_and_it_all_comes_back(
         assert bash(sandbox, "~/.local/bin/tool; cat file") == "installed\nx"
         # Nothing was written since: it stays what it was.
         assert sandbox.keep(UNTIL) == again | {"keep_until": UNTIL}
-        bash(sandbox, "rm ~/.local/bin/tool")
+        bash(sandbox, "rm ~/.local/bin/tool; head -c 100000 /dev/zero >~/more")
         third = sandbox.keep(UNTIL)
         assert third is not None
         assert third["image"] != newest.image
     finally:
         sandbox.close()
     # What the third was made from is a part of it.
-    assert [one.image for one in checkpoints.list()] == [third["image"]]
+    assert [(one.image, one.size) for one in checkpoints.list()] == [(third["image"], third["size"])]
+    assert third["size"] > 100_000
     assert checkpoints.remove(checkpoints.list()[0])
     client = APIClient(version="auto")
     assert newest.image not in str(client.images(all=True))

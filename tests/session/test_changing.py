@@ -12,7 +12,9 @@ from agentctl.session.state import SessionState
 from agentctl.session.usage import Usage
 
 
-@pytest.mark.parametrize("value", [Usage(cost=Decimal(2), requests=3), SessionState(status="running"), Result(text="x")])
+@pytest.mark.parametrize(
+    "value", [Usage(cost=Decimal(2), requests=3), SessionState(status="running"), Result(text="x")]
+)
 def test_a_changed_copy_is_another_value_and_the_first_stays_as_it_was(value: Any) -> None:
     before = replace(value)
     for field in fields(value):

@@ -104,6 +104,9 @@ class Telling:
             told, self._most, f"agentctl replay {self._name} --plain --full --from {seq} --until {seq + 1}"
         )
 
+    def _cut_input(self, told: str, seq: int) -> Html:
+        return shortened(told, self._most, f"agentctl events {self._name} --from {seq} --until {seq} -o jsonl")
+
     def _thought(self, told: str, seq: int) -> Html:
         if told.count("\n") < _HEAD_LINES and len(told) < _HEAD_LINES * _ONE_LINE:
             return tag("div", self._cut(told, seq), kind="thought")
@@ -125,11 +128,16 @@ class Telling:
         """Write all that a call asks for, unless its own line says it already."""
         edit = change(call.name, call.input)
         if edit is not None:
-            return tag("pre", tag("del", self._cut(edit.out, seq)), Html("\n"), tag("ins", self._cut(edit.into, seq)))
-        if set(call.input.values()) <= {telling} if _is_plain(call) else False:
-            return NOTHING if len(telling) <= _ONE_LINE else tag("pre", self._cut(telling, seq))
+            return tag(
+                "pre",
+                tag("del", self._cut_input(edit.out, seq)),
+                Html("\n"),
+                tag("ins", self._cut_input(edit.into, seq)),
+            )
+        if _is_plain(call) and set(call.input.values()) <= {telling}:
+            return NOTHING if len(telling) <= _ONE_LINE else tag("pre", self._cut_input(telling, seq))
         parts = [
-            join([tag("i", line(f"{name}: ")), self._cut(value if isinstance(value, str) else _json(value), seq)])
+            join([tag("i", line(f"{name}: ")), self._cut_input(value if isinstance(value, str) else _json(value), seq)])
             for name, value in call.input.items()
         ]
         return tag("pre", join(parts, "\n")) if parts else NOTHING

@@ -1,0 +1,1 @@
+"""Assertions on a stored session: what must have happened in it, and what must not."""

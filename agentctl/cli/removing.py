@@ -1,0 +1,63 @@
+"""Sessions removed with all that is theirs: events, kept states of sandboxes, blobs that nobody else names."""
+
+from collections.abc import Iterable, Sequence
+from contextlib import closing
+from dataclasses import dataclass, field
+
+from agentctl.errors import BusyError, SandboxError, UsageError
+from agentctl.paths import Home
+from agentctl.sandbox.kept import remove_kept
+from agentctl.store.database import Database
+from agentctl.store.migrations import migrate
+from agentctl.store.naming import named_blobs
+from agentctl.store.removal import Doomed, doomed, remove_sessions
+from agentctl.store.shrinking import GivenBack, give_back
+from agentctl.store.sweeping import Swept, sweep_blobs
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What went: sessions, bytes of kept states, blobs; what was given back; and why something is still there."""
+
+    sessions: list[Doomed] = field(default_factory=list)
+    kept_bytes: int = 0
+    blobs: Swept = Swept(0, 0, 0)
+    given_back: GivenBack = GivenBack(0, 0.0)
+    troubles: list[str] = field(default_factory=list)
+
+
+def remove(store: Home, families: Iterable[Sequence[str]], *, skip_busy: bool = False) -> Outcome:
+    """Remove sessions, family by family, then what only they had a use for. Raises BusyError, UsageError, StoreError.
+
+    ``skip_busy`` leaves a family alone that is run by somebody, or that others need by now.
+    """
+    outcome, names = Outcome(), set[str]()
+    with closing(Database(store, migrate)) as database:
+        for family in families:
+            with database.reading() as connection:
+                found = doomed(connection, family)
+                named = {each.digest for each in named_blobs(store, connection, [each.key for each in found])}
+            try:
+                remove_sessions(store, database, family)
+            except (BusyError, UsageError) as busy:  # taken up, forked or named meanwhile
+                if not skip_busy:
+                    raise
+                outcome.troubles.append(busy.message)
+                continue
+            outcome.sessions += found
+            names |= named
+        _remove_kept_states(store, outcome)
+        with database.reading() as connection:
+            outcome.blobs = sweep_blobs(store, connection, only=names)
+        outcome.given_back = give_back(database)
+    return outcome
+
+
+def _remove_kept_states(store: Home, outcome: Outcome) -> None:
+    """Remove the images of sandboxes; where the daemon does not answer, ``prune`` finds them later."""
+    try:
+        for each in outcome.sessions:
+            if each.has_checkpoint:
+                outcome.kept_bytes += remove_kept(store, each.session_id)
+    except SandboxError as error:
+        outcome.troubles.append(f"kept states of sandboxes stay until agentctl prune: {error.message}")

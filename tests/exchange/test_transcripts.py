@@ -1,0 +1,320 @@
+"""Transcripts of other programs: read as far as they map, the rest kept, and never gone on with."""
+
+import json
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from agentctl.canonical import JsonObject
+from agentctl.errors import UsageError
+from agentctl.events.agent import AgentMessage, AgentToolResult, AgentToolUse
+from agentctl.events.codec import encode, type_of
+from agentctl.events.content import text_of
+from agentctl.events.local import LocalImported, LocalModelResponse, LocalSessionCreated, LocalToolFacts
+from agentctl.events.user import UserMessage
+from agentctl.paths import Home
+from agentctl.session.fork import refuse_imported
+from agentctl.session.log import Record
+from agentctl.session.summary import Summary
+from tests.exchange.kit import everything, taken_in
+from tests.kit import Recorder, open_log
+
+UUID = "4f35e220-c435-4cf7-b9b9-f40426042847"
+
+
+def claude(kind: str, second: int, message: JsonObject, **more: Any) -> JsonObject:
+    return {
+        "type": kind, "uuid": f"{kind}-{second}", "sessionId": UUID, "cwd": "/home/me/p", "version": "2.1.12",
+        "isSidechain": False, "timestamp": f"2026-05-26T07:27:{second:02}.000Z", "message": message, **more,
+    }  # fmt: skip
+
+
+def assistant(second: int, number: int, block: JsonObject, out: int) -> JsonObject:
+    usage = {"input_tokens": 10, "output_tokens": out, "cache_read_input_tokens": 90, "cache_creation_input_tokens": 0}
+    message = {
+        "id": f"msg_{number}", "type": "message", "role": "assistant", "model": "claude-opus-4-5",
+        "content": [block], "stop_reason": None, "usage": usage,
+    }  # fmt: skip
+    return claude("assistant", second, message, requestId=f"req_{number}")
+
+
+def use(name: str, call_id: str, **arguments: Any) -> JsonObject:
+    return {"type": "tool_use", "id": call_id, "name": name, "input": arguments}
+
+
+def result(call_id: str, content: Any, **more: Any) -> JsonObject:
+    return {"role": "user", "content": [{"type": "tool_result", "tool_use_id": call_id, "content": content, **more}]}
+
+
+CLAUDE_CODE: list[JsonObject] = [
+    {"type": "summary", "summary": "Mend the greeting", "leafUuid": "x"},
+    claude("user", 1, {"role": "user", "content": "Mend greet.py"}),
+    claude("user", 1, {"role": "user", "content": "<caveat>"}, isMeta=True, uuid="meta"),
+    assistant(2, 1, {"type": "thinking", "thinking": "Let me look.", "signature": "c2ln"}, 5),
+    assistant(3, 1, use("Bash", "toolu_1", command="cat greet.py"), 20),
+    claude("user", 4, result("toolu_1", "helo"), toolUseResult={"stdout": "helo", "interrupted": False}),
+    assistant(4, 1, use("Read", "toolu_2", file_path="/home/me/p/a"), 40),
+    {"type": "file-history-snapshot", "messageId": "m", "snapshot": {"deep": [1]}, "isSnapshotUpdate": False},
+    claude("user", 5, result("toolu_2", [{"type": "text", "text": "no such file"}], is_error=True)),
+    claude("assistant", 5, {"role": "assistant", "content": "side", "id": "s"}, isSidechain=True, uuid="side"),
+    assistant(6, 2, {"type": "text", "text": "It says helo."}, 8),
+    claude("user", 20, {"role": "user", "content": [{"type": "text", "text": "Thanks"}]}),
+]
+
+
+def codex(second: int, kind: str, **payload: Any) -> JsonObject:
+    return {"timestamp": f"2026-08-10T20:05:{second:02}.000Z", "type": kind, "payload": payload}
+
+
+def tokens(total: int, last: int) -> JsonObject:
+    return {
+        "total_token_usage": {"input_tokens": total},
+        "last_token_usage": {"input_tokens": last, "cached_input_tokens": 60, "output_tokens": 7},
+    }
+
+
+def words(role: str, *said: str) -> JsonObject:
+    kind = "output_text" if role == "assistant" else "input_text"
+    return {"type": "message", "role": role, "content": [{"type": kind, "text": text} for text in said]}
+
+
+OUTPUT = json.dumps({"output": "1 failed", "metadata": {"exit_code": 1, "duration_seconds": 2.5}})
+
+CODEX: list[JsonObject] = [
+    codex(0, "session_meta", id=UUID, cwd="/tmp/p", cli_version="0.98.0"),
+    codex(0, "response_item", **words("user", "<environment_context>…</environment_context>")),
+    codex(0, "turn_context", model="gpt-5-codex", cwd="/tmp/p"),
+    codex(1, "response_item", **words("user", "run the tests")),
+    codex(2, "response_item", type="reasoning", summary=[], encrypted_content="opaque"),
+    codex(3, "response_item", type="function_call", name="shell", arguments='{"command":["pytest"]}', call_id="c1"),
+    codex(3, "event_msg", type="token_count", info=tokens(100, 100)),
+    codex(5, "response_item", type="function_call_output", call_id="c1", output=OUTPUT),
+    codex(5, "event_msg", type="token_count", info=tokens(100, 100)),
+    codex(6, "response_item", type="custom_tool_call", name="apply_patch", input="*** Begin Patch", call_id="c2"),
+    codex(6, "response_item", type="custom_tool_call_output", call_id="c2", output="Success"),
+    codex(6, "event_msg", type="token_count", info=tokens(220, 120)),
+    codex(7, "response_item", **words("assistant", "Done.")),
+    codex(7, "event_msg", type="task_complete", last_agent_message="Done."),
+    codex(8, "something_new", payload_of="tomorrow"),
+]
+
+
+def hosted(kind: str, number: int, **members: Any) -> JsonObject:
+    time = None if members.pop("waits", False) else f"2026-11-20T09:00:{number:02}Z"
+    return {"type": kind, "id": f"sevt_{number}", "processed_at": time, **members}
+
+
+SAID = [{"type": "text", "text": "Hello"}]
+USAGE = {"input_tokens": 5, "output_tokens": 2, "cache_read_input_tokens": 0, "cache_creation_input_tokens": 0}
+HOSTED: list[JsonObject] = [
+    hosted("user.message", 1, content=[{"type": "text", "text": "Hi"}]),
+    hosted("session.status_running", 2),
+    hosted("session.updated", 3, agent={"name": "analyst", "model": {"id": "claude-opus-5-5"}, "version": 3}),
+    hosted("span.model_request_start", 4),
+    hosted("agent.message", 5, content=SAID),
+    hosted("span.model_request_end", 6, model_request_start_id="sevt_4", is_error=False, model_usage=USAGE),
+    hosted("session.status_idle", 7, stop_reason={"type": "end_turn"}),
+]
+
+
+@pytest.fixture
+def home(own_home: Path) -> Home:
+    return Home(own_home)
+
+
+def brought(home: Home, folder: Path, data: str | bytes) -> tuple[str, list[Record]]:
+    file = folder / "transcript"
+    file.write_bytes(data if isinstance(data, bytes) else data.encode())
+    session_id = taken_in(home, file)[0].session_id
+    assert taken_in(home, file)[0].state == "there"
+    return session_id, everything(home, session_id)[1]
+
+
+def jsonl(lines: list[JsonObject]) -> str:
+    return "".join(f"{json.dumps(line)}\n" for line in lines)
+
+
+def of(kind: type[Any], records: list[Record]) -> list[Any]:
+    return [record.event for record in records if isinstance(record.event, kind)]
+
+
+def summed(records: list[Record]) -> Summary:
+    summary = Summary()
+    for record in records:
+        summary.add(record.event)
+    return summary
+
+
+def test_a_transcript_of_claude_code(home: Home, tmp_path: Path) -> None:
+    session_id, records = brought(home, tmp_path, jsonl(CLAUDE_CODE))
+    assert session_id == f"claude-code-{UUID}"
+    created = records[0].event
+    assert isinstance(created, LocalSessionCreated)
+    assert (created.title, created.model, created.sandbox) == (
+        "Mend the greeting", "claude-opus-4-5", {"kind": "imported"},
+    )  # fmt: skip
+    assert created.imported is not None
+    assert (created.imported["format"], created.imported["version"]) == ("Claude Code", "2.1.12")
+    assert [text_of(event.content) for event in of(UserMessage, records)] == ["Mend greet.py", "Thanks"]
+    assert [(event.name, event.input) for event in of(AgentToolUse, records)] == [
+        ("Bash", {"command": "cat greet.py"}),
+        ("Read", {"file_path": "/home/me/p/a"}),
+    ]
+    assert [(text_of(event.content), event.is_error) for event in of(AgentToolResult, records)] == [
+        ("helo", None),
+        ("no such file", True),
+    ]
+    first, second = of(LocalModelResponse, records)
+    assert [block["type"] for block in json.loads(first.raw)["content"]] == ["thinking", "tool_use", "tool_use"]
+    assert json.loads(second.raw)["content"] == [{"type": "text", "text": "It says helo."}]
+    summary = summed(records)
+    assert (summary.result.usage.requests, summary.result.usage.output_tokens) == (2, 48)
+    assert summary.result.usage.cost is not None
+    assert summary.result.usage.cost > 0
+
+
+def test_nothing_of_a_transcript_is_lost(home: Home, tmp_path: Path) -> None:
+    for name, lines in (("claude", CLAUDE_CODE), ("codex", CODEX)):
+        folder = tmp_path / name
+        folder.mkdir()
+        _, records = brought(home, folder, jsonl(lines))
+        whole = json.dumps([encode(record.event) for record in records])
+        for needle in (
+            ("snapshot", "stdout", "<caveat>", "side", "req_2") if name == "claude" else ("opaque", "tomorrow")
+        ):
+            assert needle in whole
+        kept = {event.line for event in of(LocalImported, records)}
+        assert kept <= set(range(1, len(lines) + 1))
+
+
+def test_a_transcript_of_codex(home: Home, tmp_path: Path) -> None:
+    session_id, records = brought(home, tmp_path, jsonl(CODEX))
+    assert session_id == f"codex-{UUID}"
+    assert [text_of(event.content) for event in of(UserMessage, records)] == ["run the tests"]
+    assert [(event.name, event.input) for event in of(AgentToolUse, records)] == [
+        ("shell", {"command": ["pytest"]}),
+        ("apply_patch", {"input": "*** Begin Patch"}),
+    ]
+    assert [(text_of(event.content), event.is_error) for event in of(AgentToolResult, records)] == [
+        ("1 failed", True),
+        ("Success", None),
+    ]
+    assert [event.facts for event in of(LocalToolFacts, records)] == [{"exit_code": 1, "duration_seconds": 2.5}]
+    assert [text_of(event.content) for event in of(AgentMessage, records)] == ["Done."]
+    summary = summed(records)
+    usage = summary.result.usage
+    assert (usage.requests, usage.input_tokens, usage.cache_read_input_tokens, usage.output_tokens) == (3, 100, 120, 14)
+    assert usage.cost is None
+    assert (summary.result.status, summary.result.stop_reason) == ("idle", {"type": "end_turn"})
+    assert not of(LocalModelResponse, records)
+
+
+STREAM = (
+    ": keepalive\n\n"
+    + "".join(f"event: {body['type']}\ndata: {json.dumps(body)}\n\n" for body in [{**HOSTED[0], "processed_at": None}])
+    + 'event: event_delta\ndata: {"type": "event_delta", "event_id": "sevt_5"}\n\n'
+    + "".join(f"event: {body['type']}\ndata: {json.dumps(body)}\n\n" for body in HOSTED)
+)
+FORMS = {
+    "a page": json.dumps({"data": HOSTED, "next_page": None}),
+    "two pages": json.dumps({"data": HOSTED[:3]}) + "\n" + json.dumps({"data": HOSTED[3:]}),
+    "the newest first": json.dumps({"data": HOSTED[::-1]}),
+    "lines": jsonl(HOSTED),
+    "a stream": STREAM,
+    "a stream with other line ends": STREAM.replace("\n", "\r\n"),
+}
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_a_session_of_the_hosted_service(home: Home, tmp_path: Path, form: str) -> None:
+    _, records = brought(home, tmp_path, FORMS[form])
+    bodies = [encode(record.event) for record in records[1:]]
+    assert [{name: body[name] for name in want} for body, want in zip(bodies, HOSTED, strict=True)] == HOSTED
+    created = records[0].event
+    assert isinstance(created, LocalSessionCreated)
+    assert (created.agent["name"], created.agent["version"], created.model) == ("analyst", 3, "claude-opus-5-5")
+    usage = summed(records).result.usage
+    assert (usage.requests, usage.input_tokens, usage.output_tokens) == (1, 5, 2)
+    assert usage.cost == Decimal(5 * 5 + 2 * 25) / 1_000_000
+
+
+def test_a_hosted_session_keeps_its_id_and_its_title(home: Home, tmp_path: Path) -> None:
+    about = {
+        "type": "session",
+        "id": "sesn_abc",
+        "title": "Greeting",
+        "agent": {"name": "g", "model": "claude-opus-5-5"},
+    }
+    session_id, records = brought(home, tmp_path, jsonl([about, *HOSTED]))
+    assert session_id == "sesn_abc"
+    assert encode(records[0].event)["title"] == "Greeting"
+
+
+def test_an_imported_session_cannot_be_gone_on_with(home: Home, tmp_path: Path) -> None:
+    _, records = brought(home, tmp_path, jsonl(CODEX))
+    created = records[0].event
+    assert isinstance(created, LocalSessionCreated)
+    with pytest.raises(UsageError, match="Codex CLI, and can only be looked at"):
+        refuse_imported(created)
+
+
+def test_a_transcript_that_has_grown_is_another_session_unless_it_gets_an_id(home: Home, tmp_path: Path) -> None:
+    brought(home, tmp_path, jsonl(CODEX[:-4]))
+    grown = tmp_path / "grown"
+    grown.write_text(jsonl(CODEX))
+    with pytest.raises(UsageError, match="another session"):
+        taken_in(home, grown)
+    assert taken_in(home, grown, as_id="grown")[0].session_id == "grown"
+    assert encode(everything(home, "grown")[1][0].event)["session_id"] == "grown"
+
+
+def test_a_last_line_that_was_cut_off_is_left_out_and_any_other_is_refused(home: Home, tmp_path: Path) -> None:
+    _, records = brought(home, tmp_path, jsonl(CODEX)[:-20])
+    assert encode(records[0].event)["imported"]["cut_at_line"] == len(CODEX)
+    bad = tmp_path / "bad"
+    bad.write_text(jsonl(CODEX).replace('"reasoning"', '"reason', 1))
+    with pytest.raises(UsageError, match="line 5"):
+        taken_in(home, bad)
+
+
+HOSTILE = {
+    "depth": '{"type": "user.message", "id": "sevt_1", "x": ' + "[" * 100_000,
+    "a key twice": '{"type": "user.message", "type": "user.message", "id": "sevt_1"}',
+    "a wrong member": json.dumps(hosted("user.message", 1, content=5)),
+    "a wrong usage": jsonl([*HOSTED[:5], {**HOSTED[5], "model_usage": {"input_tokens": "many"}}]),
+    "our own events": jsonl([{"type": "local.session_created", "id": "sevt_1"}, *HOSTED]),
+    "nothing known": '{"type": "other"}\n{"type": "another"}',
+    "no JSON": "hello",
+    "a list of numbers": "[1, 2]",
+    "an odd session": jsonl([{"type": "session", "id": "sesn_a", "agent": {"name": 5, "model": []}}, *HOSTED, 5]),  # type: ignore[list-item]
+}
+
+
+@pytest.mark.parametrize("how", HOSTILE)
+def test_a_transcript_that_is_not_sound_is_refused_and_nothing_is_stored(home: Home, tmp_path: Path, how: str) -> None:
+    with open_log(home) as log:
+        Recorder(log, home, "here")
+    before = home.database.read_bytes()
+    file = tmp_path / "hostile"
+    file.write_text(HOSTILE[how])
+    with pytest.raises(UsageError):
+        taken_in(home, file)
+    assert home.database.read_bytes() == before
+
+
+def test_odd_blocks_of_a_transcript_are_kept_and_trip_nothing_up(home: Home, tmp_path: Path) -> None:
+    odd: list[JsonObject] = [
+        claude("user", 1, {"role": "user", "content": [5, {"type": "image"}, {"type": "tool_result"}]}),
+        assistant(2, 1, {"type": "tool_use", "id": 5, "name": None, "input": "x"}, 1),
+        assistant(3, 2, {"type": "server_tool_use", "id": "s", "name": "advisor", "input": {}}, 1),
+        claude(
+            "assistant", 4, {"role": "assistant", "model": "<synthetic>", "content": [{"type": "text", "text": "429"}]}
+        ),
+        claude("user", 5, {"role": "user", "content": None}),
+        {"type": None, "sessionId": 7, "message": {"content": []}},
+    ]
+    _, records = brought(home, tmp_path, jsonl(odd))
+    assert "session.error" in [type_of(record.event) for record in records]
+    assert "server_tool_use" in json.dumps([encode(record.event) for record in records])
