@@ -68,7 +68,8 @@ def test_the_commands_of_the_readme_work_as_written(project: Path, docker_answer
                 ["bash", "-c", command], cwd=project, env=environ, capture_output=True, text=True, timeout=100,
                 stdin=subprocess.DEVNULL, check=False,
             )  # fmt: skip
-            assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
+            answers = (0, 1) if " diff " in command else (0,)  # two sessions may differ
+            assert done.returncode in answers, f"{command}\n{done.stdout}\n{done.stderr}"
         assert api.violations == []
 
 
