@@ -2,6 +2,7 @@
 
 import json
 import os
+import select
 import shutil
 import subprocess
 import time
@@ -11,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
-PATIENCE_SECONDS = 60
+PATIENCE_SECONDS = 30
 
 
 def find() -> str | None:
@@ -37,7 +38,7 @@ class Browser:
         """Tell the browser to do something; return what it answers."""
         self._number += 1
         message = {"id": self._number, "method": method, "params": parameters}
-        if self._session:
+        if self._session and not method.startswith("Browser."):
             message["sessionId"] = self._session
         os.write(self._writing, json.dumps(message).encode() + b"\0")
         while True:
@@ -83,7 +84,8 @@ class Browser:
     def _next(self) -> dict[str, Any]:
         deadline = time.monotonic() + PATIENCE_SECONDS
         while b"\0" not in self._buffer:
-            assert time.monotonic() < deadline, "the browser does not answer"
+            ready, _, _ = select.select([self._reading], [], [], max(0.0, deadline - time.monotonic()))
+            assert ready, f"the browser does not answer; it said last: {self.heard[-3:]}"
             data = os.read(self._reading, 1 << 20)
             assert data, "the browser has ended"
             self._buffer += data
@@ -101,7 +103,13 @@ def browser(folder: Path, *options: str) -> Iterator[Browser]:
     # The browser reads what to do from descriptor 3, and answers on 4.
     wiring = f'exec 3<&{theirs_in} 4>&{theirs_out}; exec "$@"'
     command = ["bash", "-c", wiring, "sh", program, "--headless", "--no-sandbox", "--disable-gpu", "--no-first-run"]
-    command += ["--disable-dev-shm-usage", "--remote-debugging-pipe", f"--user-data-dir={folder}", *options]
+    command += [
+        "--disable-dev-shm-usage",
+        "--disable-breakpad",
+        "--remote-debugging-pipe",
+        f"--user-data-dir={folder}",
+        *options,
+    ]
     log = (folder.parent / "browser.log").open("wb")
     process = subprocess.Popen(
         [*command, "about:blank"], pass_fds=(theirs_in, theirs_out), stdout=log, stderr=log, stdin=subprocess.DEVNULL,
@@ -110,7 +118,10 @@ def browser(folder: Path, *options: str) -> Iterator[Browser]:
     os.close(theirs_in)
     os.close(theirs_out)
     try:
-        yield Browser(ours_out, ours_in)
+        opened = Browser(ours_out, ours_in)
+        yield opened
+        opened.ask("Browser.close")
+        process.wait(PATIENCE_SECONDS)
     finally:
         process.kill()
         process.wait()

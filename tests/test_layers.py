@@ -149,6 +149,12 @@ def test_slow_packages_are_named_only_where_they_are_used(path: Path) -> None:
         ("agentctl.cli.files", {"yaml", "pydantic", "docker", "anthropic", "sqlite_utils"}),
         ("agentctl.cli.diff", {"pydantic", "docker", "anthropic", "sqlite_utils"}),
         ("agentctl.cli.apply", {"yaml", "pydantic", "docker", "anthropic", "sqlite_utils"}),
+        ("agentctl.cli.verify", {"yaml", "pydantic", "docker", "anthropic", "sqlite_utils"}),
+        ("agentctl.cli.baseline", {"yaml", "pydantic", "docker", "anthropic"}),
+        ("agentctl.cli.check", {"docker", "anthropic", "sqlite_utils"}),
+        ("agentctl.cli.bisect", {"docker", "anthropic", "sqlite_utils"}),
+        ("agentctl.cli.export", {"docker", "anthropic", "sqlite_utils"}),
+        ("agentctl.cli.import_", {"docker", "anthropic"}),
         ("agentctl.launch.driving", {"docker", "anthropic", "sqlite_utils", "rich"}),
     ],
 )

@@ -5,7 +5,7 @@ import typer
 from agentctl.cli.answering import CallsArgument, answer
 from agentctl.cli.options import Output, OutputOption, SessionArgument
 
-app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False)
+app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False, add_completion=False)
 
 
 @app.command()

@@ -11,6 +11,7 @@ from agentctl.canonical import JsonObject
 from agentctl.cli.looking import stdout_look
 from agentctl.cli.options import Output, OutputOption, SessionArgument
 from agentctl.cli.output import print_json, reporting, write_out
+from agentctl.cli.quick import QuickCommand
 from agentctl.ids import SystemClock, time_of, timestamp
 from agentctl.paths import home
 from agentctl.render.lines import Span, paint_all, plain, shown
@@ -21,7 +22,7 @@ from agentctl.store.database import Database, reading
 from agentctl.store.migrations import migrate
 from agentctl.store.sessions import find_session
 
-app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False, no_args_is_help=True)
+app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False, add_completion=False, no_args_is_help=True)
 
 _HEAD = ("BASELINE", "SESSION", "SET")
 
@@ -33,7 +34,7 @@ def baseline() -> None:
     """Give names to the sessions that others are compared with."""
 
 
-@app.command("set")
+@app.command("set", cls=QuickCommand)
 def set_name(name: NameArgument, session: SessionArgument, output: OutputOption = Output.TEXT) -> None:
     """Give a name to a session, in place of the one that had it."""
     with reporting(output):
@@ -50,7 +51,7 @@ def set_name(name: NameArgument, session: SessionArgument, output: OutputOption 
         write_out(f"={name} is {session_id}{instead}\n")
 
 
-@app.command("ls")
+@app.command("ls", cls=QuickCommand)
 def list_names(output: OutputOption = Output.TEXT) -> None:
     """List the names that were given."""
     with reporting(output):
@@ -67,7 +68,7 @@ def list_names(output: OutputOption = Output.TEXT) -> None:
         write_out(paint_all(lines, look))
 
 
-@app.command()
+@app.command(cls=QuickCommand)
 def rm(name: NameArgument, output: OutputOption = Output.TEXT) -> None:
     """Take a name away; the session stays."""
     with reporting(output):

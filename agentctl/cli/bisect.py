@@ -16,7 +16,7 @@ from agentctl.render.look import Look
 from agentctl.render.verdicts import verdict_body
 from agentctl.session.log import Record
 
-app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False)
+app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False, add_completion=False)
 
 
 @app.command()

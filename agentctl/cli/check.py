@@ -18,7 +18,7 @@ from agentctl.redaction import KNOWN
 from agentctl.render.lines import paint_all
 from agentctl.render.verdicts import counted, verdict_body, verdict_lines
 
-app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False)
+app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False, add_completion=False)
 
 ChecksArgument: TypeAlias = Annotated[Path, typer.Argument(metavar="CHECKS", help="The file of checks, in YAML.")]
 

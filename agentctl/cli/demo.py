@@ -15,7 +15,7 @@ from agentctl.errors import SandboxError, UsageError
 from agentctl.launch.parts import sandbox_for
 from agentctl.paths import home
 
-app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False)
+app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False, add_completion=False)
 
 _PACKAGE = Path(__file__).resolve().parents[1]
 _NAME = "data-analyst"

@@ -19,7 +19,7 @@ from agentctl.launch.parts import model_for, sandbox_for
 from agentctl.paths import Home, home
 from agentctl.visible import visible_line
 
-app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False)
+app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False, add_completion=False)
 
 _LEAST_FREE_BYTES = 2 << 30
 _ANY_MODEL = "claude-opus-5-5"

@@ -26,7 +26,7 @@ from agentctl.store.database import reading
 from agentctl.store.sessions import SessionRow, list_sessions, short_name
 from agentctl.store.weights import KINDS, Weights, weigh
 
-app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False)
+app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False, add_completion=False)
 
 _MEANINGS = {
     "uploads": "files that sessions began with",

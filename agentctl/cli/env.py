@@ -33,7 +33,7 @@ from agentctl.store.database import reading
 from agentctl.store.sessions import sessions_by_image
 from agentctl.visible import visible_line
 
-app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False, no_args_is_help=True)
+app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False, add_completion=False, no_args_is_help=True)
 
 _HEAD = ("ENVIRONMENT", "IMAGE", "SIZE", "BUILT", "LAST USE", "SESSIONS")
 _NUMBERS = (2, 3, 4, 5)

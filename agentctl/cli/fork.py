@@ -28,7 +28,7 @@ from agentctl.launch.forking import Forked, ForkRequest
 from agentctl.launch.forking import fork as make_fork
 from agentctl.paths import home
 
-app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False)
+app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False, add_completion=False)
 
 
 @app.command()

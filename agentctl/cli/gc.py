@@ -17,7 +17,7 @@ from agentctl.store.database import reading
 from agentctl.store.sessions import has_sandbox
 from agentctl.visible import visible_line
 
-app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False)
+app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False, add_completion=False)
 
 
 @app.command()

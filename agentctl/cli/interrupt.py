@@ -11,7 +11,7 @@ from agentctl.launch.driving import tell
 from agentctl.paths import home
 from agentctl.session.state import SessionState
 
-app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False)
+app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False, add_completion=False)
 
 
 @app.command()

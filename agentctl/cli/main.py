@@ -53,7 +53,9 @@ COMMANDS = {
     "export": Entry("Keep", "Write sessions into files, one each, with all that they need."),
     "import": Entry("Keep", "Store sessions from files: exported ones, and transcripts of other programs."),
     "rm": Entry("Keep", "Remove sessions for good: what happened in them, and what only they had a use for."),
-    "prune": Entry("Keep", "Remove what nobody needs any more: --checkpoints, --blobs and --logs where no kind is named."),
+    "prune": Entry(
+        "Keep", "Remove what nobody needs any more: --checkpoints, --blobs and --logs where no kind is named."
+    ),
     "gc": Entry("Keep", "Remove containers and folders that killed runs have left behind."),
     "validate": Entry("Define", "Check agent and environment files."),
     "schema": Entry("Define", "Print the JSON Schema of a definition file."),
@@ -65,6 +67,11 @@ COMMANDS = {
     "baseline": Entry("Check", "Give names to the sessions that others are compared with."),
     "doctor": Entry("Check", "Say what this machine has and what is missing."),
 }
+
+
+def module_of(command: str) -> str:
+    """Return the name of a command's module; Python keeps some words for itself."""
+    return f"agentctl.cli.{command}{'_' if iskeyword(command) else ''}"
 
 
 class Commands(TyperGroup):
@@ -82,7 +89,7 @@ class Commands(TyperGroup):
         """Import a command. Returns None for a name that is none."""
         if cmd_name not in COMMANDS:
             return None
-        module = import_module(f"agentctl.cli.{cmd_name}{'_' if iskeyword(cmd_name) else ''}")
+        module = import_module(module_of(cmd_name))
         command: TyperCommand = typer.main.get_command(module.app)  # type: ignore[assignment]
         command.name = cmd_name
         return command

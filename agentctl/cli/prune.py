@@ -35,7 +35,7 @@ from agentctl.store.sweeping import Swept, sweep_blobs
 from agentctl.store.weights import weigh
 from agentctl.visible import visible_line
 
-app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False)
+app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False, add_completion=False)
 
 _UNUSED_SECONDS = 30 * 86_400.0
 

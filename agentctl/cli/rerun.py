@@ -26,7 +26,7 @@ from agentctl.render.look import Look
 from agentctl.sandbox.base import Progress
 from agentctl.visible import visible_line
 
-app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False)
+app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False, add_completion=False)
 
 EXIT_CODES = {
     "reproduced": 0,

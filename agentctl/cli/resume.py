@@ -19,7 +19,7 @@ from agentctl.cli.output import reporting
 from agentctl.launch.driving import take_up
 from agentctl.paths import home
 
-app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False)
+app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False, add_completion=False)
 
 
 @app.command()

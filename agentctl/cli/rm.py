@@ -19,7 +19,7 @@ from agentctl.store.removal import Doomed, doomed, family_of, refuse_bound
 from agentctl.store.sessions import find_session
 from agentctl.visible import visible_line
 
-app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False)
+app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False, add_completion=False)
 
 
 @app.command()

@@ -25,7 +25,7 @@ from agentctl.paths import Home, home
 from agentctl.sandbox.base import Upload
 from agentctl.session.log import Listener
 
-app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False)
+app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False, add_completion=False)
 
 
 @app.command()

@@ -11,7 +11,7 @@ from agentctl.cli.output import write_out
 from agentctl.definitions.schema import agent_schema, environment_schema
 from agentctl.render.diff.schema import diff_schema
 
-app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False)
+app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False, add_completion=False)
 
 
 class Kind(StrEnum):

@@ -28,7 +28,7 @@ SystemOption: TypeAlias = Annotated[
     typer.Option("--system", metavar="TEXT", help="What the operator says with it: stands over what people say."),
 ]
 
-app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False)
+app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False, add_completion=False)
 
 
 @app.command()

@@ -14,7 +14,7 @@ from agentctl.definitions.load import load_any
 from agentctl.errors import DefinitionError, UsageError
 from agentctl.visible import visible_line
 
-app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False)
+app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False, add_completion=False)
 
 
 @app.command()

@@ -33,7 +33,7 @@ from agentctl.vault.store import (
     vault_names,
 )
 
-app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False, no_args_is_help=True)
+app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False, add_completion=False, no_args_is_help=True)
 
 _MOST_BYTES = 64 * 1024
 _HEAD = ("VAULT", "CREDENTIAL", "KIND", "HOSTS", "PLACES", "ADDED", "CHANGED")

@@ -73,7 +73,9 @@ def _definitions(a: Side, b: Side, one: LocalSessionCreated, other: LocalSession
 
 
 def _leaves(a: Side, b: Side, name: str, one: Any, other: Any) -> Iterator[Difference]:
-    for leaf in differing_leaves(one, other, f"/{name}"):
+    # Another name is another thing: then nothing else tells as much.
+    found = sorted(differing_leaves(one, other, f"/{name}"), key=lambda leaf: leaf.pointer != f"/{name}/name")
+    for leaf in found:
         inner = ".".join(leaf.pointer.split("/")[2:]).replace("~1", "/").replace("~0", "~")
         shown = name.replace("agentctl_version", "agentctl")
         what = f"{shown}: {inner}" if inner else shown

@@ -33,6 +33,7 @@ class Giver:
         self._make = make
         self._note = note
         self._place = Place()
+        self._gave_at_rest = False
 
     @property
     def renews(self) -> bool:
@@ -45,10 +46,16 @@ class Giver:
             self._place = self._place.after(event)
         is_between_calls = any(isinstance(event, LocalModelResponse | SessionStatusIdle) for event in events)
         due = [each for each in self._left if each.place.is_reached_at(self._place)]
-        self._give(session, [each for each in due if each.event is not None or is_between_calls])
+        given = [each for each in due if each.event is not None or is_between_calls]
+        rests = any(isinstance(event, SessionStatusIdle) for event in events)
+        self._gave_at_rest |= rests and any(each.event is not None for each in given)
+        self._give(session, given)
 
     def at_rest(self, session: Session[Outlook]) -> bool:
-        """Give what comes next to a session that rests. Returns False where there is nothing more."""
+        """Give what comes next to a session that rests, if it was not given already. Returns False at the end."""
+        if self._gave_at_rest:
+            self._gave_at_rest = False
+            return True
         if not self._left:
             return False
         place = self._left[0].place

@@ -27,7 +27,7 @@ from agentctl.harness.hands import Hands, Supplied
 from agentctl.harness.loop import run
 from agentctl.harness.outlook import Outlook
 from agentctl.harness.perform import Performer
-from agentctl.harness.steps import AskModel, Compact, Step, has_work
+from agentctl.harness.steps import AskModel, Compact, Step
 from agentctl.harness.stop import Stop
 from agentctl.ids import SystemClock, new_id, timestamp
 from agentctl.launch.driving import outlook_of
@@ -233,7 +233,7 @@ class _Again:
                 if stop.is_asked:
                     self.notes.append("it was stopped before its end")
                     break
-                if not has_work(session.state) and not giver.at_rest(session):
+                if not giver.at_rest(session):
                     break
 
     def findings(self, log: EventLog) -> Findings:
@@ -250,7 +250,10 @@ class _Again:
         if self._request.live == "model":
             found = model_findings(records, live, own, is_whole=recording.is_at_rest)
             return replace(found, missing=tuple(self._model_failure()))
-        return replace(log_findings(records, live, own), missing=tuple(missing) if recording.outages else ())
+        found = log_findings(records, live, own)
+        if found.first is not None and any(hole.seq <= found.first.seq for hole in recording.holes):
+            return replace(found, divergences=(), missing=tuple(missing))
+        return found
 
     def _make_sandboxes(self) -> Sandboxes:
         request, header = self._request, self._header

@@ -52,7 +52,7 @@ def forks_of(connection: sqlite3.Connection, session_id: str) -> list[str]:
 
 
 def doomed(connection: sqlite3.Connection, session_ids: Sequence[str]) -> list[Doomed]:
-    """Return what would be removed, the newest first. Raises NotFoundError."""
+    """Return what would be removed. Raises NotFoundError."""
     found = []
     for session_id in session_ids:
         row = connection.execute(
@@ -64,7 +64,7 @@ def doomed(connection: sqlite3.Connection, session_ids: Sequence[str]) -> list[D
         if row is None:
             raise NotFoundError(f"there is no session {session_id}", hint="see: agentctl ls")
         found.append(Doomed(int(row[0]), session_id, int(row[1]), int(row[2]), bool(row[3])))
-    return sorted(found, key=lambda each: each.key, reverse=True)
+    return found
 
 
 def refuse_bound(connection: sqlite3.Connection, session_ids: Sequence[str]) -> None:
@@ -104,7 +104,8 @@ def remove_sessions(home: Home, database: Database, session_ids: Sequence[str]) 
 
 def _delete(connection: sqlite3.Connection, session_ids: Sequence[str]) -> None:
     refuse_bound(connection, session_ids)
-    keys = [each.key for each in doomed(connection, session_ids)]  # forks before what they were forked from
+    # What is forked is younger than what it was forked from, and goes before it.
+    keys = sorted((each.key for each in doomed(connection, session_ids)), reverse=True)
     connection.execute("PRAGMA secure_delete = ON")
     with _deleting_allowed(connection):
         for key in keys:

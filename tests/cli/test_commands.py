@@ -14,7 +14,7 @@ import pytest
 import typer
 
 from agentctl import __version__
-from agentctl.cli.main import COMMANDS
+from agentctl.cli.main import COMMANDS, module_of
 from tests.cli.program import ROOT, agentctl
 
 GOOD_AGENT = "name: a\nmodel: claude-opus-5-5\n"
@@ -33,7 +33,7 @@ def files(tmp_path: Path) -> Path:
 
 @pytest.mark.parametrize("name", COMMANDS)
 def test_the_line_of_a_command_in_the_help_is_what_the_command_says_of_itself(name: str) -> None:
-    command = typer.main.get_command(import_module(f"agentctl.cli.{name}").app)
+    command = typer.main.get_command(import_module(module_of(name)).app)
     first = inspect.cleandoc(command.callback.__doc__ or "").splitlines()[0]
     assert first == COMMANDS[name].help
 
@@ -42,7 +42,7 @@ def test_the_line_of_a_command_in_the_help_is_what_the_command_says_of_itself(na
 def test_every_command_and_every_option_of_it_is_explained(name: str) -> None:
     done = agentctl(name, "--help", COLUMNS="200")
     assert done.code == 0
-    command = typer.main.get_command(import_module(f"agentctl.cli.{name}").app)
+    command = typer.main.get_command(import_module(module_of(name)).app)
     for parameter in command.params:
         if parameter.name not in ("help", "install_completion", "show_completion"):
             assert getattr(parameter, "help", None), f"{name}: {parameter.name} is not explained"

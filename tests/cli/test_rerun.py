@@ -1,5 +1,7 @@
 """``agentctl rerun``: the same again is the same, and what moved is named."""
 
+import tempfile
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -30,14 +32,23 @@ TALK = """\
 - thinking: Noise first.
   tools:
     - {name: bash, input: {command: "date; echo $$; mktemp; echo started in 0.01s; sleep 0.02; cat given.txt"}}
-    - {name: bash, input: {command: "echo one > a; python3 -c 'import time; print(time.time())'; ls -la --time-style=full-iso"}}
+    - {name: bash, input: {command: "echo one > a; python3 -c 'import time; print(time.time())'; ls -la"}}
 - tools: [{name: bash, input: {command: "no-such-program; echo $?; false"}}, {name: read, input: {file_path: nothing}}]
 - text: The first message is done.
 - tools: [{name: write, input: {file_path: b, content: B}}, {name: write, input: {file_path: c, content: C}}]
-- tools: [{name: bash, input: {command: "cat a b c; cp a /mnt/session/outputs/out.txt; python3 -m this >/dev/null; ls"}}]
+- tools: [{name: bash, input: {command: "cat a b c; cp a /mnt/session/outputs/out.txt; ls"}}]
 - text: The second message is done.
 - tools: [{name: glob, input: {pattern: "*"}}]
 - text: The third message is done.
+"""
+
+
+NOISE = """\
+- tools:
+    - {name: bash, input: {command: "date; date +%s.%N; mktemp -d; head -c 8 /dev/urandom | od -An -tx8 | tr -d ' '"}}
+    - {name: bash, input: {command: "touch f; ls -l; stat f | tail -4; time true; echo took 0.$RANDOM seconds"}}
+    - {name: bash, input: {command: "python3 -c 'import os, uuid; print(uuid.uuid4(), object(), \\"pid\\", os.getpid())'"}}
+- text: Done.
 """
 
 
@@ -86,16 +97,20 @@ def test_what_is_unchanged_reproduces_ten_times_out_of_ten(project: Path, home: 
     assert agentctl("send", session, "and now write", "-q").code == 3
     waiting = agentctl("show", session, "-o", "json").json["waiting"]
     agentctl("approve", session, waiting[0]["tool_use_id"])
-    agentctl("deny", session, waiting[1]["tool_use_id"], "--reason", "not that one")
+    agentctl("deny", session, waiting[1]["tool_use_id"], "-m", "not that one")
     assert agentctl("resume", session, "-q").code == 0
     assert agentctl("send", session, "and look", "-q", "--max-turns", "7").code == 0
     (project / "workspace/given.txt").write_text("the person's own folder is not looked at\n")
 
-    live = [again(home, session, "sandbox") for _ in range(10)]
+    noise = run(project, NOISE)
+
+    live = [again(home, session, "sandbox"), *(again(home, noise, "sandbox") for _ in range(9))]
 
     assert {done.verdict for done in live} == {"reproduced-normalised"}, [done.findings.first for done in live]
-    assert {"dates and times", "temporary paths", "process ids"} & set(live[0].findings.rules)
+    assert "dates and times" in live[0].findings.rules
+    assert {"dates and times", "temporary paths", "durations"} <= set(live[1].findings.rules)
     assert live[0].findings.compared == 8
+    (project / "script.yaml").write_text(TALK)
     recorded, model = again(home, session), again(home, session, "model")
     assert (recorded.verdict, recorded.findings.first) == ("reproduced", None)
     assert (model.verdict, model.findings.compared) == ("reproduced", 8)
@@ -118,8 +133,13 @@ TOOLS = """\
 
 
 @pytest.fixture
-def tools(project: Path) -> Path:
-    folder = project / "tools"
+def tools(project: Path) -> Iterator[Path]:
+    with tempfile.TemporaryDirectory(dir="/var/tmp") as name:
+        yield tools_in(Path(name), project)
+
+
+def tools_in(folder: Path, project: Path) -> Path:
+    folder.chmod(0o755)
     (folder / "lib").mkdir(parents=True)
     (folder / "greet").write_text('#!/bin/sh\necho "hello $1"\n')
     (folder / "greet").chmod(0o755)
@@ -299,6 +319,7 @@ name: boxed
 config:
   type: docker
   setup: |
+    : %(own)s
     at=$(python3 -c 'import sysconfig; print(sysconfig.get_paths()["purelib"])')
     mkdir -p $at/tabler-%(version)s.dist-info
     echo 'def widths(row): return [len(cell) %(more)s for cell in row]' > $at/tabler.py
@@ -308,11 +329,11 @@ config:
 
 @pytest.mark.docker
 def test_a_package_that_moved_is_named_in_the_first_lines_of_which_moved(project: Path, home: Home) -> None:
-    (project / "environment.yaml").write_text(PACKAGE % {"version": "1.0", "more": ""})
-    (project / "moved.yaml").write_text(PACKAGE % {"version": "1.1", "more": "+ 2"})
+    (project / "environment.yaml").write_text(PACKAGE % {"version": "1.0", "more": "", "own": project})
+    (project / "moved.yaml").write_text(PACKAGE % {"version": "1.1", "more": "+ 2", "own": project})
     session = run(
         project,
-        "- tools: [{name: bash, input: {command: 'python3 -B -c \"import tabler; print(tabler.widths([1 * chr(97)]))\"'}}]\n"
+        "- tools: [{name: bash, input: {command: 'python3 -B -c \"import tabler; print(tabler.widths([str(7)]))\"'}}]\n"
         "- text: Done.\n",
     )
     assert again(home, session, "sandbox").verdict == "reproduced"
@@ -330,6 +351,7 @@ def test_a_package_that_moved_is_named_in_the_first_lines_of_which_moved(project
     assert (gone.code, gone.json["verdict"], gone.json["session_id"]) == (7, "environment-mismatch", None)
     accepted = again(home, session, "sandbox", accept_image=True)
     assert accepted.verdict == "reproduced"
+    agentctl("env", "rm", "boxed")
 
 
 def remove_image(home: Home, session: str) -> None:

@@ -84,6 +84,12 @@ def test_the_layer_of_what_was_changed_is_named(other: Plan, layers: list[str], 
     assert [layer.name for layer in back.differing] == layers
 
 
+def test_another_environment_is_named_first() -> None:
+    other = {"config": {"env": {"TZ": "UTC"}, "type": "bubblewrap"}, "name": "bare"}
+    found = compared(BASE, BASE.but(created={"environment": other}))
+    assert heading(found)[0] == "environment differs: name data > bare (and 3 more)"
+
+
 def test_parallel_calls_are_a_set() -> None:
     turned = BASE.but(turns=(BASE.turns[0][::-1], *BASE.turns[1:]))
     assert differing(BASE, turned) == []

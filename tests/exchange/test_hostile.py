@@ -83,7 +83,7 @@ LIES: dict[str, tuple[Callable[[Parts], Parts], str]] = {  # B12
     "infinity": (replaced(b'"seq":1}', b'"seq":1e999}'), "too large"),
     "NaN": (replaced(b'"seq":1}', b'"seq":NaN}'), "NaN"),
     "no UTF-8": (replaced(b"data-analyst", b"data-\xff\xfe"), "UTF-8"),
-    "text for a list": (first_of("user.message", content="text"), "content is not of the type"),
+    "text for a list": (first_of("agent.message", content="text"), "content is not of the type"),
     "a number for a text": (first_of("agent.tool_use", name=5), "name is not of the type"),
     "true for a number": (first_of("local.files_uploaded", files=True), "files is not of the type"),
     "a result of no kind": (first_of("local.session_created", limits=[]), "limits is not of the type"),
@@ -103,7 +103,7 @@ LIES: dict[str, tuple[Callable[[Parts], Parts], str]] = {  # B12
     "a session id with a way out": (event(0, session_id="../x"), "session_id"),
     "another session": (event(0, session_id="other"), "another session"),
     "a beginning twice": (
-        lambda parts: with_events(parts, lambda lines: lines[1].update(event={**lines[0]["event"], "id": "sevt_2"})),  # type: ignore[dict-item]
+        lambda parts: with_events(parts, lambda lines: lines[3].update(event={**lines[0]["event"], "id": "sevt_2"})),  # type: ignore[dict-item]
         "local.session_created, and once",
     ),
     "a fork of nothing": (

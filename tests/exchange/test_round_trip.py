@@ -1,6 +1,7 @@
 """What leaves and comes back is what it was."""
 
 import json
+import sqlite3
 import tarfile
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -54,7 +55,7 @@ def perform(recorder: FilesRecorder, step: tuple[str, Any]) -> None:
         recorder.outputs(out_bin=value)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(STEPS, st.integers(0, 6))
 def test_a_session_that_is_imported_is_the_one_that_was_exported(steps: list[tuple[str, Any]], at: int) -> None:
     with TemporaryDirectory() as folder:
@@ -165,8 +166,6 @@ def message(words: str) -> UserMessage:
 
 
 def test_of_a_damaged_record_what_comes_before_is_saved(home: Home, tmp_path: Path) -> None:  # S5
-    import sqlite3
-
     _, before = everything(home)
     with sqlite3.connect(home.database) as connection:
         connection.execute("DROP TRIGGER events_no_update")

@@ -237,7 +237,7 @@ def test_a_session_of_the_hosted_service(home: Home, tmp_path: Path, form: str) 
     assert (created.agent["name"], created.agent["version"], created.model) == ("analyst", 3, "claude-opus-5-5")
     usage = summed(records).result.usage
     assert (usage.requests, usage.input_tokens, usage.output_tokens) == (1, 5, 2)
-    assert usage.cost == Decimal(5 * 5 + 2 * 25) / 1_000_000
+    assert usage.cost == Decimal(5 * 4 + 2 * 20) / 1_000_000
 
 
 def test_a_hosted_session_keeps_its_id_and_its_title(home: Home, tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """Search reads what was recorded since it was asked last, all of it and once, and never fails over what is asked."""
 
+import contextlib
 import multiprocessing
 import sqlite3
 from contextlib import closing
@@ -131,10 +132,8 @@ def test_marks_of_our_own_in_a_text_are_not_taken_for_ours(home: Home) -> None:
 def test_nothing_that_a_person_writes_is_an_error_of_syntax(home: Home, asked: str) -> None:
     if not home.database.exists():
         said(home, "a b AND")
-    try:
+    with contextlib.suppress(UsageError):  # in words; sqlite3 would have raised another error
         search(home, asked)
-    except UsageError as error:
-        assert error.message in ("there is nothing to look for", "more than 64 words are looked for")
 
 
 @pytest.mark.parametrize("asked", ["", "!!! ***", "-word", '""', "word " * 65])
@@ -172,26 +171,13 @@ def test_a_long_record_is_read_in_pieces_and_none_is_left_out(home: Home, monkey
 
 def test_the_past_that_a_fork_shares_is_found_once(home: Home) -> None:
     recorder = said(home, "shared words", session_id="parent")
-    past = recorder_records(home, "parent")
     with open_log(home) as log:
-        at = past[1]
-        log.append(
-            "child",
-            [
-                recorder.make(
-                    LocalForked, session_id="child", agentctl_version="0", parent="parent", at=at.seq, at_hash=at.hash
-                ),
-                *[record.event for record in recorder_records(home, "parent")[:0]],
-            ],
-        )
+        past = list(log.read("parent"))
+        of = {"parent": "parent", "at": past[1].seq, "at_hash": past[1].hash, "agentctl_version": "0"}
+        log.append("child", [recorder.make(LocalForked, session_id="child", **of)])
         log.append("child", [recorder.make(SessionError, error={"type": "own", "message": "own words"})])
     assert places(search(home, "shared")) == [("parent", 2)]
     assert [name for name, _ in places(search(home, "words"))] == ["child", "parent"]
-
-
-def recorder_records(home: Home, session_id: str) -> list:  # type: ignore[type-arg]
-    with open_log(home) as log:
-        return list(log.read(session_id))
 
 
 def test_hits_are_narrowed_down_by_type_agent_and_time(home: Home) -> None:

@@ -24,7 +24,7 @@ from agentctl.render.html.timeline import Passed, legend, timeline
 from agentctl.render.moments import NONE as NO_KIND
 from agentctl.render.moments import Moments
 from agentctl.render.numbers import money
-from agentctl.render.story import Story
+from agentctl.render.story import Item, Story
 from agentctl.session.effects import Effect, FilesHistory
 from agentctl.session.files import Contents
 from agentctl.session.log import Record
@@ -83,7 +83,7 @@ class Page:
         kinds = self._moments.after(event, cost)
         row = row_of(record.seq, event, self._since(event), kinds)
         for item in self._story.after(event, wanted=wanted):
-            self._tell(row, self._telling.told(item, record.seq))
+            self._tell(row, item)
         effects = self._effects(event)
         if not wanted:
             return
@@ -112,15 +112,14 @@ class Page:
         yield "</main>"
         yield f"{tag('script', _PROGRAM)}</body></html>\n"
 
-    def _tell(self, row: Row, told: Html) -> None:
-        """Put what was told where it belongs: a result, which comes with what is known beside it, to its own event."""
-        if not told:
-            return
-        if self._result is not None:
+    def _tell(self, row: Row, item: Item) -> None:
+        """Put what is told where it belongs: a result, which comes with what is known beside it, to its own event."""
+        place, self._result = self._result or row, None
+        if place is not row:
             # An exit code is known one event later than the output that it goes with.
-            self._result.kinds, row.kinds = self._result.kinds | row.kinds, NO_KIND
-        (self._result or row).body.append(told)
-        self._result = None
+            place.kinds, row.kinds = place.kinds | row.kinds, NO_KIND
+        if told := self._telling.told(item, place.seq):
+            place.body.append(told)
 
     def _effects(self, event: Event) -> list[Effect]:
         if self._trouble is not None:
