@@ -30,9 +30,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Skip what was asked to be skipped, by name; everything else must be able to run.
 
     With several workers (pytest-xdist) all tests that use Docker are one worker's: they count what the daemon has.
+    So are those of the network, which listen to the daemon's bridge.
     """
     for item in items:
-        if item.get_closest_marker("docker"):
+        if item.get_closest_marker("docker") or item.path.name == "test_network.py":
             item.add_marker(pytest.mark.xdist_group("docker"))
         for name in SKIPPABLE:
             if item.get_closest_marker(name):

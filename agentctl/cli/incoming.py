@@ -29,6 +29,7 @@ from agentctl.store.intake import Lines, Taken, take_in
 from agentctl.store.keys import find_verify_key
 from agentctl.store.leases import is_running
 from agentctl.store.migrations import migrate
+from agentctl.store.snapshots import keep_all_snapshots
 
 OWN = "agentctl"
 """The format of sessions that were exported here."""
@@ -114,12 +115,15 @@ def store_sessions(home: Home, given: Sequence[OwnSession | ForeignSession]) -> 
         # Those without a parent first: what forks share is then stored once.
         taken = database.write(
             lambda connection: {
-                each.name: take_in(connection, each.session_id, each.lines)
+                each.name: take_in(connection, each.session_id, each.lines, is_fork=each.package.forks > 0)
                 for each in sorted(own, key=lambda each: each.package.forks)
             }
         )
         for transcript in foreign:
             taken[transcript.name] = [there[transcript.name] or _append(home, database, transcript)]
+        for found in (each for parts in taken.values() for each in parts):
+            if found.state != "there":
+                keep_all_snapshots(database, Blobs(home.blobs), found.session_id, found.anchor.seq)
     for found in (each for parts in taken.values() for each in parts):
         if found.state != "there":
             write_anchor(home, found.session_id, found.anchor, key)

@@ -13,6 +13,7 @@ from typing import Any, Literal, TypeAlias, TypeGuard
 from agentctl.canonical import JsonObject, canonical_json
 from agentctl.compare.calls import Call, Calls
 from agentctl.compare.causes import Cause, MovedPackage, cause_of
+from agentctl.compare.files import Texts, alike_effects
 from agentctl.compare.normalise import Comparison, ladder
 from agentctl.compare.rules import Rule
 from agentctl.events.base import Event
@@ -20,6 +21,7 @@ from agentctl.events.codec import encode
 from agentctl.events.local import LocalOutputs, LocalSessionCreated, LocalToolFacts
 from agentctl.events.session import SessionError, SessionStatusIdle, SessionStatusRunning, SessionUsage
 from agentctl.events.span import SpanModelRequestEnd, SpanModelRequestStart
+from agentctl.session.files import Contents
 from agentctl.session.log import Record
 
 Verdict: TypeAlias = Literal[
@@ -81,11 +83,14 @@ def sandbox_findings(
     not_comparable: Collection[str],
     packages: Sequence[MovedPackage] = (),
     rules: Sequence[Rule] = (),
+    contents: Contents | None = None,
 ) -> Findings:
     """Compare each observation of the record with what the same call came to in another sandbox.
 
     ``own`` is the number of the first event that is not shared; the calls of ``not_comparable`` are left out.
+    ``contents`` are the files of both, in which noise is no difference either.
     """
+    texts = Texts(contents)
     steps: Counter[str] = Counter()
     fired: dict[str, None] = {}
     found: list[Divergence] = []
@@ -93,7 +98,7 @@ def sandbox_findings(
     for former, now in pairs(recorded, live, own):
         if former.id in not_comparable or former.observation is None:
             continue
-        compared = _compared(former, now, rules)
+        compared = _compared(former, now, rules, texts)
         steps[compared.step] += 1
         if compared.is_alike:
             fired |= dict.fromkeys(compared.rules)
@@ -158,10 +163,15 @@ def _calls(records: Iterable[Record]) -> Sequence[Call]:
     return calls.calls()
 
 
-def _compared(former: Call, now: Call | None, rules: Sequence[Rule]) -> Comparison:
+def _compared(former: Call, now: Call | None, rules: Sequence[Rule], texts: Texts) -> Comparison:
     if now is None or now.observation is None or former.observation is None:
         return Comparison("different")
-    return ladder(former.observation, now.observation, tool=former.name, own=rules)
+    before, after = former.observation, now.observation
+    of_files = alike_effects(before, after, texts)
+    found = ladder(before, after, tool=former.name, own=rules, same_files=of_files is not None)
+    if not of_files or not found.is_alike:
+        return found
+    return Comparison("normalised", tuple(dict.fromkeys((*found.rules, *of_files))))
 
 
 def _divergence(

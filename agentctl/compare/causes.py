@@ -73,7 +73,8 @@ _FILE = re.compile(
 _NETWORK = re.compile(
     r"(?i)[^\n]*(?:could not resolve|name or service not known|temporary failure in name resolution|network is "
     r"unreachable|connection refused|failed to establish a new connection|no route to host|tunnel connection failed"
-    r"|(?:couldn't|could not|failed to) connect\b|proxyerror|getaddrinfo|\bENOTFOUND\b|\bECONNREFUSED\b|not allowed by the environment)[^\n]*"
+    r"|(?:couldn't|could not|failed to) connect\b"
+    r"|proxyerror|getaddrinfo|\bENOTFOUND\b|\bECONNREFUSED\b|not allowed by the environment)[^\n]*"
 )
 _VERSION = re.compile(r"(?<![\w.])v?\d+(?:\.\d+)+(?:[-+.]?[A-Za-z]\w*)*")
 _NAME_BEFORE = re.compile(r"([A-Za-z][\w.+-]*)(?:[\s=@:(,'\"v-]|version)*$")

@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from agentctl.canonical import JsonObject
-from agentctl.compare.calls import Call, Effect
+from agentctl.compare.calls import Observation
 from agentctl.compare.difference import Difference, Layer, Place, Step, kind_of
 from agentctl.compare.header import began_with
 from agentctl.compare.normalise import alike
@@ -133,15 +133,30 @@ def _place(side: Side, path: str, state: JsonObject | None) -> Place | None:
     return None if state is None else Place(seq, "/changes" if touched is not None else "/manifest", state)
 
 
+def alike_effects(one: Observation, other: Observation, texts: Texts) -> tuple[str, ...] | None:
+    """Return the rules without which two calls did something else to the files; None where they did all the same."""
+    if one.changes == other.changes:
+        return ()
+    mine, theirs = one.effects - other.effects, other.effects - one.effects
+    if {effect[:4] for effect in mine} != {effect[:4] for effect in theirs}:
+        return None
+    bodies = [{str(body.get("path")): body for body in seen.changes} for seen in (one, other)]
+    fired: dict[str, None] = {}
+    for path, *_ in sorted(mine, key=lambda effect: effect[0]):
+        rules = texts.rules(bodies[0][path], bodies[1][path], one.at, other.at)
+        if rules is None:
+            return None
+        fired |= dict.fromkeys(rules)
+    return tuple(fired)
+
+
 def _call(step: Step, texts: Texts) -> Difference | None:
     if step.a is None or step.b is None or not step.same_arguments:
         return None
     one, other = step.a.observation, step.b.observation
-    if one is None or other is None or one.changes == other.changes:
+    if one is None or other is None or alike_effects(one, other, texts) is not None:
         return None
     mine, theirs = one.effects - other.effects, other.effects - one.effects
-    if (not mine and not theirs) or _are_alike(step.a, step.b, mine, theirs, texts):
-        return None
     names = list(dict.fromkeys(short(path) for path, *_ in sorted((*mine, *theirs), key=lambda effect: effect[0])))
     what = f"{step.a.name}: {', '.join(names)}"
     first, second = (
@@ -149,15 +164,3 @@ def _call(step: Step, texts: Texts) -> Difference | None:
         for seen, own in ((one, mine), (other, theirs))
     )
     return Difference("files", "changed", what, first if mine else None, second if theirs else None, step)
-
-
-def _are_alike(a: Call, b: Call, mine: frozenset[Effect], theirs: frozenset[Effect], texts: Texts) -> bool:
-    """Say whether the same paths had the same done to them, with contents that differ by noise alone."""
-    ones, others = ({effect[:4] for effect in effects} for effects in (mine, theirs))
-    if ones != others or a.observation is None or b.observation is None:
-        return False
-    bodies = [{str(body.get("path")): body for body in seen.changes} for seen in (a.observation, b.observation)]
-    return all(
-        texts.rules(bodies[0][path], bodies[1][path], a.observation.at, b.observation.at) is not None
-        for path, *_ in mine
-    )

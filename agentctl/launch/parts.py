@@ -25,6 +25,7 @@ from agentctl.session.redacting import RedactedLog
 from agentctl.store.blobs import Blobs
 from agentctl.store.database import Database
 from agentctl.store.events import SqliteEventLog
+from agentctl.store.snapshots import keep_snapshots
 
 if TYPE_CHECKING:
     from agentctl.launch.network import WayOut
@@ -192,7 +193,8 @@ def open_log(home: Home, check: Callable[[], None] = lambda: None) -> Iterator[E
     """
     database = Database(home, _migrate)
     try:
-        yield RedactedLog(SqliteEventLog(home, database, check), KNOWN)
+        after = keep_snapshots(database, Blobs(home.blobs))
+        yield RedactedLog(SqliteEventLog(home, database, check, after), KNOWN)
     finally:
         database.close()
 

@@ -4,7 +4,7 @@ A place in a log is told by what the harness had done by then: how many answers 
 calls begun, results, and rests. The times are no part of it.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from agentctl.canonical import JsonObject
@@ -149,6 +149,12 @@ class Recording:
             changes, between = self._changes.get(call_id), self._between.get(call_id)
             found.append(Observed(seq, use.name, use.input, content, bool(result.is_error), facts, changes, between))
         return found
+
+    def untold(self) -> Iterator[str]:
+        """Say of which calls nobody knows what came of them."""
+        for call_id in self.unseen - self.interrupted:
+            seq, use = self._asked[call_id]
+            yield f"#{seq}: what came of this call of {use.name} is not recorded"
 
     def add(self, record: Record) -> None:
         """Take one more event into account."""

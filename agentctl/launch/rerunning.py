@@ -245,8 +245,9 @@ class _Again:
         missing += [note for note in self.notes if "stopped" in note]
         if self._request.live == "sandbox":
             left_out = recording.interrupted | recording.unseen
-            found = sandbox_findings(records, live, own, left_out, self._packages, self._request.rules)
-            return replace(found, missing=(*self._not_recorded(), *missing))
+            rules = self._request.rules
+            found = sandbox_findings(records, live, own, left_out, self._packages, rules, self._blobs)
+            return replace(found, missing=(*self._not_recorded(), *recording.untold(), *missing))
         if self._request.live == "model":
             found = model_findings(records, live, own, is_whole=recording.is_at_rest)
             return replace(found, missing=tuple(self._model_failure()))

@@ -25,11 +25,12 @@ class Symbols:
     cross: str = "✗"
     play: str = "▶"
     pause: str = "■"
+    shades: str = "█▓▒░·"
     spinner: str = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
 
 
 UNICODE = Symbols()
-ASCII = Symbols("*", ">", "-", "-", "...", "|", "x", ">", "=", "|/-\\")
+ASCII = Symbols("*", ">", "-", "-", "...", "|", "x", ">", "=", "#=~.-", "|/-\\")
 
 
 @dataclass(frozen=True, slots=True)

@@ -108,6 +108,9 @@ class Summary:
             self._tool(call.id).calls += 1
 
     def _add_model(self, model: str) -> None:
+        # What is known of the calls of former answers is not asked for any more.
+        self._names = {call.id: call.name for call in self.state.calls}
+        self._ended_badly.clear()
         if model not in self.answered_by:
             self.answered_by.append(model)
 

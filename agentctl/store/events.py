@@ -50,13 +50,21 @@ class DamagedEventError(StoreError):
 class SqliteEventLog:
     """The EventLog over one writing connection.
 
-    ``check`` is called in the transaction of each append, and stops it with what it raises.
+    ``check`` is called in the transaction of each append, and stops it with what it raises. ``after`` is
+    called behind each append, with the session's id and what was stored.
     """
 
-    def __init__(self, home: Home, database: Database, check: Callable[[], None] = lambda: None) -> None:
+    def __init__(
+        self,
+        home: Home,
+        database: Database,
+        check: Callable[[], None] = lambda: None,
+        after: Callable[[str, Sequence[Record]], None] = lambda _session_id, _records: None,
+    ) -> None:
         self._home = home
         self._database = database
         self._check = check
+        self._after = after
         self._blobs = Blobs(home.blobs)
         self._key = find_verify_key(home)
 
@@ -72,6 +80,7 @@ class SqliteEventLog:
             drop_anchor(self._home, session_id)
         if any(type_of(event) == "session.status_idle" for event in events):
             write_anchor(self._home, session_id, Anchor(records[-1].seq, records[-1].hash), self._key)
+        self._after(session_id, records)
         return records
 
     def read(self, session_id: str, *, after: int = 0) -> Iterator[Record]:
@@ -134,7 +143,7 @@ def read_rows(
     last = _NO_LIMIT if until is None else until
     marks = _marks(connection, session_id, anchor)
     stretches = lineage(connection, session_id)
-    former = _hash_at(connection, stretches, after)
+    former = hash_at(connection, stretches, after)
     while page := _page(connection, session_id, stretches, after, last):
         for seq, body, taken, row_hash in page:
             if seq != after + 1:
@@ -232,7 +241,8 @@ def _marks(connection: sqlite3.Connection, session_id: str, anchor: Anchor | Non
     return dict(mark for mark in (head, anchor) if mark is not None) if head else {}
 
 
-def _hash_at(connection: sqlite3.Connection, stretches: Sequence[Stretch], seq: int) -> str | None:
+def hash_at(connection: sqlite3.Connection, stretches: Sequence[Stretch], seq: int) -> str | None:
+    """Return the hash of an event as it stands there. Returns None where there is no such event."""
     if seq == 0:
         return ""
     condition, values = where(stretches)

@@ -51,12 +51,12 @@ class Taken(NamedTuple):
     anchor: Anchor
 
 
-def take_in(connection: sqlite3.Connection, session_id: str, lines: Lines) -> list[Taken]:
+def take_in(connection: sqlite3.Connection, session_id: str, lines: Lines, *, is_fork: bool) -> list[Taken]:
     """Store a session within a transaction; return what became of it, the sessions whose past it shares first.
 
-    Raises UsageError for an id that another session has.
+    ``is_fork`` says whether it was ever forked. Raises UsageError for an id that another session has.
     """
-    forks = [line for line in lines() if isinstance(line.event, LocalForked)]
+    forks = [line for line in lines() if isinstance(line.event, LocalForked)] if is_fork else []
     return _take_in(connection, session_id, lines, forks, None)
 
 

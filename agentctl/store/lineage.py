@@ -62,6 +62,16 @@ def lineage(connection: sqlite3.Connection, session_id: str) -> tuple[Stretch, .
     return tuple(reversed(stretches))
 
 
+def forks_of(connection: sqlite3.Connection, session_id: str) -> list[str]:
+    """Return the sessions that were forked from one, the oldest first."""
+    if not has_forks(connection):
+        return []
+    rows = connection.execute(
+        "SELECT id FROM sessions WHERE parent = (SELECT key FROM sessions WHERE id = ?) ORDER BY key", (session_id,)
+    )
+    return [str(name) for (name,) in rows]
+
+
 def where(stretches: Sequence[Stretch]) -> tuple[str, tuple[int, ...]]:
     """Return a condition in SQL that holds for the events of a session, and the values of its places."""
     if not stretches:

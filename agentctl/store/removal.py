@@ -17,7 +17,7 @@ from agentctl.store.anchors import drop_anchor
 from agentctl.store.baselines import list_baselines
 from agentctl.store.database import Database
 from agentctl.store.leases import Lease
-from agentctl.store.lineage import has_forks
+from agentctl.store.lineage import forks_of, has_forks
 from agentctl.store.search import forget_sessions
 
 _TRIGGER = "events_no_delete"
@@ -41,14 +41,6 @@ def family_of(connection: sqlite3.Connection, session_id: str) -> list[str]:
         for name in family:
             family += forks_of(connection, name)
     return family
-
-
-def forks_of(connection: sqlite3.Connection, session_id: str) -> list[str]:
-    """Return the sessions that were forked from one, the oldest first."""
-    rows = connection.execute(
-        "SELECT id FROM sessions WHERE parent = (SELECT key FROM sessions WHERE id = ?) ORDER BY key", (session_id,)
-    )
-    return [str(name) for (name,) in rows]
 
 
 def doomed(connection: sqlite3.Connection, session_ids: Sequence[str]) -> list[Doomed]:

@@ -25,6 +25,7 @@ from agentctl.store.database import reading
 from agentctl.store.events import read_events
 from agentctl.store.sessions import list_sessions
 from tests.cli.program import ROOT, Outcome, agentctl
+from tests.loopback_api import LoopbackApi, say, think
 
 AGENT = """\
 name: tester
@@ -223,6 +224,22 @@ def test_another_agent_begins_with_another_head_and_forgets_what_was_thought(pro
     assert thoughts(other) == []
     assert agentctl("show", other, "-o", "json").json["agent"]["name"] == "stricter"
     assert [row["agent"] for row in agentctl("ls", "-o", "json").json["sessions"]] == ["stricter", "tester", "tester"]
+
+
+def test_a_fork_with_another_model_asks_it_for_what_the_api_takes(project: Path) -> None:
+    thought = think("First I look.", {"type": "tool_use", "name": "bash", "input": {"command": "echo hi"}})
+    with LoopbackApi([thought, say("First.")]) as api:
+        run_it = agentctl("run", project / "agent.yaml", "go", "--sandbox", "none", "-o", "json",
+                          ANTHROPIC_BASE_URL=api.url, ANTHROPIC_API_KEY=api.key)  # fmt: skip
+        assert run_it.code == 0, run_it.err
+    with LoopbackApi([say("Another one.")]) as api:
+        done = agentctl("fork", "@", "and you?", "--model", "claude-sonnet-5-5", "-o", "json",
+                        ANTHROPIC_BASE_URL=api.url, ANTHROPIC_API_KEY=api.key)  # fmt: skip
+        assert [line for line in api.violations if "former request" not in line] == []  # another API asked before
+        assert [request.body["model"] for request in api.requests] == ["claude-sonnet-5-5"]
+    assert (done.code, done.json["text"]) == (0, "Another one."), done.err
+    assert 0 < float(done.json["cost"]["amount"]) != float(run_it.json["cost"]["amount"])
+    assert done.json["usage"]["requests"] == 1
 
 
 def forked_event(home: Home, session: str) -> Any:

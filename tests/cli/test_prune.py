@@ -12,7 +12,7 @@ import pytest
 from agentctl.paths import Home
 from agentctl.sandbox.checkpoints import Checkpoints
 from tests.cli.program import agentctl
-from tests.cli.test_env import described
+from tests.cli.store_page import described
 
 SCRIPT = """\
 - tools: [{name: bash, input: {command: "echo by hand >~/tool; echo recorded >file"}}]

@@ -1,5 +1,8 @@
 """``agentctl rerun``: the same again is the same, and what moved is named."""
 
+import os
+import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator
 from dataclasses import replace
@@ -15,8 +18,9 @@ from agentctl.session.usage import Usage
 from agentctl.store.blobs import Blobs
 from agentctl.store.database import reading
 from agentctl.store.events import read_events
-from tests.cli.program import agentctl
+from tests.cli.program import ROOT, agentctl
 from tests.kit import Recorder, analysis, open_log
+from tests.loopback_api import LoopbackApi, call, say
 from tests.network.kit import site
 
 AGENT = """\
@@ -47,7 +51,7 @@ NOISE = """\
 - tools:
     - {name: bash, input: {command: "date; date +%s.%N; mktemp -d; head -c 8 /dev/urandom | od -An -tx8 | tr -d ' '"}}
     - {name: bash, input: {command: "touch f; ls -l; stat f | tail -4; time true; echo took 0.$RANDOM seconds"}}
-    - {name: bash, input: {command: "python3 -c 'import os, uuid; print(uuid.uuid4(), object(), \\"pid\\", os.getpid())'"}}
+    - {name: bash, input: {command: "python3 -c 'import os, uuid; print(uuid.uuid4(), object())'"}}
 - text: Done.
 """
 
@@ -290,9 +294,44 @@ def test_a_fork_and_a_session_that_was_killed_are_done_again_as_far_as_they_can_
 
     for live in (None, "sandbox", "model"):
         assert again(home, done.json["session_id"], live).verdict == "reproduced", live
+    killed(project, "slow", "- tools: [{name: bash, input: {command: 'echo begun; sleep 2'}}]\n- text: Gone on.\n")
+    assert agentctl("resume", "slow", "-q").out == "Gone on.\n"
+    verdicts = {live: again(home, "slow", live).verdict for live in (None, "sandbox", "model")}
+    assert verdicts == {None: "reproduced", "sandbox": "incomplete-recording", "model": "reproduced"}
     forked_again = agentctl("fork", str(again(home, session, None).session_id), "and now", "-o", "json",
                             "--model", f"script:{project / 'script.yaml'}")  # fmt: skip
     assert (forked_again.code, forked_again.json["text"]) == (0, "More."), forked_again.err
+
+
+def killed(project: Path, session: str, script: str) -> None:
+    (project / "slow.yaml").write_text(script)
+    command = [
+        sys.executable, "-m", "agentctl", "run", project / "agent.yaml", "go", "-e", project / "environment.yaml",
+        "--session", session, "--model", f"script:{project / 'slow.yaml'}", "-o", "jsonl",
+    ]  # fmt: skip
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, env={**os.environ, "PYTHONPATH": str(ROOT)}, text=True
+    ) as run:
+        assert any("local.tool_started" in line for line in run.stdout or ())
+        run.kill()
+
+
+@pytest.mark.bubblewrap
+def test_a_model_that_costs_is_not_asked_unless_it_can_be_and_what_is_recorded_costs_nothing(project: Path) -> None:
+    with LoopbackApi([call("bash", {"command": "echo hi"}), say("Said.")]) as api:
+        key = {"ANTHROPIC_BASE_URL": api.url, "ANTHROPIC_API_KEY": api.key}
+        done = agentctl("run", project / "agent.yaml", "go", "-e", project / "environment.yaml", "-o", "json", **key)
+        assert float(done.json["cost"]["amount"]) > 0, done.err
+        asked = len(api.requests)
+        both = agentctl("rerun", "@", "-o", "json", **key)
+        assert (both.code, both.json["verdict"], len(api.requests)) == (0, "reproduced", asked)
+    shown = agentctl("show", "@", "-o", "json").json
+    assert shown["result"]["cost"] == {"amount": "0", "currency": "USD"}
+    assert agentctl("ls", "-o", "json").json["sessions"][0]["cost"] == {"amount": "0", "currency": "USD"}
+    alone = agentctl("rerun", done.json["session_id"], "--which-moved")
+    assert alone.code == 1
+    assert alone.out.startswith("the model was not asked: ")
+    assert "environment: reproduced" in alone.out
 
 
 def test_a_rerun_from_the_record_costs_nothing(home: Home) -> None:

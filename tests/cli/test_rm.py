@@ -20,6 +20,7 @@ from agentctl.store.database import reading
 from agentctl.store.leases import Lease
 from agentctl.store.sessions import list_sessions
 from tests.cli.program import ROOT, agentctl
+from tests.cli.store_page import described
 from tests.kit import FixedClock, Recorder, analysis, open_log
 
 LARGE = "words " * 20_000
@@ -70,7 +71,7 @@ def test_rm_removes_a_session_for_good(home: Home) -> None:
     make_old(home)
     assert agentctl("search", "wettest").code == 0
     body = agentctl("rm", "last", "--yes", "-o", "json").json
-    assert (body["type"], body["schema"]) == ("rm", "agentctl.rm/1")
+    described(body)
     assert [each["session_id"] for each in body["removed"]] == ["last"]
     assert (body["blobs"]["files"], body["blobs"]["spared"]) == (1, 0), "outputs are the other session's too"
     assert ids(home) == ["middle", "child", "parent"]
@@ -127,6 +128,7 @@ def test_prune_by_number_age_and_size(home: Home) -> None:
     done = agentctl("prune", "--sessions", "--keep", "2", "-o", "json").json
     assert (removed(done, "session"), done["dry_run"]) == (["child", "parent"], False)
     assert done["removed"] == dry["removed"]
+    described(done)
     said = agentctl("prune", "--sessions", "--max-size", "6k").out.splitlines()
     assert [line.split(":")[0] for line in said[:2]] == ["removed session middle", "removed session last"]
     assert said[-1].startswith(("made", "gave"))
@@ -164,7 +166,8 @@ def test_prune_removes_what_nobody_needs(home: Home) -> None:
 def test_du_says_what_takes_how_much(home: Home) -> None:
     Blobs(home.blobs).put([b"nobody's"])
     body = agentctl("du", "-o", "json").json
-    assert (body["type"], body["schema"], body["home"]) == ("du", "agentctl.du/1", str(home.root))
+    described(body)
+    assert body["home"] == str(home.root)
     assert body["blobs"]["texts"] == {"files": 1, "size": len(LARGE)}
     assert body["blobs"]["outputs"]["files"] == 3
     assert body["blobs"]["unnamed"] == {"files": 1, "size": len("nobody's")}

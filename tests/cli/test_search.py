@@ -15,6 +15,7 @@ import pytest
 from agentctl.events.user import UserMessage
 from agentctl.paths import Home
 from tests.cli.program import ROOT, agentctl
+from tests.cli.store_page import described
 from tests.kit import Recorder, analysis, call, open_log, text
 
 HOSTILE = "bait \x1b]0;owned\x07\x1b[2J\u202eevil\u202c [hook] \ud800"
@@ -67,7 +68,7 @@ def test_words_that_begin_with_a_dash_are_left_out(home: Home) -> None:
     everything = agentctl("search", "weather", "-o", "json").json["total"]
     without = agentctl("search", "weather -csv", "-o", "json").json["total"]
     assert 0 < without < everything
-    assert agentctl("search", "weather", "-csv", "--limit", "1").out.count("\n") == 2
+    assert agentctl("search", "weather", "-csv", "-o", "json").json["total"] == without
 
 
 def test_hostile_text_is_inert(home: Home) -> None:
@@ -84,6 +85,7 @@ def test_json_says_where_and_marks_what(home: Home) -> None:
     assert (body["type"], body["schema"], body["query"], body["total"]) == (
         "search", "agentctl.search/1", "dt accessor", 1,
     )  # fmt: skip
+    described(body)
     (hit,) = body["hits"]
     assert {hit["text"][begin:end] for begin, end in hit["marks"]} >= {"dt", "accessor"}
     assert (hit["session_id"], hit["event_type"]) == ("sesn_01kaf3m9x8rq2m4n6p8r0t2v4w", "agent.tool_result")

@@ -7,6 +7,7 @@ import pytest
 
 from agentctl.paths import Home
 from tests.cli.program import agentctl
+from tests.cli.store_page import described
 from tests.kit import MODEL, FixedClock, Recorder, analysis, call, open_log, text
 
 
@@ -76,6 +77,7 @@ def test_json_has_everything_and_jsonl_a_row_a_line(home: Home) -> None:
     body = agentctl("stats", "-o", "json").json
     assert (body["type"], body["schema"], body["by"], body["since"]) == ("stats", "agentctl.stats/1", ["agent"], None)
     row = body["rows"][0]
+    described({**body, "rows": [row], "total": body["total"] | {"ends": row["ends"]}})
     assert row["cost"] == {"amount": "0.08976", "currency": "USD"}
     assert row["ends"] == {"end_turn": 2}
     assert (row["sessions"], row["active_seconds"], row["cache_share"]) == (2, 92.38, 0.8658)

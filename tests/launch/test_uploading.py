@@ -175,14 +175,14 @@ def test_contents_that_are_missing_or_damaged_are_not_sent(blobs: Blobs, tmp_pat
 
 def test_the_usual_places_become_those_of_the_sandbox(blobs: Blobs, tmp_path: Path) -> None:
     (tmp_path / "f").write_text("x")
-    layout = Layout(workspace="/box/work", outputs="/box/out", uploads="/box/up")
+    layout = Layout(workspace="/box/space", outputs="/box/out", uploads="/box/up")
     places = ["/workspace/f", "/mnt/session/outputs/f", "/mnt/session/uploads/f", "/workspace2/f", "/etc/f"]
     files = [file for place in places for file in uploaded(blobs, Upload(tmp_path / "f", place)).values()]
     data = b"".join(tar_stream(files, blobs, Places(layout), print))
     with tarfile.open(fileobj=io.BytesIO(data)) as tar:
-        assert set(tar.getnames()) == {"box/work/f", "box/out/f", "box/up/f", "workspace2/f", "etc/f"}
-    assert Places(layout).recorded("/box/work/a") == "/workspace/a"
-    assert Places(layout).recorded("/box/workshop") is None
+        assert set(tar.getnames()) == {"box/space/f", "box/out/f", "box/up/f", "workspace2/f", "etc/f"}
+    assert Places(layout).recorded("/box/space/a") == "/workspace/a"
+    assert Places(layout).recorded("/box/spaceshop") is None
     assert Places(layout).recorded("/workspace/a") is None
 
 

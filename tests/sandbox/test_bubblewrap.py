@@ -109,7 +109,7 @@ def test_it_says_when_the_kernel_forbids_it(tmp_path: Path, monkeypatch: pytest.
         "echo 'bwrap: No permissions to create a new namespace, likely because the kernel says no' >&2; exit 1\n"
     )
     program.chmod(0o755)
-    for folder in [tmp_path, *tmp_path.parents][:3]:
+    for folder in [tmp_path, *tmp_path.parents][:4]:
         folder.chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
     monkeypatch.setattr(bubblewrap, "SYSTEM_PATH", f"{tmp_path}:{bubblewrap.SYSTEM_PATH}")

@@ -14,10 +14,10 @@ from agentctl.sandbox.places import Places
 from agentctl.sandbox.supervised import SupervisedSandbox
 from tests.sandbox.far_end import WrittenEnd, begin
 
-PLACES = Places(Layout(workspace="/box/work", outputs="/box/out"))
+PLACES = Places(Layout(workspace="/box/space", outputs="/box/out"))
 DATA = b"data"
 DIGEST = hashlib.sha256(DATA).hexdigest()
-FILE = {"path": "/box/work/f", "change": "created", "kind": "file", "mode": 0o644, "size": 4, "sha256": DIGEST}
+FILE = {"path": "/box/space/f", "change": "created", "kind": "file", "mode": 0o644, "size": 4, "sha256": DIGEST}
 FOLDER = {"path": "/workspace/f", "change": "created", "kind": "folder", "mode": 0o644}
 
 
@@ -29,7 +29,7 @@ def read(*changes: Any, **more: Any) -> list[dict[str, Any]]:
 
 def test_a_report_is_read_with_the_usual_paths_and_the_contents_that_it_names() -> None:
     link = {"path": "/box/out/a/l", "change": "modified", "kind": "link", "mode": 0o777, "target": "../\udcff"}
-    gone = {"path": "/box/work/d", "change": "deleted", "kind": "folder"}
+    gone = {"path": "/box/space/d", "change": "deleted", "kind": "folder"}
     found = changes_of({"changes": [FILE, link, gone], "cut": "more"}, {DIGEST: DATA, "0" * 64: b""}, PLACES)
     assert found is not None
     assert found.contents == {DIGEST: DATA}
@@ -60,13 +60,13 @@ WRONG: dict[str, list[object]] = {
         *(
             "/etc/passwd",
             "/workspace/f",
-            "/box/work",
-            "/box/work/",
-            "/box/work/../x",
-            "/box/work/a/./b",
-            "/box/work//f",
+            "/box/space",
+            "/box/space/",
+            "/box/space/../x",
+            "/box/space/a/./b",
+            "/box/space//f",
         ),
-        *("/box/workshop", "box/work/f", "", "/box/work/\0", "/box/work/\ud800", "/box/work/" + "x" * 5000, 3, None),
+        *("/box/spaceshop", "box/space/f", "", "/box/space/\0", "/box/space/\ud800", "/box/space/" + "x" * 5000, 3, None),
     ],
     "kind": ["link", "socket", None, 3, ["file"]],
     "change": ["renamed", None, {}],
@@ -83,7 +83,7 @@ WRONG: dict[str, list[object]] = {
     [
         *({**FILE, name: value} for name, values in WRONG.items() for value in values),
         {**FILE, "kind": "link", "target": "x" * 5000},
-        {"path": "/box/work/f", "change": "deleted", "kind": "device"},
+        {"path": "/box/space/f", "change": "deleted", "kind": "device"},
         {"change": "deleted", "kind": "file"},
         [],
         None,

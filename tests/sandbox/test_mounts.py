@@ -16,7 +16,7 @@ def test_a_mount_shows_a_folder_and_lets_nobody_write(tmp_path: Path, kind: str)
     shared = tmp_path / "shared"
     shared.mkdir()
     (shared / "data.txt").write_text("shown")
-    for folder in (tmp_path, *tmp_path.parents[:2]):
+    for folder in (tmp_path, *tmp_path.parents[:3]):
         folder.chmod(0o755)
     shared.chmod(0o777)
     mounts = [{"source": str(shared), "target": "/data"}]

@@ -56,8 +56,19 @@ def change_text(difference: Difference) -> str:
             return f"only in A: {a}" if a else "only in A"
         case "only_b":
             return f"only in B: {b}" if b else "only in B"
+        case _ if a != b:
+            return f"{a} > {b}"
         case _:
-            return f"{a} > {b}" if a != b else f"{a} (other contents)"
+            return _modes_text(difference) or f"{a} (other contents)"
+
+
+def _modes_text(difference: Difference) -> str:
+    """Say how the permissions of a file differ that has the same contents; empty where nothing is known of that."""
+    match [place.value if place is not None else None for place in (difference.a, difference.b)]:
+        case [{"mode": int(one)}, {"mode": int(other)}] if one != other:
+            return f"mode {one:o} > {other:o}"
+        case _:
+            return ""
 
 
 def heading(compared: Compared) -> tuple[str, str]:

@@ -6,15 +6,8 @@ from dataclasses import dataclass
 from agentctl.render.html.markup import Html, empty_tag, join, tag, text
 from agentctl.render.moments import Kind
 from agentctl.render.numbers import duration
+from agentctl.render.spent import WORDS
 from agentctl.session.timing import ACTIVITIES, Activity
-
-WORDS: dict[Activity, str] = {
-    "model": "model",
-    "tools": "tools",
-    "retry": "waiting to try again",
-    "person": "waiting for a person",
-    "other": "ourselves",
-}
 
 _WIDTH, _HEIGHT = 1000, 26
 _MOST_BARS = 250

@@ -1,0 +1,118 @@
+"""What a session came to after every thousandth of its events, so that a reader need not begin at the first.
+
+A snapshot is no part of the record. It is made by whoever writes, from the events as they stand there, and names
+the hash of the last one: one that does not fit the record, or was made by another agentctl, is passed over.
+Forks use those of their parent, up to the fork.
+"""
+
+import contextlib
+import json
+import sqlite3
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from agentctl.canonical import canonical_json
+from agentctl.errors import AgentctlError
+from agentctl.session.freezing import fold_version, frozen, thawed
+from agentctl.session.glance import Glance
+from agentctl.session.log import Record
+from agentctl.store.anchors import Anchor
+from agentctl.store.blobs import Blobs
+from agentctl.store.database import Database
+from agentctl.store.events import hash_at, read_events
+from agentctl.store.lineage import key_of, lineage, where
+
+EVERY = 1_000
+"""Events from one snapshot to the next."""
+
+_MOST_AT_ONCE = 4 * EVERY
+"""Events that one append has to read at most: a long record that has no snapshots gets them by and by."""
+
+_KEPT = 10 * EVERY
+_FIRST_WITH_SNAPSHOTS = 4
+_UNREADABLE = (KeyError, TypeError, ValueError, AttributeError, ArithmeticError)
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where the events of a session are: a connection, the blobs, and the session's id."""
+
+    connection: sqlite3.Connection
+    blobs: Blobs
+    session_id: str
+
+
+def glance_at(place: Place, *, until: int | None = None, anchor: Anchor | None = None) -> Glance:
+    """Return what a session came to after number ``until``, or after all. Raises StoreError.
+
+    The hashes are checked from the last snapshot on.
+    """
+    glance = last_snapshot(place, until) or Glance()
+    events = read_events(place.connection, place.blobs, place.session_id, after=glance.seq, until=until, anchor=anchor)
+    for record in events:
+        glance.add(record)
+    return glance
+
+
+def last_snapshot(place: Place, until: int | None = None) -> Glance | None:
+    """Return the last snapshot up to number ``until``. Returns None where there is none that fits the record."""
+    if int(place.connection.execute("PRAGMA user_version").fetchone()[0]) < _FIRST_WITH_SNAPSHOTS:
+        return None
+    stretches = lineage(place.connection, place.session_id)
+    condition, values = where(stretches)
+    row = place.connection.execute(
+        f"SELECT seq, hash, body FROM snapshots WHERE {condition} AND version = ? AND seq <= ? "
+        "ORDER BY seq DESC LIMIT 1",
+        (*values, fold_version(), (1 << 63) - 1 if until is None else until),
+    ).fetchone()
+    if row is None or hash_at(place.connection, stretches, row[0]) != row[1]:
+        return None
+    try:
+        glance = thawed(json.loads(row[2]))
+    except _UNREADABLE:
+        return None
+    return glance if isinstance(glance, Glance) and (glance.seq, glance.hash) == row[:2] else None
+
+
+def keep_snapshots(database: Database, blobs: Blobs) -> Callable[[str, Sequence[Record]], None]:
+    """Return what keeps a snapshot of a session when it is time for one, called after each append.
+
+    It raises nothing: whatever keeps a snapshot from being made, the record is there without it.
+    """
+
+    def keep(session_id: str, records: Sequence[Record]) -> None:
+        if records[-1].seq // EVERY > (records[0].seq - 1) // EVERY:
+            keep_snapshot(database, blobs, session_id, records[-1].seq)
+
+    return keep
+
+
+def keep_all_snapshots(database: Database, blobs: Blobs, session_id: str, head: int) -> None:
+    """Keep the snapshots of a session that was stored at once. Raises nothing."""
+    for _ in range(-(-head // _MOST_AT_ONCE)):
+        keep_snapshot(database, blobs, session_id, head)
+
+
+def keep_snapshot(database: Database, blobs: Blobs, session_id: str, head: int) -> None:
+    """Keep a snapshot of a session that has ``head`` events, as far on as one append may read. Raises nothing."""
+    with contextlib.suppress(AgentctlError, sqlite3.Error, *_UNREADABLE):
+        with database.reading() as connection:
+            place = Place(connection, blobs, session_id)
+            glance = last_snapshot(place) or Glance()
+            former, until = glance.seq, min(head, glance.seq + _MOST_AT_ONCE) // EVERY * EVERY
+            for record in read_events(connection, blobs, session_id, after=former, until=until):
+                glance.add(record)
+        if glance.seq > former:
+            database.write(lambda connection: _put(connection, session_id, glance))
+
+
+def _put(connection: sqlite3.Connection, session_id: str, glance: Glance) -> None:
+    key = key_of(connection, session_id)
+    connection.execute(
+        "INSERT OR REPLACE INTO snapshots (session, seq, hash, version, body) VALUES (?, ?, ?, ?, ?)",
+        (key, glance.seq, glance.hash, fold_version(), canonical_json(frozen(glance))),
+    )
+    # One is enough for who looks at the end. Some older ones stay, for forks.
+    connection.execute(
+        "DELETE FROM snapshots WHERE session = ? AND seq < ? AND seq % ? != 0", (key, glance.seq - EVERY, _KEPT)
+    )
