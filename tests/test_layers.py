@@ -144,6 +144,8 @@ def test_slow_packages_are_named_only_where_they_are_used(path: Path) -> None:
         ("agentctl.cli.ls", {"yaml", "pydantic", "docker", "anthropic", "sqlite_utils"}),
         ("agentctl.cli.show", {"yaml", "pydantic", "docker", "anthropic", "sqlite_utils"}),
         ("agentctl.cli.events", {"yaml", "pydantic", "docker", "anthropic", "sqlite_utils"}),
+        ("agentctl.cli.search", {"yaml", "pydantic", "docker", "anthropic", "sqlite_utils"}),
+        ("agentctl.cli.stats", {"yaml", "pydantic", "docker", "anthropic", "sqlite_utils"}),
         ("agentctl.cli.replay", {"yaml", "pydantic", "docker", "anthropic", "sqlite_utils"}),
         ("agentctl.cli.outputs", {"yaml", "pydantic", "docker", "anthropic", "sqlite_utils"}),
         ("agentctl.cli.files", {"yaml", "pydantic", "docker", "anthropic", "sqlite_utils"}),

@@ -118,13 +118,11 @@ def model_findings(recorded: Sequence[Record], live: Sequence[Record], own: int,
     former, now = _turns(recorded, own), _turns(live, own)
     for number, turn in enumerate(former):
         others = now[number] if number < len(now) else []
-        left = Counter(map(_key, others))
-        for call in turn:
-            if not left[_key(call)]:
-                return _model_diverged(call, others, former)
-            left[_key(call)] -= 1
-        if extra := next((call for call in others if left[_key(call)]), None):
-            return _model_diverged(turn[-1], [extra], former, more=True)
+        missing, extra = _without(turn, others), _without(others, turn)
+        if missing:
+            return _model_diverged(missing[0], extra, former)
+        if extra:
+            return _model_diverged(turn[-1], extra, former, more=True)
     compared = sum(map(len, former))
     if len(now) > len(former) and is_whole:
         last = former[-1][-1] if former else None
@@ -213,6 +211,18 @@ def _turns(records: Sequence[Record], own: int) -> list[list[Call]]:
     return list(turns.values())
 
 
+def _without(calls: Sequence[Call], others: Sequence[Call]) -> list[Call]:
+    """Return the calls that are not among others, each as often as there are too few of them."""
+    left = Counter(map(_key, others))
+    found = []
+    for call in calls:
+        if left[_key(call)]:
+            left[_key(call)] -= 1
+        else:
+            found.append(call)
+    return found
+
+
 def _key(call: Call) -> str:
     return canonical_json([call.name, call.input])
 
@@ -222,8 +232,8 @@ def _model_diverged(
 ) -> Findings:
     other = others[0] if others else None
     before = sum(1 for turn in former for each in turn if each.seq < call.seq)
-    asked = f"{other.name} {canonical_json(other.input)}" if other is not None else "no call"
-    line = f"the model {'also ' if more else ''}asks for {asked[:160]}"
+    asked = f"{other.name} {canonical_json(other.input)}"[:160] if other is not None else None
+    line = f"the model {'also ' if more else ''}asks for {asked}" if asked else "the model does not ask for it"
     divergence = Divergence(
         call.seq, other.seq if other else None, call.name, call.input, "different", Cause("not_made", line)
     )

@@ -12,7 +12,9 @@ from itertools import zip_longest
 from typing import Literal, TypeAlias
 
 from agentctl.compare.calls import Call, Observation
-from agentctl.compare.places import relative
+from agentctl.compare.normalise import alike
+from agentctl.compare.places import short
+from agentctl.compare.rules import moment_of
 
 CauseKind: TypeAlias = Literal[
     "version_moved",
@@ -76,7 +78,14 @@ _NETWORK = re.compile(
     r"|(?:couldn't|could not|failed to) connect\b"
     r"|proxyerror|getaddrinfo|\bENOTFOUND\b|\bECONNREFUSED\b|not allowed by the environment)[^\n]*"
 )
+_MEMORY = re.compile(
+    r"[^\n]*(?:\bMemoryError\b|[Cc]annot allocate memory|[Oo]ut of memory|std::bad_alloc|\bENOMEM\b)[^\n]*"
+)
+_EXIT_NOTICE = re.compile(r"(?:^|\n)\[exit code \d+\]\Z")
 _VERSION = re.compile(r"(?<![\w.])v?\d+(?:\.\d+)+(?:[-+.]?[A-Za-z]\w*)*")
+_OF_VERSIONS = re.compile(
+    r"(?i)\bversions?\b|==|\b(?:pip3?|uv|npm|gem|cargo|apt|dpkg)\b.*\b(?:list|show|freeze|ls)\b|\bdpkg -l"
+)
 _NAME_BEFORE = re.compile(r"([A-Za-z][\w.+-]*)(?:[\s=@:(,'\"v-]|version)*$")
 _MOST_TEXT = 200_000
 _OUT_OF_MEMORY, _NOT_FOUND = 137, 127
@@ -95,12 +104,13 @@ def cause_of(recorded: Call, live: Call, moved_by: Mapping[str, int], packages: 
     found = (
         _limit(before, after)
         or _earlier(new, recorded, moved_by)
+        or _memory(old, new)
         or _command(old, new, after)
         or _known_package(recorded, old, new, packages)
         or _module(old, new)
         or _network(old, new)
         or _permission(old, new)
-        or _version(recorded, old, new)
+        or _version(recorded, before, after)
         or _file(old, new)
     )
     if found is not None:
@@ -124,7 +134,7 @@ def _earlier(new: str, call: Call, moved_by: Mapping[str, int]) -> Cause | None:
         return None
     asked = " ".join(str(value) for value in call.input.values())
     for path, seq in moved_by.items():
-        name = relative(path)
+        name = short(path)
         for text in (asked, new):
             if re.search(rf"(?<![\w.-]){re.escape(name)}(?![\w-])", text):
                 return Cause("earlier_difference", f"{name} is another since #{seq}", name, seq)
@@ -176,18 +186,34 @@ def _known_package(call: Call, old: str, new: str, packages: Sequence[MovedPacka
     return None
 
 
-def _version(call: Call, old: str, new: str) -> Cause | None:
-    """Find lines that are the same but for a version."""
-    for before, after in _differing_lines(old, new):
-        one, other = _VERSION.findall(before), _VERSION.findall(after)
-        if one == other or len(one) != len(other) or _VERSION.sub("", before) != _VERSION.sub("", after):
-            continue
-        place = next(number for number, pair in enumerate(zip(one, other, strict=True)) if pair[0] != pair[1])
-        start = [match.start() for match in _VERSION.finditer(before)][place]
-        named = _NAME_BEFORE.search(before[:start])
-        name = named[1] if named else _asked_for(call)
-        return Cause("version_moved", f"{name or 'version'} {one[place]} -> {other[place]}", name)
+def _memory(old: str, new: str) -> Cause | None:
+    for match in _only_in(_MEMORY, new, old):
+        return Cause("memory", f"not enough memory: {match[0].strip()}")
     return None
+
+
+def _version(call: Call, before: Observation, after: Observation) -> Cause | None:
+    """Find lines that part at a version: those that are the same but for it, or that say whose it is."""
+    asked = _asked_for(call)
+    for one, other in _differing_lines(before, after):
+        for was, now in zip(_VERSION.finditer(one), _VERSION.finditer(other), strict=False):
+            if was[0] == now[0]:
+                continue
+            if _VERSION.sub("", one[: was.start()]) != _VERSION.sub("", other[: now.start()]):
+                break
+            if asked is None and not _is_of_version(call, one, other, was[0]):
+                break
+            named = _NAME_BEFORE.search(one[: was.start()])
+            name = named[1] if named else asked
+            return Cause("version_moved", f"{name or 'version'} {was[0]} -> {now[0]}", name)
+    return None
+
+
+def _is_of_version(call: Call, one: str, other: str, found: str) -> bool:
+    """Say whether a number is a version though nobody asked for one: 240.0 is not, unless something tells."""
+    if _VERSION.sub("", one) != _VERSION.sub("", other):
+        return False
+    return found.count(".") > 1 or any(map(_OF_VERSIONS.search, (one, str(call.input.get("command", "")))))
 
 
 def _asked_for(call: Call) -> str | None:
@@ -198,20 +224,23 @@ def _asked_for(call: Call) -> str | None:
 
 
 def _plain(before: Observation, after: Observation) -> Cause:
-    for one, other in _differing_lines(before.text, after.text):
+    for one, other in _differing_lines(before, after):
         shown = (f"“{line.strip()[:80]}”" if line.strip() else "nothing" for line in (one, other))
         return Cause("output_differs", "output: {} -> {}".format(*shown))
     if before.exit_code != after.exit_code:
         return Cause("exit_code", f"exit code {before.exit_code} -> {after.exit_code}")
     paths = sorted({effect[0] for effect in before.effects ^ after.effects})
     more = f" and {len(paths) - 1} more" if len(paths) > 1 else ""
-    name = relative(paths[0]) if paths else None
+    name = short(paths[0]) if paths else None
     return Cause("files_differ", f"it leaves another {name}{more}" if name else "the result differs", name)
 
 
-def _differing_lines(old: str, new: str) -> Iterator[tuple[str, str]]:
-    for one, other in zip_longest(old.split("\n"), new.split("\n"), fillvalue=""):
-        if one != other:
+def _differing_lines(before: Observation, after: Observation) -> Iterator[tuple[str, str]]:
+    """Yield the lines that differ by more than noise; the exit code that stands behind them is a fact of its own."""
+    moments = moment_of(before.at), moment_of(after.at)
+    texts = (_EXIT_NOTICE.sub("", seen.text[:_MOST_TEXT]).removesuffix("(no output)") for seen in (before, after))
+    for one, other in zip_longest(*(text.split("\n") for text in texts), fillvalue=""):
+        if one != other and alike(one, other, *moments) is None:
             yield one, other
 
 

@@ -196,6 +196,7 @@ class Completeness:
                 sandbox.remark(f"it was lost: {event.reason}; what ran in it is gone", [seq])
             case LocalSandboxStarted():
                 sandbox.recorded += 1
+                self._had_files |= "files" in event.facts  # it was filled from the record, be it with nothing
                 if sandbox.recorded > 1:
                     sandbox.remark("another one was begun or taken over", [seq])
 

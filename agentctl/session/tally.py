@@ -114,8 +114,10 @@ class Sums:
     @classmethod
     def from_json(cls, body: JsonObject) -> "Sums":
         """Read what was written. Raises TypeError, and ArithmeticError for what is no number."""
-        money = {name: Decimal(body[name]) for name in ("cost", "unsettled") if name in body}
-        return cls(**(body | money))
+        members: JsonObject = dict(body)
+        for name in ("cost", "unsettled"):
+            members[name] = Decimal(body.get(name, 0))
+        return cls(**members)
 
 
 _NUMBERS = tuple(each.name for each in fields(Sums) if each.name != "ends")

@@ -11,7 +11,7 @@ import sqlite3
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from agentctl.canonical import canonical_json
+from agentctl.canonical import exact_json
 from agentctl.errors import AgentctlError
 from agentctl.session.freezing import fold_version, frozen, thawed
 from agentctl.session.glance import Glance
@@ -110,7 +110,7 @@ def _put(connection: sqlite3.Connection, session_id: str, glance: Glance) -> Non
     key = key_of(connection, session_id)
     connection.execute(
         "INSERT OR REPLACE INTO snapshots (session, seq, hash, version, body) VALUES (?, ?, ?, ?, ?)",
-        (key, glance.seq, glance.hash, fold_version(), canonical_json(frozen(glance))),
+        (key, glance.seq, glance.hash, fold_version(), exact_json(frozen(glance))),
     )
     # One is enough for who looks at the end. Some older ones stay, for forks.
     connection.execute(

@@ -101,10 +101,10 @@ def test_export_and_import_through_files_and_pipes(home: Home, tmp_path: Path) -
     assert (one["redacted"], one["damage"], one["missing"]) == (None, None, [])
     assert agentctl("export", "@", "-d", tmp_path / "out").code == 2
     assert agentctl("export", "@", "-d", tmp_path / "out", "--force").code == 0
-    other = {"AGENTCTL_HOME": str(tmp_path / "other")}
-    done = agentctl("import", one["file"], **other)
+    other = str(tmp_path / "other")
+    done = agentctl("import", one["file"], AGENTCTL_HOME=other)
     assert (done.code, done.out.split()[:2]) == (0, [ID, "imported"])
-    again = agentctl("import", one["file"], "-o", "json", **other).json
+    again = agentctl("import", one["file"], "-o", "json", AGENTCTL_HOME=other).json
     assert again == {
         "type": "import",
         "schema": "agentctl.import/1",
@@ -113,8 +113,8 @@ def test_export_and_import_through_files_and_pipes(home: Home, tmp_path: Path) -
     command = [sys.executable, "-m", "agentctl", "export", "@", "-d", "-"]
     piped = subprocess.run(command, capture_output=True, check=True, env={**os.environ, "PYTHONPATH": str(ROOT)})
     assert piped.stdout == Path(one["file"]).read_bytes()
-    assert agentctl("verify", ID, **other).code == 0
-    assert agentctl("show", ID, "-o", "json", **other).json == agentctl("show", ID, "-o", "json").json
+    assert agentctl("verify", ID, AGENTCTL_HOME=other).code == 0
+    assert agentctl("show", ID, "-o", "json", AGENTCTL_HOME=other).json == agentctl("show", ID, "-o", "json").json
 
 
 def test_export_of_a_damaged_record_says_so_and_saves_what_it_can(home: Home, tmp_path: Path) -> None:  # S5
@@ -127,9 +127,9 @@ def test_export_of_a_damaged_record_says_so_and_saves_what_it_can(home: Home, tm
     saved = agentctl("export", "@", "-d", tmp_path, "--salvage")
     assert saved.code == 8
     assert "saved is what comes before it" in saved.err
-    other = {"AGENTCTL_HOME": str(tmp_path / "other")}
-    assert agentctl("import", tmp_path / f"{ID}.agentctl", **other).code == 0
-    assert len(agentctl("events", "@", "-o", "jsonl", **other).lines) == 8
+    other = str(tmp_path / "other")
+    assert agentctl("import", tmp_path / f"{ID}.agentctl", AGENTCTL_HOME=other).code == 0
+    assert len(agentctl("events", "@", "-o", "jsonl", AGENTCTL_HOME=other).lines) == 8
 
 
 def test_import_of_a_lie_changes_nothing(home: Home, tmp_path: Path) -> None:

@@ -67,6 +67,11 @@ def without(start: str) -> Callable[[Parts], Parts]:
     return lambda parts: {name: data for name, data in parts.items() if not name.startswith(start)}
 
 
+def fork(lines: list[dict[str, object]]) -> None:
+    body = {"type": "local.forked", "id": "sevt_f", "processed_at": None, "session_id": ID, "agentctl_version": "0"}
+    lines[3]["event"] = {**body, "parent": "p", "at": 2, "at_hash": "0" * 64}
+
+
 LIES: dict[str, tuple[Callable[[Parts], Parts], str]] = {  # B12
     "a changed event": (replaced(b"wettest", b"driest"), "hash"),
     "a hash of its own": (replaced(b'"hash":"', b'"hash":"0'), "hash"),
@@ -106,20 +111,7 @@ LIES: dict[str, tuple[Callable[[Parts], Parts], str]] = {  # B12
         lambda parts: with_events(parts, lambda lines: lines[3].update(event={**lines[0]["event"], "id": "sevt_2"})),  # type: ignore[dict-item]
         "local.session_created, and once",
     ),
-    "a fork of nothing": (
-        lambda parts: with_events(
-            parts,
-            lambda lines: lines[2].update(
-                event={
-                    "type": "local.forked", "id": "sevt_f", "processed_at": None, "session_id": ID,
-                    "agentctl_version": "0", "parent": "p", "at": 2, "at_hash": "0" * 64,
-                },
-                blobs={},
-            )
-            or lines[2].pop("blobs"),
-        ),
-        "forked elsewhere",
-    ),
+    "a fork of nothing": (lambda parts: with_events(parts, fork), "forked elsewhere"),
     "a message that is no JSON": (first_of("local.model_response", raw="{"), "not valid JSON"),
     "a message without blocks": (first_of("local.model_response", raw='{"content": 5}'), "content is no list"),
     "contents with a way out": (

@@ -174,4 +174,3 @@ def _environment(setting: Setting, folder: Path) -> JsonObject:
 def differing(found: Compared) -> list[LayerName]:
     """Name the layers that differ, in their order."""
     return [layer.name for layer in found.differing]
-

@@ -25,7 +25,7 @@ def widths(row):
     return [len(cell) {more} for cell in row.split()]
 '''
 
-REPORT = "#!/bin/sh\necho \"lines: $(wc -l < \"$1\")\"\necho 'made by report' > made.txt\n"
+REPORT = '#!/bin/sh\necho "lines: $(wc -l < "$1")"\necho \'made by report\' > made.txt\n'
 
 
 def package(version: str, more: str = "") -> dict[str, tuple[str, int]]:

@@ -21,14 +21,13 @@ from agentctl.render.moments import Kind, Moments
 from agentctl.render.plain import PlainRenderer
 from agentctl.render.player import PlayerState, Seek
 from agentctl.render.reel import Reel
-from agentctl.session.log import Record
-from agentctl.store.events import SqliteEventLog
+from agentctl.session.log import EventLog, Record
 from tests.kit import Recorder, analysis, call, open_log, text
 
 LOOK = Look(columns=80, rows=24, wraps=True)
 
 
-def long_session(log: SqliteEventLog, home: Home, name: str, events: int) -> None:
+def long_session(log: EventLog, home: Home, name: str, events: int, at_once: int | None = None) -> None:
     """Record a session of exactly so many events: the data analyst's, again and again."""
     template = Recorder(log, home, f"template-{name}")
     analysis(template)
@@ -40,7 +39,8 @@ def long_session(log: SqliteEventLog, home: Home, name: str, events: int) -> Non
             copied = json.dumps({**body, "processed_at": at}).replace('"sevt_', f'"sevt_{number}_')
             if number == 0 or body["type"] != "local.sandbox_started":
                 made.append(json.loads(copied))
-    log.append(name, [decode(body) for body in made[:events]])
+    for start in range(0, events, at_once or events):
+        log.append(name, [decode(body) for body in made[start : min(events, start + (at_once or events))]])
 
 
 def state(**members: object) -> PlayerState:

@@ -1,5 +1,6 @@
 """Sessions go whole or not at all, with what only they had a use for, and nothing else ever deletes an event."""
 
+import multiprocessing
 import os
 import signal
 import sqlite3
@@ -355,3 +356,26 @@ def test_what_a_removed_session_came_to_is_told_before(home: Home) -> None:
         row = find_session(connection, "one")
     assert (found.events, found.has_checkpoint) == (row.events, False)
     assert found.size > 10_000
+
+
+def _write_and_remove(root: Path, number: int) -> None:
+    home = Home(root)
+    record(home, f"own{number}")
+    with closing(Database(home, migrate)) as database:
+        remove_sessions(home, database, [f"own{number}"])
+        give_back(database)
+    record(home, f"stays{number}")
+
+
+def test_many_write_and_remove_at_once_and_none_is_in_the_way_of_another(home: Home) -> None:
+    record(home, "first")
+    with multiprocessing.get_context("fork").Pool(8) as pool:
+        pool.starmap(_write_and_remove, [(home.root, number) for number in range(24)])
+    assert sorted(ids(home)) == sorted(["first", *(f"stays{number}" for number in range(24))])
+    with reading(home) as connection:
+        assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+        assert connection.execute("PRAGMA foreign_key_check").fetchall() == []
+        for session_id in ids(home):
+            assert len(list(read_events(connection, Blobs(home.blobs), session_id))) == 6
+        triggers = connection.execute("SELECT count(*) FROM sqlite_schema WHERE type = 'trigger'").fetchone()
+    assert triggers == (2,)

@@ -12,6 +12,7 @@ from agentctl.render.diff.words import (
     alike_text,
     amount_text,
     call_text,
+    cause_text,
     change_text,
     heading,
     hints,
@@ -31,6 +32,7 @@ _WIDEST = 120
 _SIDE_BY_SIDE = 96
 _NAME = 14
 _MOST_LISTED = 20
+_MOST_HEADING = 4
 _MOST_ROWS = 3
 _MOST_OF_LATER = 4
 
@@ -71,7 +73,11 @@ class Page:
 
     def _heading(self) -> list[Line]:
         text, style = heading(self._compared)
-        return [plain(row, style if style == "good" else "bold") for row in self._wrapped(text, 0)[:4]]
+        lines = [plain(row, style if style == "good" else "bold") for row in self._wrapped(text, 0)[:_MOST_HEADING]]
+        cause = cause_text(self._compared)
+        if cause and len(lines) < _MOST_HEADING:
+            lines.append(self._clip([Span("  "), Span(shown(cause, self._look))]))
+        return lines
 
     def _sides(self) -> list[Line]:
         return [self._side("A", self._compared.a), self._side("B", self._compared.b)]

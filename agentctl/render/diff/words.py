@@ -6,6 +6,7 @@ from decimal import Decimal
 from typing import Any
 
 from agentctl.canonical import canonical_json
+from agentctl.compare.causes import cause_of
 from agentctl.compare.difference import Difference, Layer, Step
 from agentctl.compare.metrics import Amount, Metric
 from agentctl.compare.sessions import Compared
@@ -90,6 +91,15 @@ def heading(compared: Compared) -> tuple[str, str]:
     return f"{layer.name} differ{'' if layer.name == 'files' else 's'}: {layer_text(layer)}", "warning"
 
 
+def cause_text(compared: Compared) -> str:
+    """Say why the first call that parts gave something else, as far as that shows; empty where it parts otherwise."""
+    first = compared.first
+    if first is None or first.layer != "observations" or first.step is None:
+        return ""
+    step = first.step
+    return "" if step.a is None or step.b is None else cause_of(step.a, step.b, {}).line
+
+
 def _parting(first: Difference, step: Step) -> str:
     before = "from the first call on" if step.number == 1 else f"after {many(step.number - 1, 'same call')}"
     match first.layer:
@@ -109,7 +119,7 @@ def _but_for(compared: Compared) -> str:
     rules = sum((layer.alike for layer in compared.layers.values()), Counter[str]())
     outcome = compared.layers.get("outcome")
     said = "the words of the answer" if outcome is not None and outcome.notes else ""
-    noise = [*rules, *([said] if said else [])]
+    noise = [*([said] if said else []), *rules]
     return f", but for {_listed(noise)}" if noise else ""
 
 
