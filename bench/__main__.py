@@ -7,6 +7,7 @@ import tempfile
 from pathlib import Path
 
 from bench.files import measure_files
+from bench.looked import measure_looked
 from bench.machine import describe
 from bench.model_server import serving
 from bench.process import BenchError
@@ -25,6 +26,7 @@ def main() -> int:
         programs = Programs(Path(folder), server)
         try:
             rows = measure_all(programs, starts=3 * options.runs, sessions=options.runs)
+            rows += measure_looked(programs, runs=options.runs)
             rows += measure_files(Path(folder) / "files", calls=30 * options.runs)
             rows += measure_proxied(Path(folder) / "proxied", requests=100 * options.runs)
         except BenchError as error:

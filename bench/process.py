@@ -41,7 +41,7 @@ def measure(command: list[str], settings: Mapping[str, str], log: Path) -> Measu
         (os.POSIX_SPAWN_OPEN, 1, str(log), os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600),
         (os.POSIX_SPAWN_DUP2, 1, 2),
     ]
-    environment = _environment(settings)
+    environment = environment_of(settings)
     began = time.monotonic()
     pid = os.posix_spawn(command[0], command, environment, file_actions=actions, setsid=True)
     watchdog = threading.Timer(_LONGEST_SECONDS, os.killpg, (pid, signal.SIGKILL))
@@ -59,7 +59,8 @@ def measure(command: list[str], settings: Mapping[str, str], log: Path) -> Measu
     return Measured(began, wall, usage.ru_maxrss * 1024 / 1e6)
 
 
-def _environment(settings: Mapping[str, str]) -> dict[str, str]:
+def environment_of(settings: Mapping[str, str]) -> dict[str, str]:
+    """Return the environment that a program is run in: ours without what is foreign, with ``settings``."""
     kept = {
         name: value
         for name, value in os.environ.items()

@@ -128,6 +128,14 @@ class Programs:
         settings = {"AGENTCTL_HOME": str(self.folder / "resumed"), **_api(url)}
         return self._session([AGENTCTL, "resume", name], settings, run, 1)
 
+    def recorded_settings(self) -> dict[str, str]:
+        """Return where the sessions of ``record_sessions`` are."""
+        return {"AGENTCTL_HOME": str(self.folder / "resumed")}
+
+    def agentctl_recorded(self, *arguments: str) -> Measured:
+        """Run a command of agentctl on the store with the sessions of ``record_sessions``."""
+        return self._measure([AGENTCTL, *arguments], self.recorded_settings())
+
     def python(self, code: str) -> Measured:
         """Run a line of Python with the interpreter that runs agentctl."""
         return self._measure([sys.executable, "-c", code], {})

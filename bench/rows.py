@@ -45,7 +45,7 @@ def measure_all(programs: Programs, starts: int, sessions: int) -> list[Row]:
 
 
 def _help(programs: Programs, runs: int) -> list[Row]:
-    taken = _interleaved("--help", runs, {"ours": lambda: programs.agentctl("--help"), "mini": programs.mini_help})
+    taken = interleaved("--help", runs, {"ours": lambda: programs.agentctl("--help"), "mini": programs.mini_help})
     return [Row("`agentctl --help`; `mini --help`", "s", _walls(taken["ours"]), _walls(taken["mini"]), 0.12)]
 
 
@@ -53,7 +53,7 @@ def _look(programs: Programs, runs: int) -> list[Row]:
     programs.agentctl_session(_LOOK_STEPS)
     for number in range(_LOOK_STEPS):
         programs.llm("prompt", "--model", "echo", *(["--continue"] if number else []), f"step {number}")
-    taken = _interleaved(
+    taken = interleaved(
         "ls, show, replay",
         runs,
         {
@@ -76,7 +76,7 @@ def _sessions(programs: Programs, runs: int) -> list[Row]:
         for steps in (SHORT, LONG)
         for name, session in kinds.items()
     }
-    taken = _interleaved(f"sessions of {SHORT} and {LONG} steps", runs, deeds)
+    taken = interleaved(f"sessions of {SHORT} and {LONG} steps", runs, deeds)
     ours, mini, floor = (_Kind(taken[f"{name} {SHORT}"], taken[f"{name} {LONG}"]) for name in kinds)
     return [
         Row("process start to first model request", "s", ours.first_requests, mini.first_requests, 0.9),
@@ -96,7 +96,7 @@ def _resumes(programs: Programs, runs: int) -> list[Row]:
 def _resume(programs: Programs, events: int, runs: int, most: float) -> Row:
     """Take up sessions of so many events; what importing the SDK takes at that moment is taken out."""
     names, steps = programs.record_sessions(events, runs + 1)
-    taken = _interleaved(
+    taken = interleaved(
         f"resume of {events:,} events",
         runs,
         {
@@ -111,14 +111,14 @@ def _resume(programs: Programs, events: int, runs: int, most: float) -> Row:
 
 def _diff(programs: Programs, runs: int) -> Row:
     one, other = programs.record_pair(10_000)
-    taken = _interleaved("diff of 10,000 events a side", runs, {"ours": lambda: programs.agentctl_diff(one, other)})
+    taken = interleaved("diff of 10,000 events a side", runs, {"ours": lambda: programs.agentctl_diff(one, other)})
     return Row("`diff` of two sessions of 10,000 events", "s", _walls(taken["ours"]), most=1.0)
 
 
 def _starts(programs: Programs, runs: int) -> list[Row]:
     with environments(programs.folder / "builds") as starts:
         deeds = {"built": lambda: starts.start(starts.built), "plain": lambda: starts.start(starts.plain)}
-        taken = _interleaved("starts of containers", runs, deeds)
+        taken = interleaved("starts of containers", runs, deeds)
     return [Row("container ready, built environment; plain image", "s", taken["built"], taken["plain"])]
 
 
@@ -151,7 +151,7 @@ class _Kind:
         return [run.process.peak_mb for run in self.long]
 
 
-def _interleaved(name: str, runs: int, deeds: Mapping[str, Callable[[], T]]) -> dict[str, list[T]]:
+def interleaved(name: str, runs: int, deeds: Mapping[str, Callable[[], T]]) -> dict[str, list[T]]:
     """Do every deed in turn, ``runs`` times over, after a first time that warms caches and is not counted."""
     taken: dict[str, list[T]] = {key: [] for key in deeds}
     for number in range(runs + 1):

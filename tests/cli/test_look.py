@@ -105,8 +105,12 @@ def test_only_a_session_whose_lease_is_held_is_running(home: Home) -> None:
 def test_show_fits_one_screen(home: Home) -> None:
     done = agentctl("show", "@~3", COLUMNS="80")
     lines = done.out.splitlines()
-    assert len(lines) <= 30
+    assert len(lines) <= 23
     assert max(map(len, lines)) < 80
+    assert lines[2] == "  █████████████████▓▓▓▓▓▓▓▓▓  █ model 30s · ▓ tools 16s"
+    assert "  limits      40 turns a message" in lines
+    assert [line for line in lines if line.startswith("  missing     files: the record does not say what files")]
+    assert [line for line in lines if line.startswith("  created     2026-11-20 09:00:00 UTC, ") and "54 events" in line]
     assert lines[0] == "sesn_01kaf3m9x8rq2m4n6p8r0t2v4w"
     assert lines[1] == "── done (end_turn, exit 0) · $0.0449 · 6 turns · 6 calls · 46s"
     assert "  agent       data-analyst · sha256:a1a1a1a1a1a1" in lines
@@ -138,6 +142,10 @@ def test_show_as_json(home: Home) -> None:
     assert body["sandbox"]["container_id"] == "f00d"
     assert {"name": "bash", "calls": 3, "failed": 1, "seconds": 16.44} in body["tools"]
     assert body["cache_share"] == 0.8658
+    assert body["time"] == {"model": 29.7, "tools": 16.48, "retry": 0.0, "person": 0.0, "other": 0.01}
+    cost = {"amount": "0.04488", "currency": "USD"}
+    assert body["models"] == [{"name": "claude-opus-5-5", "answers": 6, "cost": cost}]
+    assert not body["complete"]["files"]["complete"]
     # What the tokens cost, and 46.19 seconds at $0.08 an hour.
     assert body["hosted_cost"] == {"amount": "0.045906", "currency": "USD"}
     assert [file["path"] for file in body["outputs"]] == body["result"]["outputs"]

@@ -40,6 +40,7 @@ def printed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
         recorder.rest("requires_action", event_ids=[push.id])
     commands = [["ls"], ["show", "@"], ["events", "@", "--from", "2"], ["outputs", "@", "-d", str(tmp_path / "o")]]
     commands += [["files", "changing"], ["apply", "changing", "--check"]]
+    commands += [["replay", "@", "--html", str(tmp_path / "page.html")]]
     commands += [["replay", "@"], ["gc", "--dry-run"], ["run", *_run(tmp_path), "--detach"]]
     (home.root / "sandboxes" / "agentctl-0f1e2d3c4b5a6978").mkdir(parents=True)
     bodies = [agentctl(*command, "-o", "json", AGENTCTL_HOME=str(home.root)).json for command in commands]

@@ -388,8 +388,6 @@ def test_a_package_that_moved_is_named_in_the_first_lines_of_which_moved(project
     remove_image(home, session)
     gone = agentctl("rerun", session, "--live", "sandbox", "-o", "json")
     assert (gone.code, gone.json["verdict"], gone.json["session_id"]) == (7, "environment-mismatch", None)
-    accepted = again(home, session, "sandbox", accept_image=True)
-    assert accepted.verdict == "reproduced"
     agentctl("env", "rm", "boxed")
 
 

@@ -140,6 +140,10 @@ class Bench:
         start(request, self.home, [], lambda _line: None, approve=lambda _call: setting.answer)
         return session_id
 
+    def calls_of(self, session: str) -> list[int]:
+        """Return the numbers of the events in which a session calls something."""
+        return [call.seq for call in self._side(session).calls]
+
     def compared(self, one: str, other: str) -> Compared:
         """Compare two sessions."""
         return compare(self._side(one), self._side(other), contents=Blobs(self.home.blobs))

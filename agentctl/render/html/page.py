@@ -35,9 +35,6 @@ _MOST_TEXT, _LEAST_TEXT = 20_000, 700
 _ALL_TEXT = 16_000_000
 _ROWS_OF_A_SECTION = 50
 
-_STYLE = Html(Path(__file__).with_name("page.css").read_text(encoding="utf-8"))
-_PROGRAM = Html(Path(__file__).with_name("page.js").read_text(encoding="utf-8"))
-
 
 @dataclass(frozen=True, slots=True)
 class Shown:
@@ -110,7 +107,7 @@ class Page:
         yield "<main>"
         yield from grouped(self._rows, _ROWS_OF_A_SECTION)
         yield "</main>"
-        yield f"{tag('script', _PROGRAM)}</body></html>\n"
+        yield f"{tag('script', _own('page.js'))}</body></html>\n"
 
     def _tell(self, row: Row, item: Item) -> None:
         """Put what is told where it belongs: a result, which comes with what is known beside it, to its own event."""
@@ -155,7 +152,7 @@ class Page:
 
     def _head(self) -> Html:
         policy = (
-            f"default-src 'none'; style-src {_hash(_STYLE)}; script-src {_hash(_PROGRAM)}; "
+            f"default-src 'none'; style-src {_hash(_own('page.css'))}; script-src {_hash(_own('page.js'))}; "
             "base-uri 'none'; form-action 'none'"
         )
         created = self.summary.created
@@ -168,7 +165,7 @@ class Page:
             empty_tag("meta", name="viewport", content="width=device-width, initial-scale=1"),
             empty_tag("meta", name="color-scheme", content="light dark"),
             tag("title", line(title)),
-            tag("style", _STYLE),
+            tag("style", _own("page.css")),
         )
 
 
@@ -186,6 +183,10 @@ def _controls() -> Html:
     every = tag("label", empty_tag("input", id="every", type="checkbox"), text(" every event"))
     steps = [tag("button", text(sign), type="button", data_go=step) for sign, step in (("↑", "k"), ("↓", "j"))]
     return tag("div", search, *steps, every, tag("output", id="said"), tag("small", text(keys), id="keys"), id="bar")
+
+
+def _own(name: str) -> Html:
+    return Html(Path(__file__).with_name(name).read_text(encoding="utf-8"))
 
 
 def _hash(inner: Html) -> str:

@@ -33,15 +33,15 @@ def timeline(passed: Sequence[Passed]) -> Html:
         return Html("")
     bars: list[Html] = []
     ticks: list[Html] = []
-    begin = 0.0
+    begin = end = 0.0
     group: list[tuple[Passed, float]] = []
     for each, length in zip(passed, lengths, strict=True):
         group.append((each, length))
-        ticks += _ticks(each, _WIDTH * (begin + sum(part for _, part in group)) / total)
-        if sum(part for _, part in group) >= total / _MOST_BARS or each is passed[-1]:
+        end += length
+        ticks += _ticks(each, _WIDTH * end / total)
+        if end - begin >= total / _MOST_BARS or each is passed[-1]:
             bars.append(_bar(group, begin, total))
-            begin += sum(part for _, part in group)
-            group = []
+            begin, group = end, []
     box = f"0 0 {_WIDTH} {_HEIGHT}"
     return tag("svg", join(bars), join(_thinned(ticks)), viewBox=box, preserveAspectRatio="none", role="img",
                aria_label="the session in time")  # fmt: skip
