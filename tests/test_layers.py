@@ -12,7 +12,8 @@ import agentctl
 ROOT = Path(agentctl.__file__).parent
 
 RANKS = [
-    {"agentctl", "errors", "canonical", "ids", "paths", "visible", "catalog", "signals", "redaction", "programs", "private", "shapes"},
+    {"agentctl", "errors", "canonical", "ids", "paths", "visible", "catalog", "signals", "redaction"}
+    | {"programs", "private", "shapes"},
     {"definitions", "events"},
     {"session"},
     {"compare"},

@@ -86,6 +86,9 @@ _VERSION = re.compile(r"(?<![\w.])v?\d+(?:\.\d+)+(?:[-+.]?[A-Za-z]\w*)*")
 _OF_VERSIONS = re.compile(
     r"(?i)\bversions?\b|==|\b(?:pip3?|uv|npm|gem|cargo|apt|dpkg)\b.*\b(?:list|show|freeze|ls)\b|\bdpkg -l"
 )
+_ASKED = re.compile(
+    r"([A-Za-z_][\w.]*)\.__version__|\bversion\(\\?['\"]([\w.-]+)|([\w.+-]+) (?:--version|-V|version)\b"
+)
 _NAME_BEFORE = re.compile(r"([A-Za-z][\w.+-]*)(?:[\s=@:(,'\"v-]|version)*$")
 _MOST_TEXT = 200_000
 _OUT_OF_MEMORY, _NOT_FOUND = 137, 127
@@ -219,7 +222,7 @@ def _is_of_version(call: Call, one: str, other: str, found: str) -> bool:
 def _asked_for(call: Call) -> str | None:
     """Name what a command asks the version of, as in ``import x; print(x.__version__)`` or ``x --version``."""
     command = str(call.input.get("command", ""))
-    match = re.search(r"([A-Za-z_][\w.]*)\.__version__|([\w.+-]+) (?:--version|-V|version)\b", command)
+    match = _ASKED.search(command)
     return next(filter(None, match.groups()), None) if match else None
 
 

@@ -72,6 +72,7 @@ def at_most(most: int, pieces: Iterable[bytes]) -> Iterator[bytes]:
 
 
 LOST = "Your sandbox was lost and replaced by a new one."
+RESTED = "Your sandbox ended when the conversation came to rest; this is a new one."
 FORKED = "This conversation was forked from another one here, and goes on in a new sandbox."
 
 

@@ -38,7 +38,7 @@ from agentctl.events.span import SpanModelRequestEnd, SpanModelRequestStart
 from agentctl.harness.answers import answer_events
 from agentctl.harness.failures import final_model_error, model_error, sandbox_error
 from agentctl.harness.hands import Hands
-from agentctl.harness.keeping import FORKED, LOST, Keeper, Store, at_most, replaced_notice
+from agentctl.harness.keeping import FORKED, LOST, RESTED, Keeper, Store, at_most, replaced_notice
 from agentctl.harness.looking import Looking
 from agentctl.harness.outlook import Outlook
 from agentctl.harness.shortening import context_full, refusal_events, summary_events
@@ -350,7 +350,7 @@ class Performer:
             (layout.workspace, layout.outputs),
             is_kept_state="checkpoint" in facts,
             is_rebuilt=bool(facts.get("rebuilt")),
-            why=FORKED if session.state.forked else LOST,
+            why=_why_new(session.state),
         )
 
     def _result(self, call_id: str, outcome: ToolOutcome, session: Session[Outlook]) -> Events:
@@ -413,3 +413,10 @@ class Performer:
         except SandboxError as error:
             return body | {"skipped": error.message}
         return body | {"sha256": digest, "size": size}
+
+
+def _why_new(state: SessionState) -> str:
+    """Say why a session that had a sandbox gets another one."""
+    if state.forked:
+        return FORKED
+    return RESTED if state.rested and not state.losses else LOST

@@ -24,6 +24,11 @@ class RefusedError(Exception):
         self.answer = answer
 
 
+def _without_user(host: str) -> str:
+    """Leave out the name and the password that a program wrote before a host: they are no part of it, and secret."""
+    return host.rpartition("@")[2]
+
+
 @dataclass(slots=True)
 class Facts:
     """What is known so far, in the members of ``local.egress``; ``begun`` is when it began, by ``time.monotonic``."""
@@ -46,7 +51,7 @@ class Facts:
     def as_json(self, sent: int, received: int) -> JsonObject:
         """Write it down, with the bytes that passed."""
         body: JsonObject = {
-            "host": self.host,
+            "host": _without_user(self.host),
             "port": self.port,
             "allowed": self.allowed,
             "scheme": self.scheme,

@@ -78,7 +78,8 @@ class SessionState:
     spoke or a call had its result. ``attempts`` are failed model requests in a row, ``waited`` the
     seconds waited between them, ``retry_at`` when the next one is due. ``checkpoint`` names the image that holds the
     sandbox as it was kept last. ``forked`` says that the session's parent had a sandbox, and the session has
-    had none of its own yet. ``sandboxes`` counts those
+    had none of its own yet, ``rested`` that the session has come to rest since its last one was
+    started. ``sandboxes`` counts those
     that were started or taken over, ``losses`` those in a row that were lost before a call ended.
     ``interrupted`` says that a person wants this turn to stop.
     """
@@ -106,6 +107,7 @@ class SessionState:
     interrupted: bool = False
     checkpoint: str | None = None
     forked: bool = False
+    rested: bool = False
     sandboxes: int = 0
     losses: int = 0
 
@@ -126,7 +128,9 @@ class SessionState:
                 waited = self.waited + float(local.get("wait_seconds", 0))
                 return changed(self, status="rescheduling", retry_at=local.get("retry_at"), waited=waited)
             case SessionStatusIdle():
-                return changed(self, status="idle", stop_reason=event.stop_reason, stop_details=event.stop_details)
+                return changed(
+                    self, status="idle", stop_reason=event.stop_reason, stop_details=event.stop_details, rested=True
+                )
             case SessionStatusTerminated():
                 return changed(self, status="terminated")
             case SessionError():
@@ -160,7 +164,7 @@ class SessionState:
             case LocalCheckpoint():
                 return changed(self, checkpoint=event.image)
             case LocalSandboxStarted():
-                return changed(self, sandboxes=self.sandboxes + 1, forked=False)
+                return changed(self, sandboxes=self.sandboxes + 1, forked=False, rested=False)
             case LocalSandboxLost():
                 return changed(self, losses=self.losses + 1)
             case LocalToolFacts() if self.losses:

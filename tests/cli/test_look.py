@@ -110,7 +110,8 @@ def test_show_fits_one_screen(home: Home) -> None:
     assert lines[2] == "  █████████████████▓▓▓▓▓▓▓▓▓  █ model 30s · ▓ tools 16s"
     assert "  limits      40 turns a message" in lines
     assert [line for line in lines if line.startswith("  missing     files: the record does not say what files")]
-    assert [line for line in lines if line.startswith("  created     2026-11-20 09:00:00 UTC, ") and "54 events" in line]
+    created = [line for line in lines if line.startswith("  created     2026-11-20 09:00:00 UTC, ")]
+    assert ["54 events" in line for line in created] == [True]
     assert lines[0] == "sesn_01kaf3m9x8rq2m4n6p8r0t2v4w"
     assert lines[1] == "── done (end_turn, exit 0) · $0.0449 · 6 turns · 6 calls · 46s"
     assert "  agent       data-analyst · sha256:a1a1a1a1a1a1" in lines

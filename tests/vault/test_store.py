@@ -11,9 +11,9 @@ import pytest
 from agentctl.errors import NotFoundError, UsageError
 from agentctl.ids import SystemClock
 from agentctl.paths import Home
+from agentctl.private import read_private
 from agentctl.redaction import Redactor
 from agentctl.vault.credentials import EnvironmentVariable, McpOauth, normalised, read_auth
-from agentctl.private import read_private
 from agentctl.vault.opened import Credentials
 from agentctl.vault.store import (
     add_credential,
