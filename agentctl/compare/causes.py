@@ -207,7 +207,7 @@ def _version(call: Call, before: Observation, after: Observation) -> Cause | Non
             if asked is None and not _is_of_version(call, one, other, was[0]):
                 break
             named = _NAME_BEFORE.search(one[: was.start()])
-            name = named[1] if named else asked
+            name = named[1].rstrip("-.+") if named else asked
             return Cause("version_moved", f"{name or 'version'} {was[0]} -> {now[0]}", name)
     return None
 

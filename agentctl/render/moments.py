@@ -46,7 +46,7 @@ class Kind(IntFlag):
     @property
     def noun(self) -> str:
         """Its name as a person reads it."""
-        return _NOUNS.get(self, "mark")
+        return _NOUNS.get(self, "moment of any kind")
 
 
 _NOUNS = {

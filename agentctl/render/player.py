@@ -50,6 +50,8 @@ class Seek:
     @property
     def what(self) -> str:
         """What is sought, as a person reads it."""
+        if self.target is not None:
+            return f"#{self.target}"
         if self.text:
             return f"“{self.text}”"
         return "event" if self.is_step else self.kinds.noun
@@ -114,6 +116,8 @@ class PlayerState:
             return now
         if place is not None:
             return _moved(now, place)
+        if seek.target is not None:
+            return replace(now, message="none of the events that are asked for is here")
         if seek.is_step:
             return replace(now, message="this is the end" if seek.forward else "this is the beginning")
         return replace(now, message=f"no {'other' if seek.forward else 'earlier'} {seek.what}")

@@ -74,6 +74,8 @@ def test_what_is_found_is_gone_to_and_what_is_not_is_said() -> None:
     assert (lost.at, lost.message, lost.seeking) == (10, "no earlier error", None)
     assert lost.key("+").message == ""
     assert state().key("right").found(None).message == "this is the end"
+    assert state().key("]").found(None).message == "no other moment of any kind"
+    assert state().begun(40).found(None).message == "none of the events that are asked for is here"
 
 
 def test_speed_doubles_and_halves_within_bounds() -> None:
