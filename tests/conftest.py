@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.side_by_side import DockerApart, make_scheduler
+
 from agentctl.sandbox.containers import owner_of
 
 SKIPPABLE = set(filter(None, os.environ.get("AGENTCTL_TEST_SKIP", "").split(",")))
@@ -26,16 +28,15 @@ def own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return home
 
 
-@pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the groups
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Skip what was asked to be skipped, by name; everything else must be able to run.
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> DockerApart:
+    """Let one worker do all files that use Docker."""
+    return make_scheduler(config, log)
 
-    With several workers (pytest-xdist) all tests that use Docker are one worker's: they count what the daemon has.
-    So are those of the network, which listen to the daemon's bridge.
-    """
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Skip what was asked to be skipped, by name; everything else must be able to run."""
     for item in items:
-        if item.get_closest_marker("docker") or item.path.name == "test_network.py":
-            item.add_marker(pytest.mark.xdist_group("docker"))
         for name in SKIPPABLE:
             if item.get_closest_marker(name):
                 item.add_marker(pytest.mark.skip(reason=f"AGENTCTL_TEST_SKIP names {name}"))

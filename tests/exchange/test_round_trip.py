@@ -56,7 +56,7 @@ def perform(recorder: FilesRecorder, step: tuple[str, Any]) -> None:
 
 
 @settings(max_examples=15, deadline=None)
-@given(STEPS, st.integers(0, 6))
+@given(STEPS, st.integers(0, 5))
 def test_a_session_that_is_imported_is_the_one_that_was_exported(steps: list[tuple[str, Any]], at: int) -> None:
     with TemporaryDirectory() as folder:
         one, other = Home(Path(folder) / "one"), Home(Path(folder) / "other")

@@ -43,7 +43,7 @@ class Setting:
     turns: tuple[Turn, ...]
     workspace: Mapping[str, tuple[str, int]] = field(default_factory=dict)
     tools: Mapping[str, tuple[str, int]] = field(default_factory=dict)
-    agent: JsonObject = field(default_factory=dict)
+    agent: JsonObject = field(default_factory=lambda: {"tools": [{"type": "agent_toolset_20260401"}]})
     config: JsonObject = field(default_factory=dict)
     message: str = "Look into it."
     said: str = "I have looked."
@@ -138,6 +138,8 @@ class Bench:
             workspace=self.folder / "workspace" if setting.workspace else None,
         )
         start(request, self.home, [], lambda _line: None, approve=lambda _call: setting.answer)
+        result = self._side(session_id).result
+        assert result.error is None, result.error
         return session_id
 
     def calls_of(self, session: str) -> list[int]:

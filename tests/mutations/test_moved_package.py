@@ -85,6 +85,7 @@ def test_a_package_that_moved_is_named_in_the_first_lines_of_diff_and_of_which_m
     found = agentctl("diff", yesterday, today)
     moved = agentctl("rerun", yesterday, "--which-moved", "-e", project / "environment.yaml", "-q")
 
+    assert (same.code, same.out.splitlines()[0]) == (0, "neither moved: environment and model do what they did")
     assert (found.code, moved.code) == (1, 1)
     assert "image digest" in found.out.splitlines()[0]
     assert moved.out.splitlines()[0].startswith("environment moved: pip package tabler 1.0.0 -> 1.1.0 (#")

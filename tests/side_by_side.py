@@ -1,0 +1,32 @@
+"""How tests run side by side: a file at a time, and all files that use Docker one after the other.
+
+Tests with Docker count what the daemon has, and those of the network listen to its bridge, so they
+must not see each other. pytest-xdist's own groups do not hold with this version of pytest.
+"""
+
+from functools import cache
+from pathlib import Path
+
+import pytest
+from xdist.scheduler import LoadScopeScheduling
+
+ROOT = Path(__file__).parent.parent
+
+
+class DockerApart(LoadScopeScheduling):
+    """Gives each worker a file at a time; files that use Docker are as one."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        path = nodeid.partition("::")[0]
+        return "docker" if uses_docker(path) else path
+
+
+@cache
+def uses_docker(path: str) -> bool:
+    """Say whether a file of tests has any that are marked so, or listens to Docker's bridge."""
+    return "mark.docker" in (ROOT / path).read_text()
+
+
+def make_scheduler(config: pytest.Config, log: object) -> DockerApart:
+    """Make the scheduler that pytest-xdist asks for."""
+    return DockerApart(config, log)  # type: ignore[arg-type]
