@@ -75,6 +75,9 @@ LOST = "Your sandbox was lost and replaced by a new one."
 RESTED = "Your sandbox ended when the conversation came to rest; this is a new one."
 FORKED = "This conversation was forked from another one here, and goes on in a new sandbox."
 
+NOTICES = tuple(f"[{why}" for why in (LOST, RESTED, FORKED))
+"""What the text begins with that is put before the first result of a new sandbox."""
+
 
 def replaced_notice(
     restored: Restoring | None, folders: Sequence[str], *, is_kept_state: bool, is_rebuilt: bool, why: str = LOST

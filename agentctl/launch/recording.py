@@ -36,7 +36,7 @@ from agentctl.events.user import (
     UserMessage,
     UserToolConfirmation,
 )
-from agentctl.harness.keeping import FORKED, LOST
+from agentctl.harness.keeping import NOTICES
 from agentctl.model.recorded import RecordedAnswer
 from agentctl.sandbox.recorded import Observed
 from agentctl.session.log import Record
@@ -272,4 +272,4 @@ def _is_final(event: SessionError) -> bool:
 def _without_notice(content: Sequence[JsonObject]) -> Sequence[JsonObject]:
     """Leave out what the harness said of a new sandbox: it says so again."""
     first = str(content[0].get("text", "")) if content else ""
-    return content[1:] if first.startswith((f"[{LOST}", f"[{FORKED}")) else content
+    return content[1:] if first.startswith(NOTICES) else content
