@@ -7,9 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.side_by_side import DockerApart, make_scheduler
-
 from agentctl.sandbox.containers import owner_of
+from tests.side_by_side import DockerApart, make_scheduler
 
 SKIPPABLE = set(filter(None, os.environ.get("AGENTCTL_TEST_SKIP", "").split(",")))
 
