@@ -20,6 +20,8 @@ def own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Give each test a store of its own, and take every key out of its environment."""
     for name in [name for name in os.environ if name.startswith(("ANTHROPIC_", "AGENTCTL_"))]:
         monkeypatch.delenv(name)
+    for name in ("COLUMNS", "LINES"):  # pytest-xdist sets them, and nothing is as wide as it thinks
+        monkeypatch.delenv(name, raising=False)
     home = tmp_path / "agentctl-home"
     monkeypatch.setenv("AGENTCTL_HOME", str(home))
     monkeypatch.setenv("HOME", str(tmp_path))

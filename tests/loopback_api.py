@@ -564,7 +564,11 @@ class _Handler(BaseHTTPRequestHandler):
     server: _Server
 
     def do_POST(self) -> None:
-        raw = self.rfile.read(int(self.headers.get("content-length", 0)))
+        length = int(self.headers.get("content-length", 0))
+        raw = self.rfile.read(length)
+        if len(raw) < length:  # whoever sent it was killed in the middle of it
+            self.close_connection = True
+            return
         api = self.server.api
         received = Received(self.path.partition("?")[0], self.headers, _parsed(raw), raw)
         if len(raw) > MAX_BODY_BYTES:

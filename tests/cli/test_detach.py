@@ -59,7 +59,7 @@ def test_json_says_where_the_output_goes_which_is_that_of_a_run(project: Path, o
         "session_id": "mine",
         "log": str(own_home / "logs" / "mine.log"),
     }
-    until(lambda: not is_running(Home(own_home), "mine"))
+    until(lambda: not is_running(Home(own_home), "mine") and Path(body["log"]).read_text().endswith("\n"))
     assert json.loads(Path(body["log"]).read_text())["text"] == "All is well."
 
 

@@ -76,6 +76,7 @@ def started(code: str) -> Iterator[tuple[SupervisedSandbox, Switchboard]]:
     ],
 )
 def test_frames_that_must_not_come_end_the_sandbox_and_its_connections(code: str, says: str) -> None:  # O7
+    before = threading.active_count()  # of all tests that this process has done
     with started(f"until_call()\n{code}\nwhile True: piece()") as (sandbox, gateway):
         with pytest.raises(SandboxError, match=says) as raised:
             list(sandbox.call([ToolCall("a", "bash", {})]))
@@ -83,7 +84,7 @@ def test_frames_that_must_not_come_end_the_sandbox_and_its_connections(code: str
         with pytest.raises(SandboxError, match=says):
             sandbox.ping()
         deadline = time.monotonic() + 5
-        while threading.active_count() > 20:  # nobody waits for a connection that is gone
+        while threading.active_count() > before + 20:  # nobody waits for a connection that is gone
             assert time.monotonic() < deadline
             time.sleep(0.01)
         assert gateway.taken <= 256
