@@ -32,7 +32,7 @@ def test_a_mount_shows_a_folder_and_lets_nobody_write(tmp_path: Path, kind: str)
 @pytest.fixture
 def people(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     home = tmp_path / "people" / "me"
-    for name in (".ssh", "work", ".config/agentctl", "store"):
+    for name in (".ssh", "project", ".config/agentctl", "store"):
         (home / name).mkdir(parents=True)
     (home / "link").symlink_to(home / ".ssh")
     (home / "engine.sock").touch()
@@ -47,7 +47,7 @@ def people(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     [
         "/", "/proc", "/proc/self", "/sys/fs", "/dev", "/dev/null", "/run", "/var/run", "/var/run/docker.sock", "/tmp",
         "/etc", "/var/lib/docker/overlay2", "/root/.ssh", "~/.ssh", "~/.config/agentctl", "~/link", "~/store",
-        "~/engine.sock", "~/work/../.ssh", "~/work/../..", "work", "~/missing", "/home",
+        "~/engine.sock", "~/project/../.ssh", "~/project/../..", "work", "~/missing", "/home",
     ],
 )  # fmt: skip
 def test_what_holds_secrets_or_sockets_is_never_mounted(people: Path, source: str) -> None:  # B10
@@ -61,13 +61,13 @@ def test_what_holds_secrets_or_sockets_is_never_mounted(people: Path, source: st
 )
 def test_nothing_is_mounted_over_what_the_sandbox_needs(people: Path, target: str) -> None:
     with pytest.raises(UsageError, match="cannot mount anything at"):
-        binds_of([Mount(source=str(people / "work"), target=target)])
-    assert binds_of([Mount(source="~/work", target="/data/set")])[0].source == str((people / "work").resolve())
+        binds_of([Mount(source=str(people / "project"), target=target)])
+    assert binds_of([Mount(source="~/project", target="/data/set")])[0].source == str((people / "project").resolve())
 
 
 def test_two_mounts_do_not_cover_each_other(people: Path) -> None:
     with pytest.raises(UsageError, match="cannot mount anything at /data/more"):
-        binds_of([Mount(source="~/work", target="/data"), Mount(source="~/work", target="/data/more")])
+        binds_of([Mount(source="~/project", target="/data"), Mount(source="~/project", target="/data/more")])
 
 
 def test_a_run_with_a_forbidden_mount_starts_nothing(tmp_path: Path) -> None:  # B10
