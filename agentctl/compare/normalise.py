@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from agentctl.compare.calls import Observation
-from agentctl.compare.rules import IDENTIFIERS, LINES, WHOLE, Moment, Rule, moment_of
+from agentctl.compare.rules import IDENTIFIERS, LINES, WHOLE, Moment, Rule, moment_of, rule_of_meeting
 
 Step: TypeAlias = Literal["exact", "normalised", "effects", "different"]
 
@@ -79,7 +79,8 @@ def alike(
         for rule in WHOLE:
             texts.apply(rule)
     for part in texts.differing():
-        if not part.is_settled_by((*IDENTIFIERS, *LINES)):
+        met = rule_of_meeting(part.one, part.other)
+        if not part.is_settled_by((*([met] if met else []), *IDENTIFIERS, *LINES)):
             return None
     return tuple(texts.fired)
 

@@ -135,10 +135,12 @@ def _host(match: re.Match[str], _: Moment) -> str:
 
 
 def _mixed(match: re.Match[str], _: Moment) -> str:
-    """Take the end of a temporary path where it was drawn by chance: digits or capitals among the letters."""
-    end = match["end"]
-    by_chance = any(map(str.isdigit, end)) or (end != end.lower() and end != end.upper())
-    return f"{match['start']}<tmp>" if by_chance else match[0]
+    return f"{match['start']}<tmp>" if _is_drawn(match["end"]) else match[0]
+
+
+def _is_drawn(end: str) -> bool:
+    """Say whether a name shows by itself that it was drawn by chance: digits or capitals among its letters."""
+    return any(map(str.isdigit, end)) or (end != end.lower() and end != end.upper())
 
 
 def _rule(name: str, pattern: str, swap: Swap | str, flags: int = 0) -> Rule:
@@ -204,6 +206,48 @@ _BARE_DURATION = r"(?i)\b(elapsed|took|duration|seconds|wall(?:[_ ]time)?)([\"']
 _PORT = r"(?i)(?P<before>(?:localhost|127\.0\.0\.1|0\.0\.0\.0|\[::1?\]|\bport[s\"']?)[ =:]{1,3})(?P<port>\d{5})\b"
 _NO_SUM = r"(?<!sha1[:=-])(?<!md5[:=-])(?<!sha256[:=-])(?<!sha384[:=-])(?<!sha512[:=-])(?![0-9a-fA-F]{32,128} [ *]\S)"
 _HEXADECIMAL = rf"(?<!\w){_NO_SUM}(?:[0-9a-f]{{7,128}}|[0-9A-F]{{8,128}})(?!\w)"
+
+_DRAWN_LETTERS = 8
+"""What ``tempfile`` of Python draws, from small letters, digits and ``_``: one name in seventeen has letters alone."""
+
+_FEW_VOWELS = 2
+
+
+def rule_of_meeting(one: str, other: str) -> Rule | None:
+    """Return a rule for temporary names that show only side by side that they were drawn by chance.
+
+    Two paths that stand for each other and differ in nothing but an end of the same length are of one draw.
+    Where one of the ends shows by itself that it was drawn, the other was; two that do not are taken for drawn
+    where they have no more in common than chance gives, and one of them is no word.
+    """
+    pattern = re.compile(_TEMPORARY)
+    ones, others = list(pattern.finditer(one)), list(pattern.finditer(other))
+    if len(ones) != len(others):
+        return None
+    paths = {
+        each[0]: f"{each['start']}<tmp>"
+        for pair in zip(ones, others, strict=True)
+        if pair[0]["start"] == pair[1]["start"] and _are_drawn(pair[0]["end"], pair[1]["end"])
+        for each in pair
+    }
+    if not paths:
+        return None
+    return Rule(
+        "temporary paths",
+        re.compile("|".join(rf"{re.escape(path)}\b" for path in paths)),
+        lambda match, _: paths[match[0]],
+    )
+
+
+def _are_drawn(one: str, other: str) -> bool:
+    if one == other or len(one) != len(other):
+        return False
+    if _is_drawn(one) or _is_drawn(other):
+        return True
+    in_common = sum(mine == its for mine, its in zip(one, other, strict=True))
+    vowels = min(sum(letter in "aeiou" for letter in end) for end in (one, other))
+    return len(one) == _DRAWN_LETTERS and in_common <= 1 and vowels <= _FEW_VOWELS
+
 
 LINES = (
     _rule("dates and times", rf"{_DATE}(?:[T ,_]{{1,2}}{_TIME})?", _date),
