@@ -158,7 +158,7 @@ def test_only_the_rules_that_were_needed_are_named() -> None:
 
 
 def test_no_draw_of_names_is_a_difference() -> None:
-    """Names as Python's ``tempfile`` draws them, with a prefix: in 4,000 pairs some 15 have letters alone on both sides."""
+    """Names as Python's ``tempfile`` draws them: of 4,000 pairs some 15 have letters alone on both sides."""
     draw = random.Random(20261120)
     told_apart = 0
     for _ in range(4_000):
