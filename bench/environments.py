@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from agentctl.definitions.environment import Environment
-from agentctl.sandbox.docker import DockerSandbox
-from agentctl.sandbox.images import Images
+from agentctl.sandbox.docker.images import Images
+from agentctl.sandbox.docker.sandbox import DockerSandbox
 from agentctl.store.blobs import Blobs
 from bench.programs import IMAGE
 

@@ -19,7 +19,7 @@ from agentctl.launch.parts import open_log
 from agentctl.network.authority import SessionAuthority
 from agentctl.paths import Home
 from agentctl.sandbox.base import ToolCall
-from agentctl.sandbox.docker import DockerSandbox
+from agentctl.sandbox.docker.sandbox import DockerSandbox
 from agentctl.store.blobs import Blobs
 from bench.programs import IMAGE
 from bench.rows import Row

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from agentctl.sandbox.containers import owner_of
+from agentctl.sandbox.docker.containers import owner_of
 from tests.side_by_side import DockerApart, make_scheduler
 
 SKIPPABLE = set(filter(None, os.environ.get("AGENTCTL_TEST_SKIP", "").split(",")))

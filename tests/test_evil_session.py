@@ -20,7 +20,7 @@ from agentctl.ids import SystemClock
 from agentctl.network.messages import Request
 from agentctl.network.tls import TlsConnection
 from agentctl.paths import Home
-from agentctl.sandbox.containers import owner_of
+from agentctl.sandbox.docker.containers import owner_of
 from agentctl.vault.store import add_credential, create_vault
 from tests.canary import Canaries
 from tests.cli.program import ROOT, Outcome, agentctl

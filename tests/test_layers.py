@@ -55,15 +55,15 @@ LAZY = {"launch/parts.py", "cli/main.py"}
 HEAVY = {
     "anthropic": {"model/anthropic.py"},
     "docker": {
-        "sandbox/asking.py",
-        "sandbox/attach.py",
-        "sandbox/checkpoints.py",
-        "sandbox/containers.py",
-        "sandbox/daemon.py",
-        "sandbox/docker.py",
-        "sandbox/image.py",
-        "sandbox/origin.py",
-        "sandbox/sealing.py",
+        "sandbox/docker/asking.py",
+        "sandbox/docker/attach.py",
+        "sandbox/docker/checkpoints.py",
+        "sandbox/docker/containers.py",
+        "sandbox/docker/daemon.py",
+        "sandbox/docker/sandbox.py",
+        "sandbox/docker/image.py",
+        "sandbox/docker/origin.py",
+        "sandbox/docker/sealing.py",
     },
     "httpx2": {"model/anthropic.py", "model/connection.py", "model/failure.py"},
     "sqlite_utils": {"store/migrations.py"},
@@ -116,6 +116,16 @@ def test_a_module_imports_only_what_stands_above_it(path: Path) -> None:
         assert (other, own) not in APART, f"{name_of(path)} imports {module}"
         if own in ONLY_BASE and other in ("model", "sandbox"):
             assert module in ("agentctl.model.base", "agentctl.model.request", "agentctl.sandbox.base")
+
+
+@pytest.mark.parametrize("path", [path for path in FILES if "sandbox" in path.parts], ids=name_of)
+def test_one_kind_of_sandbox_does_not_see_another(path: Path) -> None:
+    kinds = ("agentctl.sandbox.docker", "agentctl.sandbox.bubblewrap")  # the latter is a process with more around it
+    own = next((kind for kind in kinds if name_of(path).startswith(kind)), "")
+    is_pipe = name_of(path).startswith("agentctl.sandbox.pipe")
+    for module in imports(path):
+        kind = next((kind for kind in kinds if module.startswith(kind)), None)
+        assert kind is None or kind == own or not (own or is_pipe), f"{name_of(path)} imports {module}"
 
 
 @pytest.mark.parametrize("path", FILES, ids=name_of)

@@ -20,8 +20,8 @@ from agentctl.paths import Home, home
 from agentctl.render.lines import Line, Span, paint_all, plain, shown
 from agentctl.render.listing import table
 from agentctl.render.numbers import many, size
-from agentctl.sandbox.checkpoints import Checkpoints
-from agentctl.sandbox.images import Images
+from agentctl.sandbox.docker.checkpoints import Checkpoints
+from agentctl.sandbox.docker.images import Images
 from agentctl.store.database import reading
 from agentctl.store.sessions import SessionRow, list_sessions, short_name
 from agentctl.store.weights import KINDS, Weights, weigh

@@ -27,8 +27,8 @@ from agentctl.render.lines import Line, Span, paint_all, plain, shown
 from agentctl.render.listing import table
 from agentctl.render.numbers import age, many, size
 from agentctl.sandbox.base import Progress
-from agentctl.sandbox.image import last_lines, log_of
-from agentctl.sandbox.images import EnvironmentImage, Images
+from agentctl.sandbox.docker.image import last_lines, log_of
+from agentctl.sandbox.docker.images import EnvironmentImage, Images
 from agentctl.store.database import reading
 from agentctl.store.sessions import sessions_by_image
 from agentctl.visible import visible_line

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from agentctl.errors import SandboxError
-from agentctl.sandbox.daemon import Versions, versions
-from agentctl.sandbox.holes import Hole, holes_of
+from agentctl.sandbox.docker.daemon import Versions, versions
+from agentctl.sandbox.docker.holes import Hole, holes_of
 
 _IO_URING = Path("/proc/sys/kernel/io_uring_disabled")
 _WHO = {"0": "any process may use it", "1": "processes of one group may use it", "2": "no process may use it"}

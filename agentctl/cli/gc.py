@@ -11,7 +11,7 @@ from agentctl.cli.output import print_json, reporting, write_out
 from agentctl.errors import NotFoundError, SandboxError
 from agentctl.paths import Home, home
 from agentctl.render.numbers import many
-from agentctl.sandbox.kept import sweep_checkpoints
+from agentctl.sandbox.docker.kept import sweep_checkpoints
 from agentctl.sandbox.leftovers import Leftover, sweep_containers, sweep_folders
 from agentctl.store.database import reading
 from agentctl.store.sessions import has_sandbox

@@ -9,8 +9,8 @@ from agentctl.cli.output import print_json, write_out
 from agentctl.definitions.load import load_environment
 from agentctl.errors import NotFoundError, SandboxError, UsageError
 from agentctl.render.numbers import many, size
-from agentctl.sandbox.images import EnvironmentImage, Images
-from agentctl.sandbox.recipe import REPOSITORY
+from agentctl.sandbox.docker.images import EnvironmentImage, Images
+from agentctl.sandbox.docker.recipe import REPOSITORY
 from agentctl.visible import visible_line
 
 _SHORTEST = 6

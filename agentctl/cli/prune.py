@@ -21,8 +21,8 @@ from agentctl.errors import NotFoundError, SandboxError, StoreError, UsageError
 from agentctl.ids import SystemClock, timestamp
 from agentctl.paths import Home, home
 from agentctl.render.numbers import duration, many, size
-from agentctl.sandbox.images import Images
-from agentctl.sandbox.kept import sweep_checkpoints
+from agentctl.sandbox.docker.images import Images
+from agentctl.sandbox.docker.kept import sweep_checkpoints
 from agentctl.store.ageing import Rules, aged_sessions, choose
 from agentctl.store.database import reading
 from agentctl.store.leases import is_running

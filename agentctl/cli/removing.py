@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from agentctl.errors import BusyError, SandboxError, UsageError
 from agentctl.paths import Home
-from agentctl.sandbox.kept import remove_kept
+from agentctl.sandbox.docker.kept import remove_kept
 from agentctl.store.database import Database
 from agentctl.store.migrations import migrate
 from agentctl.store.naming import named_blobs

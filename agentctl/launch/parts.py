@@ -81,7 +81,7 @@ def sandbox_for(
         from agentctl.sandbox.process import ProcessSandbox
 
         return ProcessSandbox(environment, home.sandboxes)
-    from agentctl.sandbox.docker import DockerSandbox
+    from agentctl.sandbox.docker.sandbox import DockerSandbox
 
     return DockerSandbox(environment, home.builds, generation=generation, gateway=gateway, origin=origin)
 
@@ -163,14 +163,14 @@ def way_out_for(
 
 def forget_former(home: Home, session_id: str, newest: str) -> None:
     """Remove what was kept of a session's sandboxes before the newest state."""
-    from agentctl.sandbox.kept import remove_former
+    from agentctl.sandbox.docker.kept import remove_former
 
     remove_former(home, session_id, newest)
 
 
 def image_packages(home: Home, image: str) -> dict[str, dict[str, str]] | None:
     """Return the versions of an image's packages, by kind and name; None where it does not say."""
-    from agentctl.sandbox.packages import packages_of
+    from agentctl.sandbox.docker.packages import packages_of
 
     return packages_of(home.builds, image)
 

@@ -28,6 +28,8 @@ from agentctl.sandbox.disk import DEFAULT_DISK, DiskWatch, refuse_full, used_by
 from agentctl.sandbox.inside.authorities import VARIABLES
 from agentctl.sandbox.mounts import Bind, binds_of
 from agentctl.sandbox.namespaces import HOME, USER, Arguments, sandbox_options
+from agentctl.sandbox.pipe.program import BOOTSTRAP, PYTHON
+from agentctl.sandbox.pipe.streams import ByteStream
 from agentctl.sandbox.process import (
     PREFIX,
     SYSTEM_PATH,
@@ -37,11 +39,9 @@ from agentctl.sandbox.process import (
     refuse_image,
     remove_held,
 )
-from agentctl.sandbox.program import BOOTSTRAP, PYTHON
-from agentctl.sandbox.recipe import ca_bundle_path
 from agentctl.sandbox.registries import ASK_SECONDS, program, registries
-from agentctl.sandbox.streams import ByteStream
 from agentctl.sandbox.supervised import SILENCE_SECONDS, SupervisedSandbox
+from agentctl.sandbox.trust import ca_bundle_path
 from agentctl.visible import visible_line
 
 DEFAULT_MEMORY = 2 << 30

@@ -18,7 +18,7 @@ from pathlib import Path
 from agentctl.errors import AgentctlError
 from agentctl.paths import Home
 from agentctl.sandbox.bubblewrap import folders_in, outer_user
-from agentctl.sandbox.containers import Container, Containers
+from agentctl.sandbox.docker.containers import Container, Containers
 from agentctl.sandbox.process import PREFIX, end_processes_of, remove_folder
 from agentctl.store.leases import at_rest, is_running
 

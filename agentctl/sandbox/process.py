@@ -20,8 +20,8 @@ from agentctl.canonical import JsonObject
 from agentctl.definitions.environment import Environment
 from agentctl.errors import SandboxError, UsageError
 from agentctl.sandbox.base import Layout, Progress
-from agentctl.sandbox.program import BOOTSTRAP, PYTHON
-from agentctl.sandbox.streams import DescriptorStream
+from agentctl.sandbox.pipe.program import BOOTSTRAP, PYTHON
+from agentctl.sandbox.pipe.streams import DescriptorStream
 from agentctl.sandbox.supervised import SILENCE_SECONDS, SupervisedSandbox
 from agentctl.visible import visible_line
 

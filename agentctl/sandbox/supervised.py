@@ -9,19 +9,19 @@ from typing import Any, Literal, Protocol
 from agentctl.canonical import JsonObject
 from agentctl.errors import SandboxError
 from agentctl.network.base import PROXY_PORT, Gateway
-from agentctl.sandbox import conversation
-from agentctl.sandbox.answers import outcome_of, output_file_of, told, whole_number
 from agentctl.sandbox.archive import tar_stream
 from agentctl.sandbox.base import Layout, Outputs, Progress, Started, ToolCall, ToolOutcome
-from agentctl.sandbox.changed import changes_of, contents_apart, contents_within, sizes_of
-from agentctl.sandbox.channels import Channel
-from agentctl.sandbox.conversation import Conversation
 from agentctl.sandbox.inside.bash import seconds_of
 from agentctl.sandbox.inside.child import OTHER_SECONDS
 from agentctl.sandbox.inside.frames import VERSION, FrameError, frames_of
+from agentctl.sandbox.pipe import conversation
+from agentctl.sandbox.pipe.answers import outcome_of, output_file_of, told, whole_number
+from agentctl.sandbox.pipe.changed import changes_of, contents_apart, contents_within, sizes_of
+from agentctl.sandbox.pipe.channels import Channel
+from agentctl.sandbox.pipe.conversation import Conversation
+from agentctl.sandbox.pipe.program import TAKEN_OVER, program
+from agentctl.sandbox.pipe.streams import ByteStream
 from agentctl.sandbox.places import Places
-from agentctl.sandbox.program import TAKEN_OVER, program
-from agentctl.sandbox.streams import ByteStream
 from agentctl.session.files import Contents, File
 from agentctl.visible import visible_line
 

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from agentctl.paths import Home
-from agentctl.sandbox.containers import owner_of
+from agentctl.sandbox.docker.containers import owner_of
 from tests.cli.program import ROOT, Outcome, agentctl
 from tests.docker_proxy import Change, Delay, DockerProxy, HangUp, Make, Reply, Silence
 

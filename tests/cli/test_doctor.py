@@ -2,7 +2,7 @@
 
 import pytest
 
-from agentctl.sandbox.holes import HOLES, holes_of
+from agentctl.sandbox.docker.holes import HOLES, holes_of
 from tests.cli.program import agentctl
 
 ARCHIVE, COPY, ALG, URING, DNS = (

@@ -13,7 +13,7 @@ import pexpect
 import pytest
 
 from agentctl.paths import Home
-from agentctl.sandbox.containers import owner_of
+from agentctl.sandbox.docker.containers import owner_of
 from tests.cli.program import ROOT, agentctl
 from tests.cli.test_output_docs import members
 

@@ -13,7 +13,7 @@ import pytest
 
 from agentctl.paths import Home
 from agentctl.sandbox.bubblewrap import folders_in
-from agentctl.sandbox.containers import owner_of
+from agentctl.sandbox.docker.containers import owner_of
 from agentctl.store.leases import Lease, at_rest, is_running
 from tests.cli.program import ROOT, agentctl
 from tests.cli.test_run import project as project  # noqa: PLC0414 - a fixture

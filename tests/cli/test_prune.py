@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from agentctl.paths import Home
-from agentctl.sandbox.checkpoints import Checkpoints
+from agentctl.sandbox.docker.checkpoints import Checkpoints
 from tests.cli.program import agentctl
 from tests.cli.store_page import described
 

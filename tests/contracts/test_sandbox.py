@@ -18,7 +18,7 @@ from agentctl.errors import SandboxError
 from agentctl.launch.uploading import upload
 from agentctl.sandbox.base import Started, ToolCall, ToolOutcome, Upload
 from agentctl.sandbox.bubblewrap import BubblewrapSandbox
-from agentctl.sandbox.docker import DockerSandbox
+from agentctl.sandbox.docker.sandbox import DockerSandbox
 from agentctl.sandbox.process import ProcessSandbox
 from agentctl.sandbox.supervised import SupervisedSandbox
 from agentctl.session.files import File

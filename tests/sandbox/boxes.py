@@ -8,7 +8,7 @@ import pytest
 from agentctl.definitions.environment import Environment
 from agentctl.sandbox.base import ToolCall
 from agentctl.sandbox.bubblewrap import BubblewrapSandbox
-from agentctl.sandbox.docker import DockerSandbox
+from agentctl.sandbox.docker.sandbox import DockerSandbox
 from agentctl.sandbox.supervised import SupervisedSandbox
 from agentctl.store.blobs import Blobs
 

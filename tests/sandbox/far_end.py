@@ -7,8 +7,8 @@ from typing import Literal
 from agentctl.canonical import JsonObject
 from agentctl.errors import StoreError
 from agentctl.sandbox.base import Layout, Progress
+from agentctl.sandbox.pipe.streams import ByteStream
 from agentctl.sandbox.process import SupervisorProcess
-from agentctl.sandbox.streams import ByteStream
 from agentctl.sandbox.supervised import SupervisedSandbox
 
 READ = """

@@ -8,8 +8,8 @@ import pytest
 
 from agentctl.errors import SandboxError
 from agentctl.sandbox.base import Layout, ToolCall, ToolOutcome
-from agentctl.sandbox.changed import changes_of, contents_apart, contents_within, sizes_of
 from agentctl.sandbox.inside.frames import FrameError
+from agentctl.sandbox.pipe.changed import changes_of, contents_apart, contents_within, sizes_of
 from agentctl.sandbox.places import Places
 from agentctl.sandbox.supervised import SupervisedSandbox
 from tests.sandbox.far_end import WrittenEnd, begin

@@ -10,10 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agentctl.errors import SandboxError
-from agentctl.sandbox import conversation
 from agentctl.sandbox.base import ToolCall
-from agentctl.sandbox.channels import Channel
 from agentctl.sandbox.inside.frames import CREDIT, END, HEADER, OPEN, RESET, WINDOW, FrameError
+from agentctl.sandbox.pipe import conversation
+from agentctl.sandbox.pipe.channels import Channel
 from agentctl.sandbox.supervised import SupervisedSandbox
 from tests.sandbox.far_end import WrittenEnd, begin
 from tests.sandbox.switchboard import Switchboard

@@ -12,8 +12,8 @@ from agentctl.definitions.environment import Environment
 from agentctl.errors import SandboxError
 from agentctl.ids import moment
 from agentctl.sandbox.base import Origin, ToolCall
-from agentctl.sandbox.checkpoints import Checkpoints
-from agentctl.sandbox.docker import DockerSandbox
+from agentctl.sandbox.docker.checkpoints import Checkpoints
+from agentctl.sandbox.docker.sandbox import DockerSandbox
 from agentctl.sandbox.process import ProcessSandbox
 from agentctl.store.blobs import Blobs
 

@@ -16,7 +16,7 @@ from agentctl.ids import SystemClock
 from agentctl.network.messages import Request
 from agentctl.network.tls import TlsConnection
 from agentctl.paths import Home
-from agentctl.sandbox.daemon import connect
+from agentctl.sandbox.docker.daemon import connect
 from agentctl.vault.store import add_credential, create_vault
 from tests.canary import Canaries
 from tests.cli.program import Outcome, agentctl

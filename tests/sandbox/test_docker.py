@@ -16,10 +16,11 @@ from docker.api import APIClient
 
 from agentctl.definitions.environment import Environment
 from agentctl.errors import SandboxError
-from agentctl.sandbox import conversation, daemon, sealing
 from agentctl.sandbox.base import ToolCall, ToolOutcome
-from agentctl.sandbox.containers import container_name, owner_of
-from agentctl.sandbox.docker import DockerSandbox
+from agentctl.sandbox.docker import daemon, sealing
+from agentctl.sandbox.docker.containers import container_name, owner_of
+from agentctl.sandbox.docker.sandbox import DockerSandbox
+from agentctl.sandbox.pipe import conversation
 from agentctl.sandbox.seccomp import docker_profile
 from agentctl.store.blobs import Blobs
 from tests.docker_proxy import Change, DockerProxy
@@ -340,7 +341,7 @@ INTERRUPTED = """
 import signal, sys, threading
 from pathlib import Path
 from agentctl.definitions.environment import Environment
-from agentctl.sandbox.docker import DockerSandbox
+from agentctl.sandbox.docker.sandbox import DockerSandbox
 from agentctl.store.blobs import Blobs
 sandbox = DockerSandbox(Environment(name="x", config={"type": "docker", "image": sys.argv[3]}), Path(sys.argv[2]))
 sandbox.prepare(lambda line: None)

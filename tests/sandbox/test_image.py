@@ -14,10 +14,11 @@ from agentctl.definitions.environment import Environment, EnvironmentConfig
 from agentctl.errors import SandboxError
 from agentctl.sandbox.base import Layout, Origin, ToolCall
 from agentctl.sandbox.bubblewrap import BubblewrapSandbox
-from agentctl.sandbox.docker import DockerSandbox
-from agentctl.sandbox.images import Images
-from agentctl.sandbox.recipe import find_ca_bundle, make_recipe
-from agentctl.sandbox.uses import Uses
+from agentctl.sandbox.docker.images import Images
+from agentctl.sandbox.docker.recipe import make_recipe
+from agentctl.sandbox.docker.sandbox import DockerSandbox
+from agentctl.sandbox.docker.uses import Uses
+from agentctl.sandbox.trust import find_ca_bundle
 from agentctl.store.blobs import Blobs
 
 BASE = "agentctl-base:bookworm"

@@ -13,7 +13,7 @@ import agentctl.sandbox.inside as inside
 from agentctl.definitions.environment import Environment
 from agentctl.sandbox import process
 from agentctl.sandbox.base import ToolCall
-from agentctl.sandbox.program import BOOTSTRAP
+from agentctl.sandbox.pipe.program import BOOTSTRAP
 from tests.sandbox.far_end import begin
 
 FOLDER = Path(inside.__file__).parent

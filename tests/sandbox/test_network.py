@@ -21,7 +21,7 @@ from agentctl.network.metering import Caps, Totals
 from agentctl.network.rules import rules_of
 from agentctl.sandbox.base import ToolCall
 from agentctl.sandbox.bubblewrap import BubblewrapSandbox
-from agentctl.sandbox.docker import DockerSandbox
+from agentctl.sandbox.docker.sandbox import DockerSandbox
 from agentctl.sandbox.supervised import SupervisedSandbox
 from agentctl.store.blobs import Blobs
 from tests.cli.program import agentctl

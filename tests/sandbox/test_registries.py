@@ -12,7 +12,7 @@ import agentctl
 from agentctl.definitions.environment import Environment
 from agentctl.errors import SandboxError
 from agentctl.sandbox.bubblewrap import BubblewrapSandbox
-from agentctl.sandbox.docker import DockerSandbox
+from agentctl.sandbox.docker.sandbox import DockerSandbox
 from agentctl.sandbox.registries import MOST_HOSTS, hosts_in, registries
 
 BASE = "agentctl-base:bookworm"

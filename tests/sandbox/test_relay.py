@@ -14,7 +14,7 @@ from agentctl.definitions.environment import Environment
 from agentctl.network.base import PROXY_PORT
 from agentctl.sandbox.base import ToolCall, ToolOutcome
 from agentctl.sandbox.bubblewrap import BubblewrapSandbox
-from agentctl.sandbox.docker import DockerSandbox
+from agentctl.sandbox.docker.sandbox import DockerSandbox
 from agentctl.sandbox.inside.authorities import VARIABLES
 from agentctl.sandbox.inside.frames import MOST_CONNECTIONS
 from agentctl.sandbox.supervised import SupervisedSandbox

@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 
 from agentctl.errors import SandboxError
-from agentctl.sandbox import conversation, supervised
+from agentctl.sandbox import supervised
 from agentctl.sandbox.base import ToolCall
+from agentctl.sandbox.pipe import conversation
 from agentctl.sandbox.supervised import SupervisedSandbox
 from tests.sandbox.far_end import WrittenEnd, begin
 

@@ -18,9 +18,9 @@ from docker.api import APIClient
 
 from agentctl.errors import SandboxError
 from agentctl.sandbox.base import Progress
-from agentctl.sandbox.containers import owner_of
-from agentctl.sandbox.recipe import Recipe
-from agentctl.sandbox.uses import Uses
+from agentctl.sandbox.docker.containers import owner_of
+from agentctl.sandbox.docker.recipe import Recipe
+from agentctl.sandbox.docker.uses import Uses
 from agentctl.visible import visible_line
 
 BUILD_SECONDS = 3_600

@@ -14,10 +14,10 @@ from collections.abc import Callable, Iterable
 from agentctl.canonical import JsonObject
 from agentctl.errors import SandboxError
 from agentctl.network.base import Gateway
-from agentctl.sandbox.answers import no_constant, told
-from agentctl.sandbox.channels import Channels
 from agentctl.sandbox.inside.frames import MARK, Decoder, FrameError, frames_of
-from agentctl.sandbox.streams import ByteStream
+from agentctl.sandbox.pipe.answers import no_constant, told
+from agentctl.sandbox.pipe.channels import Channels
+from agentctl.sandbox.pipe.streams import ByteStream
 
 MOST_MESSAGE = 64 << 20
 """Bytes of one message from a sandbox; a PDF document of 20 MiB makes 28."""

@@ -9,12 +9,13 @@ from agentctl.canonical import JsonObject
 from agentctl.definitions.environment import Environment
 from agentctl.ids import timestamp
 from agentctl.sandbox.base import Layout
-from agentctl.sandbox.checkpoints import remove_image
-from agentctl.sandbox.containers import owner_of
-from agentctl.sandbox.daemon import connect, explained
-from agentctl.sandbox.image import ENVIRONMENT_LABEL, OWNER_LABEL, image_id, no_such_image
-from agentctl.sandbox.recipe import REPOSITORY, find_ca_bundle, make_recipe
-from agentctl.sandbox.uses import Use, Uses, age_of
+from agentctl.sandbox.docker.checkpoints import remove_image
+from agentctl.sandbox.docker.containers import owner_of
+from agentctl.sandbox.docker.daemon import connect, explained
+from agentctl.sandbox.docker.image import ENVIRONMENT_LABEL, OWNER_LABEL, image_id, no_such_image
+from agentctl.sandbox.docker.recipe import REPOSITORY, make_recipe
+from agentctl.sandbox.docker.uses import Use, Uses, age_of
+from agentctl.sandbox.trust import find_ca_bundle
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ import docker.errors
 from docker.api import APIClient
 
 from agentctl.errors import SandboxError
-from agentctl.sandbox.daemon import CONFLICT, connect, explained
+from agentctl.sandbox.docker.daemon import CONFLICT, connect, explained
 
 
 @dataclass(frozen=True, slots=True)

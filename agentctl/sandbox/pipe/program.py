@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
+from agentctl.sandbox import inside
 from agentctl.sandbox.inside import MODULES
 from agentctl.sandbox.inside.frames import HEADER, MARK
 
@@ -41,8 +42,8 @@ byte that is not ASCII and so not of a program; to a supervisor a frame that mea
 
 def program() -> Iterator[memoryview]:
     """Yield what the bootstrap receives: the supervisor's source text."""
-    package = f"{__package__}.inside"
-    folder = Path(__file__).with_name("inside")
+    package = inside.__name__
+    folder = Path(inside.__file__).parent
     sources = [(package, "")] + [
         (f"{package}.{module}", (folder / f"{module}.py").read_text(encoding="utf-8")) for module in MODULES
     ]

@@ -5,8 +5,6 @@ Nothing here talks to a daemon. The same inputs give the same recipe, and the sa
 
 import io
 import json
-import os
-import ssl
 import tarfile
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -14,11 +12,9 @@ from pathlib import Path
 
 from agentctl.canonical import hash_of, sha256_hex
 from agentctl.definitions.environment import EnvironmentConfig
-from agentctl.errors import SandboxError
 from agentctl.sandbox.base import Layout
 from agentctl.sandbox.inside import outside
 from agentctl.sandbox.inside.authorities import VARIABLES
-from agentctl.visible import visible_line
 
 HOME = "/home/agent"
 USER = 10001
@@ -34,12 +30,6 @@ WRITABLE = "/usr/local/share/agentctl/writable"
 
 _OUTSIDE = "/usr/local/share/agentctl/outside.py"
 _CA_BUNDLE = "/usr/local/share/agentctl/ca-bundle.crt"
-_CA_BUNDLES = (
-    "/etc/ssl/certs/ca-certificates.crt",  # Debian, Ubuntu, Arch
-    "/etc/pki/tls/certs/ca-bundle.crt",  # Fedora, RHEL
-    "/etc/ssl/ca-bundle.pem",  # openSUSE
-    "/etc/ssl/cert.pem",  # Alpine, macOS
-)
 
 _APT = "export DEBIAN_FRONTEND=noninteractive; apt-get update -q && apt-get install -qy --no-install-recommends"
 _CLEAN = "rm -rf /var/lib/apt/lists/*"
@@ -131,31 +121,6 @@ def make_recipe(config: EnvironmentConfig, base_id: str, layout: Layout, ca_bund
     steps.append((f"COPY outside.py {_OUTSIDE}", "copy what finds the agent's places"))
     steps.append(_run(f"python3 -I -S {_OUTSIDE} {USER} >{WRITABLE}", "find what the agent can write"))
     return Recipe(tuple(steps), files)
-
-
-def find_ca_bundle() -> bytes:
-    """Read the certificate authorities that this machine trusts. Raises SandboxError."""
-    return ca_bundle_path().read_bytes()
-
-
-def ca_bundle_path() -> Path:
-    """Find the file of the certificate authorities that this machine trusts; it can be read. Raises SandboxError."""
-    named = os.environ.get("SSL_CERT_FILE")
-    paths = [named] if named else [*_CA_BUNDLES, ssl.get_default_verify_paths().cafile or ""]
-    for path in filter(None, paths):
-        try:
-            with open(path, "rb"):
-                return Path(path)
-        except OSError as error:
-            if named:
-                raise SandboxError(
-                    f"cannot read the certificate authorities of this machine: {visible_line(path)}: {error.strerror}",
-                    hint="SSL_CERT_FILE names that file",
-                ) from error
-    raise SandboxError(
-        "cannot find the certificate authorities of this machine",
-        hint="install the package ca-certificates, or name the bundle in SSL_CERT_FILE",
-    )
 
 
 def _run(command: str, what: str) -> tuple[str, str]:

@@ -21,10 +21,10 @@ from docker.api import APIClient
 
 from agentctl.canonical import JsonObject
 from agentctl.definitions.environment import EnvironmentConfig, Resources
-from agentctl.sandbox.daemon import Engine
+from agentctl.sandbox.docker.daemon import Engine
+from agentctl.sandbox.docker.recipe import HOME, USER
 from agentctl.sandbox.mounts import Bind
-from agentctl.sandbox.program import BOOTSTRAP, PYTHON
-from agentctl.sandbox.recipe import HOME, USER
+from agentctl.sandbox.pipe.program import BOOTSTRAP, PYTHON
 from agentctl.sandbox.seccomp import docker_profile
 
 DEFAULT_MEMORY = 2 << 30

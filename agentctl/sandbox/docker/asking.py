@@ -8,7 +8,7 @@ import docker.types
 from docker.api import APIClient
 
 from agentctl.canonical import JsonObject
-from agentctl.sandbox.recipe import HOME, USER
+from agentctl.sandbox.docker.recipe import HOME, USER
 from agentctl.sandbox.registries import ASK_SECONDS, MOST_ANSWER
 
 

@@ -14,7 +14,7 @@ from agentctl.errors import AgentctlError, NotFoundError
 from agentctl.events.local import LocalCheckpoint
 from agentctl.ids import SystemClock, time_of
 from agentctl.paths import Home
-from agentctl.sandbox.checkpoints import Checkpoint, Checkpoints
+from agentctl.sandbox.docker.checkpoints import Checkpoint, Checkpoints
 from agentctl.store.blobs import Blobs
 from agentctl.store.database import reading
 from agentctl.store.events import last_event

@@ -19,18 +19,18 @@ from agentctl.canonical import JsonObject
 from agentctl.definitions.environment import Environment, Mount
 from agentctl.errors import SandboxError
 from agentctl.network.base import Gateway
-from agentctl.sandbox.attach import AttachStream
 from agentctl.sandbox.base import FIRST, Layout, Origin, Progress, Started
-from agentctl.sandbox.checkpoints import Room, facts_of, keep_container
-from agentctl.sandbox.containers import ContainerDisk, container_name, owner_of
-from agentctl.sandbox.daemon import CONFLICT, Engine, connect, engine_of, explained, line_of
 from agentctl.sandbox.disk import DEFAULT_DISK, DiskWatch, refuse_full
-from agentctl.sandbox.image import image_id, is_ours, no_such_image
+from agentctl.sandbox.docker.attach import AttachStream
+from agentctl.sandbox.docker.checkpoints import Room, facts_of, keep_container
+from agentctl.sandbox.docker.containers import ContainerDisk, container_name, owner_of
+from agentctl.sandbox.docker.daemon import CONFLICT, Engine, connect, engine_of, explained, line_of
+from agentctl.sandbox.docker.image import image_id, is_ours, no_such_image
+from agentctl.sandbox.docker.origin import choose_image
+from agentctl.sandbox.docker.recipe import WRITABLE
+from agentctl.sandbox.docker.sealing import DEFAULT_MEMORY, container_body, differences, home_of
 from agentctl.sandbox.mounts import binds_of
-from agentctl.sandbox.origin import choose_image
-from agentctl.sandbox.recipe import WRITABLE
-from agentctl.sandbox.sealing import DEFAULT_MEMORY, container_body, differences, home_of
-from agentctl.sandbox.streams import ByteStream
+from agentctl.sandbox.pipe.streams import ByteStream
 from agentctl.sandbox.supervised import SILENCE_SECONDS, SupervisedSandbox
 from agentctl.visible import visible_line
 

@@ -11,14 +11,15 @@ from docker.api import APIClient
 from agentctl.canonical import JsonObject
 from agentctl.definitions.environment import Environment
 from agentctl.errors import SandboxError
-from agentctl.sandbox.asking import ask_image
 from agentctl.sandbox.base import Layout, Origin, Progress
-from agentctl.sandbox.checkpoints import SESSION_LABEL
-from agentctl.sandbox.containers import owner_of
-from agentctl.sandbox.image import ENVIRONMENT_LABEL, find_base, find_or_build, image_id
-from agentctl.sandbox.recipe import REPOSITORY, find_ca_bundle, make_recipe
+from agentctl.sandbox.docker.asking import ask_image
+from agentctl.sandbox.docker.checkpoints import SESSION_LABEL
+from agentctl.sandbox.docker.containers import owner_of
+from agentctl.sandbox.docker.image import ENVIRONMENT_LABEL, find_base, find_or_build, image_id
+from agentctl.sandbox.docker.recipe import REPOSITORY, make_recipe
+from agentctl.sandbox.docker.uses import Uses
 from agentctl.sandbox.registries import program, registries
-from agentctl.sandbox.uses import Uses
+from agentctl.sandbox.trust import find_ca_bundle
 from agentctl.visible import visible_line
 
 _FACTS = ("image", "image_tag", "image_digest", "base_digest", "package_hosts")

@@ -16,9 +16,9 @@ from docker.api import APIClient
 
 from agentctl.canonical import JsonObject
 from agentctl.errors import SandboxError
-from agentctl.sandbox.containers import owner_of
-from agentctl.sandbox.daemon import CALL_SECONDS, CONFLICT, connect, explained
 from agentctl.sandbox.disk import Space, size_of
+from agentctl.sandbox.docker.containers import owner_of
+from agentctl.sandbox.docker.daemon import CALL_SECONDS, CONFLICT, connect, explained
 
 REPOSITORY = "agentctl-checkpoint"
 SESSION_LABEL = "agentctl.checkpoint"

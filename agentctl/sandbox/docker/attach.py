@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from docker.api import APIClient
 
 from agentctl.errors import SandboxError
-from agentctl.sandbox.streams import DescriptorStream
+from agentctl.sandbox.pipe.streams import DescriptorStream
 from agentctl.visible import visible_line
 
 _STDERR, _MOST_SAID = 2, 4_096

@@ -5,10 +5,10 @@ import json
 from pathlib import Path
 
 from agentctl.errors import SandboxError
-from agentctl.sandbox.asking import ask_image
-from agentctl.sandbox.containers import owner_of
-from agentctl.sandbox.daemon import connect, explained
-from agentctl.sandbox.image import image_id
+from agentctl.sandbox.docker.asking import ask_image
+from agentctl.sandbox.docker.containers import owner_of
+from agentctl.sandbox.docker.daemon import connect, explained
+from agentctl.sandbox.docker.image import image_id
 
 _PROGRAM = r"""
 import glob, json, re
