@@ -17,8 +17,9 @@ from agentctl.cli.output import print_json, reporting, write_out
 from agentctl.cli.rules import read_rules
 from agentctl.definitions.load import load_environment
 from agentctl.errors import CredentialsError, UsageError
-from agentctl.launch.rerunning import Rerun, RerunRequest
-from agentctl.launch.rerunning import rerun as do_again
+from agentctl.launch.again.request import RerunRequest
+from agentctl.launch.again.rerunning import Rerun
+from agentctl.launch.again.rerunning import rerun as do_again
 from agentctl.paths import home
 from agentctl.render.again import findings_body, findings_lines
 from agentctl.render.lines import Line, paint_all, plain

@@ -5,7 +5,7 @@ nothing. A record without the model's answers, such as one that was brought in f
 new turn where a call follows a result.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
@@ -16,6 +16,7 @@ from agentctl.events.base import Event
 from agentctl.events.local import LocalFilesChanged, LocalModelResponse, LocalToolFacts
 from agentctl.events.span import SpanModelRequestStart
 from agentctl.events.user import UserCustomToolResult, UserMessage, UserToolConfirmation
+from agentctl.session.log import Record
 
 Effect: TypeAlias = tuple[str, str, str, object, object]
 
@@ -154,6 +155,14 @@ class Calls:
             seq,
             changes_seq,
         )
+
+
+def calls_of(records: Iterable[Record]) -> tuple[Call, ...]:
+    """Return the calls of a log in the order of their events."""
+    calls = Calls()
+    for record in records:
+        calls.add(record.seq, record.event)
+    return calls.calls()
 
 
 def _block_text(block: JsonObject) -> str:

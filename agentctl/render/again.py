@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from agentctl.canonical import JsonObject
-from agentctl.compare.again import Divergence, Findings
+from agentctl.compare.again.findings import Divergence, Findings
 from agentctl.render.calls import asked
 from agentctl.render.lines import Line, Span, clip, plain, shown, shown_lines
 from agentctl.render.look import Look

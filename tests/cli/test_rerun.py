@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 
 from agentctl.events.local import LocalSessionCreated
-from agentctl.launch.rerunning import Rerun, RerunRequest, rerun
+from agentctl.launch.again.request import RerunRequest
+from agentctl.launch.again.rerunning import Rerun, rerun
 from agentctl.paths import Home
 from agentctl.session.usage import Usage
 from agentctl.store.blobs import Blobs

@@ -17,10 +17,11 @@ from agentctl.compare.sessions import Compared, compare
 from agentctl.compare.side import Side
 from agentctl.definitions.agent import Agent
 from agentctl.definitions.environment import Environment
+from agentctl.launch.again.request import RerunRequest
+from agentctl.launch.again.rerunning import Rerun, rerun
 from agentctl.launch.driving import Answer, start
 from agentctl.launch.parts import SandboxKind
 from agentctl.launch.request import RunRequest
-from agentctl.launch.rerunning import Rerun, RerunRequest, rerun
 from agentctl.paths import Home
 from agentctl.store.blobs import Blobs
 from agentctl.store.database import reading

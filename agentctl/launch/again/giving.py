@@ -12,8 +12,8 @@ from agentctl.events.user import UserCustomToolResult, UserToolConfirmation
 from agentctl.harness.hands import Hands
 from agentctl.harness.outlook import Outlook
 from agentctl.ids import new_id
+from agentctl.launch.again.recording import Given, Place, Recording
 from agentctl.launch.driving import confirmation
-from agentctl.launch.recording import Given, Place, Recording
 from agentctl.session.log import Session
 from agentctl.session.state import OpenCall
 

@@ -1,0 +1,1 @@
+"""Sessions are done again: the recorded or a live model, against the recorded or a fresh sandbox."""

@@ -1,0 +1,88 @@
+"""The fresh sandboxes of a rerun: the recorded image, no network and no credentials unless they are asked for."""
+
+from typing import TYPE_CHECKING
+
+from agentctl.canonical import JsonObject
+from agentctl.compare.causes import MovedPackage
+from agentctl.definitions.environment import Environment
+from agentctl.definitions.fields import snapshot
+from agentctl.errors import SandboxError
+from agentctl.events.local import LocalSessionCreated
+from agentctl.launch.again.request import RerunRequest
+from agentctl.launch.parts import Sandboxes, image_packages, open_vaults, way_out_for
+from agentctl.paths import Home
+from agentctl.sandbox.base import FIRST, Origin, Progress, Sandbox
+
+if TYPE_CHECKING:
+    from agentctl.launch.network import WayOut
+
+
+class FreshSandboxes:
+    """Makes the fresh sandboxes of a rerun; ``way_out`` is what they may reach, None without a network.
+
+    Raises SandboxError where none could be compared with the recorded one.
+    """
+
+    def __init__(self, request: RerunRequest, header: LocalSessionCreated, home: Home, session_id: str) -> None:
+        self._header, self._home = header, home
+        kind = None if request.environment else header.sandbox.get("kind")
+        if request.live == "sandbox" and kind == "none":
+            raise SandboxError(
+                "a sandbox of kind none is in another folder each time, so nothing would be comparable",
+                hint="-e ENVIRONMENT reruns it in another one, for example with type: bubblewrap",
+            )
+        own = request.environment or Environment.model_validate(header.environment)
+        environment = own if request.network else _without_network(own)
+        credentials = open_vaults(home, request.vaults, session_id) if request.network else None
+        self.way_out: WayOut | None = way_out_for(environment, home, session_id, credentials)
+        gateway = self.way_out.gateway if self.way_out else None
+        locked = Origin(header.sandbox, rebuild=request.accept_image)
+        origin = FIRST if request.environment or "image_digest" not in header.sandbox else locked
+        chosen = kind if kind in ("docker", "bubblewrap") else None
+        self._sandboxes = Sandboxes(environment, home, chosen, make_gateway=gateway, origin=origin)
+
+    def __call__(self, checkpoint: str | None = None) -> Sandbox:
+        """Make the next one, from the state that was kept if there is one; nothing is started."""
+        return self._sandboxes(checkpoint)
+
+    def prepare(self, sandbox: Sandbox, progress: Progress) -> JsonObject:
+        """Prepare the first one, settle what all may reach, and return its facts."""
+        facts = sandbox.prepare(progress)
+        self._sandboxes.keep_to(facts)
+        if self.way_out:
+            self.way_out.settle(facts)
+        return facts
+
+    def is_another_image(self, facts: JsonObject) -> str | None:
+        """Say how the image of these facts is another one than the recorded, if it is."""
+        before, now = self._images(facts)
+        if before is None or now is None or before == now:
+            return None
+        return f"the image is another one: {before[:19]} then, {now[:19]} now"
+
+    def moved_packages(self, facts: JsonObject) -> tuple[MovedPackage, ...]:
+        """Return the packages that have another version in the image of these facts, as far as both images say."""
+        before, now = self._images(facts)
+        if before is None or now is None or before == now:
+            return ()
+        return _moved(image_packages(self._home, before), image_packages(self._home, now))
+
+    def _images(self, facts: JsonObject) -> tuple[str | None, str | None]:
+        return self._header.sandbox.get("image_digest"), facts.get("image_digest")
+
+
+def _without_network(environment: Environment) -> Environment:
+    body = snapshot(environment)
+    return Environment.model_validate({**body, "config": {**body.get("config", {}), "networking": {"type": "none"}}})
+
+
+def _moved(before: dict[str, dict[str, str]] | None, now: dict[str, dict[str, str]] | None) -> tuple[MovedPackage, ...]:
+    """Return the packages that have another version now, those of the languages before the system's."""
+    if before is None or now is None:
+        return ()
+    found = []
+    for kind in ("pip", "Debian"):
+        old, new = before.get(kind, {}), now.get(kind, {})
+        names = sorted(name for name in old.keys() | new.keys() if old.get(name) != new.get(name))
+        found += [MovedPackage(kind, name, old.get(name), new.get(name)) for name in names]
+    return tuple(found)
