@@ -7,9 +7,10 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from xdist.workermanage import WorkerController
 
 from agentctl.sandbox.docker.containers import owner_of
-from tests.side_by_side import DockerApart, make_scheduler
+from tests.side_by_side import DockerApart, tell_where, write_apart
 
 SKIPPABLE = set(filter(None, os.environ.get("AGENTCTL_TEST_SKIP", "").split(",")))
 
@@ -38,12 +39,20 @@ def pytest_configure() -> None:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> DockerApart:
-    """Let one worker do all files that use Docker."""
-    return make_scheduler(config, log)
+    """Let one worker do all that uses Docker."""
+    return DockerApart(config, log)  # type: ignore[arg-type]
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Skip what was asked to be skipped, by name; everything else must be able to run."""
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: WorkerController) -> None:
+    """Begin a worker."""
+    tell_where(node)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Skip what was asked to be skipped, by name; everything else must be able to run. A worker writes down more."""
+    if hasattr(config, "workerinput"):
+        write_apart(items, config.workerinput)
     for item in items:
         for name in SKIPPABLE:
             if item.get_closest_marker(name):

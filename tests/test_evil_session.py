@@ -35,6 +35,8 @@ from tests.sandbox.test_escape import HELD
 
 Json = dict[str, Any]
 
+pytestmark = pytest.mark.bridge
+
 AGENT = """\
 name: obedient
 model: claude-opus-5-5

@@ -29,6 +29,8 @@ from tests.network.kit import AUTHORITY, PUBLIC, Respond, Site, Table, Told, hel
 from tests.sandbox.boxes import BASE, TWO
 from tests.sandbox.listening import Surroundings, surroundings
 
+pytestmark = pytest.mark.bridge
+
 HERE = Path(__file__).parent
 NAME = "api.allowed.test"
 CALLS_OUT = (HERE / "calls_out.py").read_text()
