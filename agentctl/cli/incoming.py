@@ -123,7 +123,7 @@ def store_sessions(home: Home, given: Sequence[OwnSession | ForeignSession]) -> 
             taken[transcript.name] = [there[transcript.name] or _append(home, database, transcript)]
         for found in (each for parts in taken.values() for each in parts):
             if found.state != "there":
-                keep_all_snapshots(database, Blobs(home.blobs), found.session_id, found.anchor.seq)
+                keep_all_snapshots(database, Blobs(home.blobs), found.session_id, found.anchor.seq, key)
     for found in (each for parts in taken.values() for each in parts):
         if found.state != "there":
             write_anchor(home, found.session_id, found.anchor, key)

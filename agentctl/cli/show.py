@@ -14,6 +14,7 @@ from agentctl.render.overview import Known, Overview, show_body
 from agentctl.session.glance import Glance
 from agentctl.store.anchors import read_anchor
 from agentctl.store.blobs import Blobs
+from agentctl.store.keys import key_of_reader
 from agentctl.store.leases import is_running
 from agentctl.store.lineage import forks_of
 from agentctl.store.snapshots import Place, glance_at
@@ -38,5 +39,5 @@ def show(session: SessionArgument, output: OutputOption = Output.TEXT) -> None:
 
 
 def _glance(session: Opened) -> Glance:
-    place = Place(session.connection, Blobs(session.home.blobs), session.row.id)
+    place = Place(session.connection, Blobs(session.home.blobs), session.row.id, key_of_reader(session.home))
     return glance_at(place, anchor=read_anchor(session.home, session.row.id))

@@ -1,7 +1,9 @@
 """``agentctl verify``: is the record intact, and is it complete? Two answers."""
 
+import contextlib
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Annotated
 
 import typer
@@ -11,7 +13,7 @@ from agentctl.cli.looking import Opened, opened, stdout_look
 from agentctl.cli.options import SESSION_HELP, Output, OutputOption
 from agentctl.cli.output import print_json, reporting, write_out
 from agentctl.cli.quick import QuickCommand
-from agentctl.errors import NotFoundError, StoreError, UsageError
+from agentctl.errors import BusyError, NotFoundError, StoreError, UsageError
 from agentctl.paths import Home, home
 from agentctl.render.lines import Line, paint_all
 from agentctl.render.look import Look
@@ -22,6 +24,7 @@ from agentctl.store.anchors import Anchor, read_anchor, write_anchor
 from agentctl.store.integrity import Integrity, examine
 from agentctl.store.keys import VARIABLE, VerifyKey, find_verify_key, make_verify_key
 from agentctl.store.leases import is_running
+from agentctl.store.mending import mend as mend_computed
 
 app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False, add_completion=False)
 
@@ -30,6 +33,10 @@ _WITHOUT_KEY = (
     "whoever can write the store can make a new record that fits (agentctl verify --make-key)"
 )
 _NO_ANCHOR = "nothing outside the database says where the record ends, so a tail that was cut off would not show"
+_ONLY_COMPUTED = (
+    "every event is as it was written, and what was computed from them is not: "
+    "agentctl verify --mend SESSION makes it anew"
+)
 _SEALS = {
     "valid": "sealed with the key: whoever rewrote it had the key",
     "wrong": "the seal was not made with this key, or not for this record",
@@ -47,6 +54,9 @@ def verify(
     seal: Annotated[
         bool, typer.Option("--seal", help="Seal a record with the key as it is now, if it is whole.")
     ] = False,
+    mend: Annotated[
+        bool, typer.Option("--mend", help="Make anew what is computed from the events, where it says otherwise.")
+    ] = False,
     output: OutputOption = Output.TEXT,
 ) -> None:
     """Say whether the record of a session is intact, and whether it is complete."""
@@ -57,7 +67,17 @@ def verify(
             if make_key:
                 return
             raise UsageError("which session?", hint="agentctl verify SESSION")
+        if mend:
+            _mend(session)
         raise typer.Exit(_verify(session, output, seal=seal))
+
+
+def _mend(session: str) -> None:
+    store = home()
+    key = find_verify_key(store)
+    with _explained(store, session), opened(session) as found:
+        integrity = examine(found.connection, store, found.row.id, key)
+    mend_computed(store, found.row.id, integrity, key)
 
 
 def _verify(session: str, output: Output, *, seal: bool) -> int:
@@ -115,6 +135,8 @@ def _sealed(session: Opened, found: Integrity, key: VerifyKey) -> Integrity:
         raise StoreError(f"session {session.row.id} is not intact, and was not sealed", hint="agentctl verify says why")
     anchor = Anchor(found.events, found.head)
     write_anchor(session.home, session.row.id, anchor, key)
+    with contextlib.suppress(StoreError, BusyError):  # show is slower without them, and no more
+        mend_computed(session.home, session.row.id, replace(found, seal="valid"), key)
     found.anchor, found.seal = anchor, "valid"
     return found
 
@@ -133,6 +155,8 @@ def _intact(found: Integrity, look: Look) -> list[Line]:
 def _remarks(found: Integrity) -> list[tuple[str, str]]:
     seal = _SEALS.get(found.seal)
     said = [] if seal is None else [(seal, "good" if found.seal == "valid" else "bad")]
+    if found.damages and found.can_be_mended:
+        said.append((_ONLY_COMPUTED, "warning"))
     if found.anchor is None:
         said.append((_NO_ANCHOR, "warning"))
     elif found.anchor.seq < found.events:

@@ -25,6 +25,7 @@ from agentctl.session.redacting import RedactedLog
 from agentctl.store.blobs import Blobs
 from agentctl.store.database import Database
 from agentctl.store.events import SqliteEventLog
+from agentctl.store.keys import find_verify_key
 from agentctl.store.snapshots import keep_snapshots
 
 if TYPE_CHECKING:
@@ -193,7 +194,7 @@ def open_log(home: Home, check: Callable[[], None] = lambda: None) -> Iterator[E
     """
     database = Database(home, _migrate)
     try:
-        after = keep_snapshots(database, Blobs(home.blobs))
+        after = keep_snapshots(database, Blobs(home.blobs), find_verify_key(home))
         yield RedactedLog(SqliteEventLog(home, database, check, after), KNOWN)
     finally:
         database.close()

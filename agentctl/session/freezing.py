@@ -51,11 +51,15 @@ _CLASSES: dict[str, type[Any]] = {
 }
 
 
+_KEPT_AS = "a seal, then JSON"
+"""How a fold is kept; another number comes of another way."""
+
+
 @cache
 def fold_version() -> int:
     """Return a number that is another one for every agentctl, and whenever a fold has other attributes."""
     shapes = sorted(f"{name} {' '.join(_names(kind))}" for name, kind in _CLASSES.items())
-    return zlib.crc32("\n".join([__version__, *shapes]).encode())
+    return zlib.crc32("\n".join([__version__, _KEPT_AS, *shapes]).encode())
 
 
 def frozen(value: object) -> Any:

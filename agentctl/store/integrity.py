@@ -19,16 +19,21 @@ from agentctl.store.events import DamagedEventError, read_rows, record_of
 from agentctl.store.keys import VerifyKey
 from agentctl.store.lineage import lineage, where
 from agentctl.store.sessions import INDEXED, create_row, update_row
+from agentctl.store.snapshots import Place, SnapshotCheck
 
 _AT_ONCE = 256
 
 
 @dataclass(frozen=True, slots=True)
 class Damage:
-    """Something that is not as it was written: the event, None where it is none of them, and what is wrong."""
+    """Something that is not as it was written: the event, None where it is none of them, and what is wrong.
+
+    ``is_computed`` says that it was computed from events, and can be once more.
+    """
 
     seq: int | None
     what: str
+    is_computed: bool = False
 
 
 @dataclass(slots=True)
@@ -37,7 +42,8 @@ class Integrity:
 
     ``events`` is how many were read before the first that is damaged, ``head`` the hash of the last of
     them. ``anchor`` is what is known of the end from outside the database. ``seal`` says what a key says of it:
-    ``absent`` where there is no seal (or no end to seal), ``unchecked`` where there is no key.
+    ``absent`` where there is no seal (or no end to seal), ``unchecked`` where there is no key. ``index`` is
+    what the index of sessions ought to say where it says otherwise.
     """
 
     events: int = 0
@@ -47,11 +53,17 @@ class Integrity:
     anchor: Anchor | None = None
     seal: Literal["valid", "wrong", "absent", "unchecked"] = "unchecked"
     has_key: bool = False
+    index: dict[str, str | int | None] = field(default_factory=dict)
 
     @property
     def first(self) -> Damage | None:
         """The damage of the first event that has one."""
         return min(self.damages, key=lambda damage: damage.seq or 1 << 63, default=None)
+
+    @property
+    def can_be_mended(self) -> bool:
+        """Whether only what is computed from the events is wrong, and the events are what a key says they were."""
+        return all(damage.is_computed for damage in self.damages) and (not self.has_key or self.seal == "valid")
 
     @property
     def is_intact(self) -> bool:
@@ -73,15 +85,25 @@ def examine(
     found = Integrity(anchor=read_anchor(home, session_id), has_key=key is not None)
     blobs, index, seen = Blobs(home.blobs), _Index(connection, session_id), dict[str, str | None]()
     read = _records(connection, blobs, session_id, found)
+    snapshots = SnapshotCheck(Place(connection, blobs, session_id))
     while records := list(islice(read, _AT_ONCE)):
         for record in records:
             tell(record)
             _check_contents(record, blobs, seen, found)
+            if not found.damages:
+                snapshots.add(record)
         index.add([record.event for record in records])
     found.blobs = len(seen)
     if not found.damages:
         found.damages += _wrong_columns(connection, session_id)
-        found.damages += [Damage(None, what) for what in index.differences()]
+        found.index = index.differences()
+        found.damages += [
+            Damage(None, f"the index says another {name} than the events", is_computed=True) for name in found.index
+        ]
+        found.damages += [
+            Damage(None, f"the snapshot of #{seq}, where show begins, says otherwise than the events", is_computed=True)
+            for seq in snapshots.wrong
+        ]
     found.seal = _seal(home, session_id, key, found.anchor)
     return found
 
@@ -165,18 +187,16 @@ class _Index:
         if self._key is not None:
             update_row(self._own, self._key, events, 0, "")
 
-    def differences(self) -> list[str]:
-        """Name what the index says otherwise."""
+    def differences(self) -> dict[str, str | int | None]:
+        """Return what the index ought to say where it says otherwise, by column."""
         columns = ", ".join(INDEXED)
         stored = self._connection.execute(f"SELECT {columns} FROM sessions WHERE id = ?", (self._session_id,))
         computed = self._own.execute(f"SELECT {columns} FROM sessions")
         said, meant = stored.fetchone(), computed.fetchone()
         self._own.close()
         if meant is None:
-            return []
+            return {}
         pairs = dict(zip(INDEXED, zip(said, meant, strict=True), strict=True))
         if self._forked_at is not None:
             pairs["created_at"] = (pairs["created_at"][0], self._forked_at)
-        return [
-            f"the index says another {name} than the events" for name, (one, other) in pairs.items() if one != other
-        ]
+        return {name: meant for name, (said, meant) in pairs.items() if said != meant}

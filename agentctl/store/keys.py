@@ -12,7 +12,7 @@ import secrets
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from agentctl.canonical import canonical_json
+from agentctl.canonical import JsonObject, canonical_json
 from agentctl.errors import StoreError, UsageError
 from agentctl.paths import Home
 from agentctl.private import read_private, write_private
@@ -32,13 +32,24 @@ class VerifyKey:
 
     def seal(self, session_id: str, seq: int, head: str) -> str:
         """Return what only somebody with this key can say of the head of a session: 64 hexadecimal digits."""
-        said = canonical_json({"of": "agentctl session", "session": session_id, "seq": seq, "hash": head})
-        return hmac.new(self.text.encode("utf-8", "surrogateescape"), said.encode(), hashlib.sha256).hexdigest()
+        return self._sealed({"of": "agentctl session", "session": session_id, "seq": seq, "hash": head})
 
     def fits(self, seal: str, session_id: str, seq: int, head: str) -> bool:
         """Say whether a seal was made with this key, for this head."""
-        made = self.seal(session_id, seq, head)
-        return hmac.compare_digest(made.encode(), seal.encode("utf-8", "surrogatepass"))
+        return _are_same(self.seal(session_id, seq, head), seal)
+
+    def seal_computed(self, seq: int, head: str, version: int, text: str) -> str:
+        """Return the seal of what was computed from all events up to the one of that number and hash."""
+        digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+        return self._sealed({"of": "agentctl snapshot", "seq": seq, "hash": head, "version": version, "sha256": digest})
+
+    def fits_computed(self, seal: str, seq: int, head: str, version: int, text: str) -> bool:
+        """Say whether a seal was made with this key, for what was computed."""
+        return _are_same(self.seal_computed(seq, head, version, text), seal)
+
+    def _sealed(self, body: JsonObject) -> str:
+        key = self.text.encode("utf-8", "surrogateescape")
+        return hmac.new(key, canonical_json(body).encode(), hashlib.sha256).hexdigest()
 
 
 def find_verify_key(home: Home) -> VerifyKey | None:
@@ -57,7 +68,22 @@ def find_verify_key(home: Home) -> VerifyKey | None:
     return VerifyKey(text, source)
 
 
+def key_of_reader(home: Home) -> VerifyKey | None:
+    """Find the key that what a reader is to believe must be sealed with; None where there is none.
+
+    One that is there and cannot be read counts as one that nothing was sealed with.
+    """
+    try:
+        return find_verify_key(home)
+    except StoreError:
+        return VerifyKey(secrets.token_hex(_KEY_BYTES), "")
+
+
 def make_verify_key(home: Home) -> Path:
     """Make a key at random, and keep it in the file. Raises UsageError where there is one already."""
     write_private(home.verify_key, f"{secrets.token_hex(_KEY_BYTES)}\n".encode("ascii"), replace=False)
     return home.verify_key
+
+
+def _are_same(made: str, given: str) -> bool:
+    return hmac.compare_digest(made.encode(), given.encode("utf-8", "surrogatepass"))

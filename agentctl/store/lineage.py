@@ -47,9 +47,12 @@ def lineage(connection: sqlite3.Connection, session_id: str) -> tuple[Stretch, .
             "SELECT key, parent, coalesce(parent_seq, 0) FROM sessions WHERE id = ?", (session_id,)
         ).fetchone()
     stretches: list[Stretch] = []
-    until = _NO_LIMIT
+    until = younger = _NO_LIMIT
     while row is not None:
         key, parent, fork = row
+        if key >= younger:
+            break  # no parent is younger than its fork: somebody has changed the row
+        younger = key
         if fork < until:  # a fork of a fork may begin before its parent's own events do
             stretches.append(Stretch(key, fork, until))
         until = min(until, fork)

@@ -1,14 +1,16 @@
 """What a session came to after every thousandth of its events, so that a reader need not begin at the first.
 
 A snapshot is no part of the record. It is made by whoever writes, from the events as they stand there, and names
-the hash of the last one: one that does not fit the record, or was made by another agentctl, is passed over.
-Forks use those of their parent, up to the fork.
+the hash of the last one: one that does not fit the record, or was made by another agentctl, is passed over. Where
+there is a key, so is one that is not sealed with it. Forks use those of their parent, up to the fork.
+
+A row holds the seal in a line (empty without a key), and behind it the fold as JSON.
 """
 
 import contextlib
 import json
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from agentctl.canonical import exact_json
@@ -20,6 +22,7 @@ from agentctl.store.anchors import Anchor
 from agentctl.store.blobs import Blobs
 from agentctl.store.database import Database
 from agentctl.store.events import hash_at, read_events
+from agentctl.store.keys import VerifyKey
 from agentctl.store.lineage import key_of, lineage, where
 
 EVERY = 1_000
@@ -35,11 +38,12 @@ _UNREADABLE = (KeyError, TypeError, ValueError, AttributeError, ArithmeticError)
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where the events of a session are: a connection, the blobs, and the session's id."""
+    """Where the events of a session are: a connection, the blobs, the session's id, and the key if there is one."""
 
     connection: sqlite3.Connection
     blobs: Blobs
     session_id: str
+    key: VerifyKey | None = None
 
 
 def glance_at(place: Place, *, until: int | None = None, anchor: Anchor | None = None) -> Glance:
@@ -56,25 +60,59 @@ def glance_at(place: Place, *, until: int | None = None, anchor: Anchor | None =
 
 def last_snapshot(place: Place, until: int | None = None) -> Glance | None:
     """Return the last snapshot up to number ``until``. Returns None where there is none that fits the record."""
+    for seq, row_hash, text in _believed(place, until):
+        with contextlib.suppress(*_UNREADABLE):
+            glance = thawed(json.loads(text))
+            if isinstance(glance, Glance) and (glance.seq, glance.hash) == (seq, row_hash):
+                return glance
+    return None
+
+
+def _believed(place: Place, until: int | None = None) -> Iterator[tuple[int, str, str]]:
+    """Yield the number, hash and text of each snapshot that a reader would use, the last one first."""
     if int(place.connection.execute("PRAGMA user_version").fetchone()[0]) < _FIRST_WITH_SNAPSHOTS:
-        return None
+        return
     stretches = lineage(place.connection, place.session_id)
     condition, values = where(stretches)
-    row = place.connection.execute(
-        f"SELECT seq, hash, body FROM snapshots WHERE {condition} AND version = ? AND seq <= ? "
-        "ORDER BY seq DESC LIMIT 1",
+    rows = place.connection.execute(
+        f"SELECT seq, hash, body FROM snapshots WHERE {condition} AND version = ? AND seq <= ? ORDER BY seq DESC",
         (*values, fold_version(), (1 << 63) - 1 if until is None else until),
-    ).fetchone()
-    if row is None or hash_at(place.connection, stretches, row[0]) != row[1]:
-        return None
-    try:
-        glance = thawed(json.loads(row[2]))
-    except _UNREADABLE:
-        return None
-    return glance if isinstance(glance, Glance) and (glance.seq, glance.hash) == row[:2] else None
+    )
+    for seq, row_hash, body in rows:
+        seal, _, text = str(body).partition("\n")
+        is_sealed = place.key is None or place.key.fits_computed(seal, seq, row_hash, fold_version(), text)
+        if is_sealed and hash_at(place.connection, stretches, seq) == row_hash:
+            yield seq, row_hash, text
 
 
-def keep_snapshots(database: Database, blobs: Blobs) -> Callable[[str, Sequence[Record]], None]:
+class SnapshotCheck:
+    """Computes once more what the snapshots of a session say; ``wrong`` are the places of those that say otherwise."""
+
+    def __init__(self, place: Place) -> None:
+        self._place = place
+        self._left = {seq for seq, _, _ in _believed(place)}
+        self._glance = Glance()
+        self.wrong: list[int] = []
+
+    def add(self, record: Record) -> None:
+        """Take the next event; none may be left out."""
+        if not self._left:
+            return
+        self._glance.add(record)
+        if record.seq in self._left:
+            self._left.remove(record.seq)
+            found = next((text for seq, _, text in _believed(self._place, record.seq) if seq == record.seq), None)
+            if found is not None and found != exact_json(frozen(self._glance)):
+                self.wrong.append(record.seq)
+
+
+def forget_snapshots(connection: sqlite3.Connection, session_id: str) -> None:
+    """Remove the snapshots of a session, those of its parents' that it uses too."""
+    condition, values = where(lineage(connection, session_id))
+    connection.execute(f"DELETE FROM snapshots WHERE {condition}", values)
+
+
+def keep_snapshots(database: Database, blobs: Blobs, key: VerifyKey | None) -> Callable[[str, Sequence[Record]], None]:
     """Return what keeps a snapshot of a session when it is time for one, called after each append.
 
     It raises nothing: whatever keeps a snapshot from being made, the record is there without it.
@@ -82,35 +120,36 @@ def keep_snapshots(database: Database, blobs: Blobs) -> Callable[[str, Sequence[
 
     def keep(session_id: str, records: Sequence[Record]) -> None:
         if records[-1].seq // EVERY > (records[0].seq - 1) // EVERY:
-            keep_snapshot(database, blobs, session_id, records[-1].seq)
+            keep_snapshot(database, blobs, session_id, records[-1].seq, key)
 
     return keep
 
 
-def keep_all_snapshots(database: Database, blobs: Blobs, session_id: str, head: int) -> None:
+def keep_all_snapshots(database: Database, blobs: Blobs, session_id: str, head: int, key: VerifyKey | None) -> None:
     """Keep the snapshots of a session that was stored at once. Raises nothing."""
     for _ in range(-(-head // _MOST_AT_ONCE)):
-        keep_snapshot(database, blobs, session_id, head)
+        keep_snapshot(database, blobs, session_id, head, key)
 
 
-def keep_snapshot(database: Database, blobs: Blobs, session_id: str, head: int) -> None:
+def keep_snapshot(database: Database, blobs: Blobs, session_id: str, head: int, key: VerifyKey | None) -> None:
     """Keep a snapshot of a session that has ``head`` events, as far on as one append may read. Raises nothing."""
     with contextlib.suppress(AgentctlError, sqlite3.Error, *_UNREADABLE):
         with database.reading() as connection:
-            place = Place(connection, blobs, session_id)
+            place = Place(connection, blobs, session_id, key)
             glance = last_snapshot(place) or Glance()
             former, until = glance.seq, min(head, glance.seq + _MOST_AT_ONCE) // EVERY * EVERY
             for record in read_events(connection, blobs, session_id, after=former, until=until):
                 glance.add(record)
         if glance.seq > former:
-            database.write(lambda connection: _put(connection, session_id, glance))
+            database.write(lambda connection: _put(connection, session_id, glance, key))
 
 
-def _put(connection: sqlite3.Connection, session_id: str, glance: Glance) -> None:
-    key = key_of(connection, session_id)
+def _put(connection: sqlite3.Connection, session_id: str, glance: Glance, seal_key: VerifyKey | None) -> None:
+    key, text, version = key_of(connection, session_id), exact_json(frozen(glance)), fold_version()
+    seal = seal_key.seal_computed(glance.seq, glance.hash, version, text) if seal_key else ""
     connection.execute(
         "INSERT OR REPLACE INTO snapshots (session, seq, hash, version, body) VALUES (?, ?, ?, ?, ?)",
-        (key, glance.seq, glance.hash, fold_version(), exact_json(frozen(glance))),
+        (key, glance.seq, glance.hash, version, f"{seal}\n{text}"),
     )
     # One is enough for who looks at the end. Some older ones stay, for forks.
     connection.execute(

@@ -17,6 +17,7 @@ from agentctl.session.freezing import fold_version, frozen, thawed
 from agentctl.session.glance import Glance
 from agentctl.store.blobs import Blobs
 from agentctl.store.database import reading
+from agentctl.store.keys import VARIABLE, find_verify_key, make_verify_key
 from agentctl.store.snapshots import EVERY, Place, glance_at, last_snapshot
 from tests.cli.program import agentctl
 from tests.kit import Recorder, analysis, call, text
@@ -119,6 +120,67 @@ def test_the_chain_is_checked_from_the_snapshot_on_and_verify_checks_all_of_it(h
     assert agentctl("verify", "long").code == 1
     change(home, "UPDATE events SET hash = 'x' WHERE seq = 2000")
     assert agentctl("show", "long").code == 8
+
+
+FORGERY = """UPDATE snapshots SET body = replace(body, '"requests":', '"requests":9') WHERE seq = 2000"""
+
+
+def is_intact(*options: str) -> bool:
+    return bool(agentctl("verify", "long", *options, "-o", "json").json["intact"])
+
+
+def test_verify_computes_them_once_more_and_mend_makes_them_anew(home: Home) -> None:
+    assert is_intact()
+    before = agentctl("show", "long", "-o", "json").json
+    change(home, FORGERY)
+    assert agentctl("show", "long", "-o", "json").json != before
+    run = agentctl("verify", "long", "-o", "json")
+    assert (run.code, run.json["intact"]) == (1, False)
+    assert [damage["what"][:23] for damage in run.json["damages"]] == ["the snapshot of #2000, "]
+    assert "--mend" in agentctl("verify", "long").out
+    assert is_intact("--mend")
+    assert agentctl("show", "long", "-o", "json").json == before
+    assert places(home) == [2 * EVERY]
+
+
+def test_the_index_is_mended_too_and_a_record_that_was_changed_is_not(home: Home) -> None:
+    change(home, "UPDATE sessions SET title = 'forged', status = 'running'")
+    assert not is_intact()
+    assert is_intact("--mend")
+    assert agentctl("ls", "-o", "json").json["sessions"][0]["title"] is None
+    change(home, "UPDATE sessions SET title = 'forged'")
+    change(home, "UPDATE events SET body = body || ' ' WHERE seq = 100")
+    run = agentctl("verify", "long", "--mend")
+    assert (run.code, len(run.err.splitlines())) == (8, 2)
+    assert agentctl("ls", "-o", "json").json["sessions"][0]["title"] == "forged"
+
+
+def test_where_there_is_a_key_one_without_its_seal_is_not_believed(home: Home) -> None:
+    before = agentctl("show", "long", "-o", "json").json
+    make_verify_key(home)
+    assert is_intact("--seal")
+    change(home, FORGERY)
+    assert agentctl("show", "long", "-o", "json").json == before
+    assert not is_intact()
+    another = {VARIABLE: "another key, which is long enough for one"}
+    assert agentctl("show", "long", "-o", "json", **another).json == before
+    home.verify_key.chmod(0o644)  # a key that cannot be trusted: nothing that it may have sealed is believed
+    assert agentctl("show", "long", "-o", "json").json == before
+
+
+def test_with_a_key_made_later_a_long_record_gets_sealed_ones_by_and_by(home: Home) -> None:
+    make_verify_key(home)
+    with reading(home) as connection:
+        assert last_snapshot(Place(connection, Blobs(home.blobs), "long", find_verify_key(home))) is None
+    with open_log(home) as log:
+        add(log, home, 2_000)
+    with reading(home) as connection:
+        found = last_snapshot(Place(connection, Blobs(home.blobs), "long", find_verify_key(home)))
+    assert found is not None
+    assert found.seq == 4 * EVERY
+    change(home, "UPDATE snapshots SET seq = 3000 WHERE seq = 4000")
+    with reading(home) as connection:
+        assert last_snapshot(Place(connection, Blobs(home.blobs), "long", find_verify_key(home))) is None
 
 
 def test_an_older_database_is_read_without_them(home: Home) -> None:
