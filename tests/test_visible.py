@@ -32,6 +32,14 @@ def test_escapes_say_which_character_it_was() -> None:
     assert visible_line("a\tb\nc") == "a\\tb\\nc"
 
 
+def test_an_emoji_stays_one_and_no_other_selector_does() -> None:
+    for text in ("\u26a0\ufe0f", "a \u2705 \u2764\ufe0f\u2764\ufe0f b", "1\ufe0f\u20e3", "\u00a9\ufe0f"):
+        assert visible(text) == visible_line(text) == text
+    for text in ("\ufe0f", "a\ufe0f", "1\ufe0f", "\u26a0\ufe00", "\u65e5\ufe0f", "#\ufe0f1"):
+        assert "\\ufe0" in visible(text)
+    assert visible("\u26a0\ufe0f\ufe0f") == "\u26a0\ufe0f\\ufe0f"
+
+
 @given(st.text())
 def test_text_that_is_visible_already_stays(text: str) -> None:
     assert visible(visible(text)) == visible(text)
@@ -44,6 +52,7 @@ def test_json_says_the_same_and_holds_nothing_that_is_obeyed(value: object) -> N
     assert json.loads(line) == value
     assert line.endswith("\n")
     assert visible_line(line[:-1]) == line[:-1]
+    assert "\ufe0f" not in line
 
 
 def test_json_with_lone_surrogates_and_astral_characters_is_escaped_as_json_does() -> None:

@@ -5,6 +5,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TextIO
 
+from agentctl.visible import AS_EMOJI
+
 _LEAST_COLUMNS = 20
 _WITHOUT_TERMINAL = 100
 _UNKNOWN_TERMINAL = (80, 24)
@@ -51,8 +53,15 @@ class Look:
     encoding: str | None = None
 
     def writable(self, text: str) -> str:
-        """Return ``text`` with what the stream's encoding lacks as escapes, so that widths are right."""
-        if self.encoding is None or text.isascii():
+        """Return ``text`` as it can be written so that widths are right: what the encoding lacks becomes escapes.
+
+        Where it moves, nothing asks for emoji: terminals disagree on whether ``⚠`` needs two cells then.
+        """
+        if text.isascii():
+            return text
+        if self.moves:
+            text = text.replace(AS_EMOJI, "")
+        if self.encoding is None:
             return text
         return text.encode(self.encoding, "backslashreplace").decode(self.encoding)
 

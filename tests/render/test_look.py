@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from agentctl.render.lines import cells, shown, shown_lines
 from agentctl.render.look import ASCII, UNICODE, Look, look_of
 
 UTF8 = {"LANG": "en_US.UTF-8", "TERM": "xterm-256color"}
@@ -69,3 +70,10 @@ def test_the_width_of_what_is_no_terminal_is_what_columns_says() -> None:
         assert look_of(pipe(), {"COLUMNS": wrong}).columns == 100
     assert look_of(pipe(), {}).wraps is False
     assert look_of(None, {}) == Look()
+
+
+def test_a_terminal_is_not_asked_for_an_emoji_whose_width_nobody_knows() -> None:
+    text = "\u26a0\ufe0f sure"
+    assert shown(text, Look(moves=True)) == "\u26a0 sure"
+    assert [cells(row) for row in shown_lines(text, Look(moves=True))] == [6]
+    assert shown(text, Look()) == text
