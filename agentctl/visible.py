@@ -20,16 +20,6 @@ _HOSTILE = re.compile(
     "]"
 )
 
-AS_HOSTILE = re.compile(
-    "["
-    "\x00-\x08\x0b-\x1f\x7f-\x9f"  # C0 without tab and newline, DEL, C1
-    "\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f"  # soft hyphen, joiners, fillers
-    "\u200b-\u200f\u2028-\u202e\u2060-\u206f\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff9-\ufffb"
-    "\ud800-\udfff"
-    "\U000e0000-\U000e0fff"  # tags and variation selectors
-    "]"
-)
-
 AS_EMOJI = "\ufe0f"
 """Asks for the character before it to be drawn as an emoji."""
 
@@ -76,14 +66,5 @@ def _escape(match: re.Match[str]) -> str:
 def _makes_emoji(text: str, place: int) -> bool:
     """Whether the selector at ``place`` stands behind a character that it does something visible to."""
     before = text[place - 1 : place]
-    return bool(_EMOJI.fullmatch(before)) or (
-        before != "" and before in "0123456789#*" and text[place + 1 : place + 2] == _KEYCAP
-    )
-
-
-def _makes_emoji(text: str, place: int) -> bool:
-    """Whether the selector at ``place`` stands behind a character that it does something visible to."""
-    before = text[place - 1 : place]
-    return bool(_EMOJI.fullmatch(before)) or (
-        before != "" and before in "0123456789#*" and text[place + 1 : place + 2] == _KEYCAP
-    )
+    is_keycap = before in set("0123456789#*") and text[place + 1 : place + 2] == _KEYCAP
+    return is_keycap or bool(_EMOJI.fullmatch(before))
