@@ -168,7 +168,7 @@ def test_slow_packages_are_named_only_where_they_are_used(path: Path) -> None:
         ("agentctl.cli.bisect", {"docker", "anthropic", "sqlite_utils"}),
         ("agentctl.cli.export", {"docker", "anthropic", "sqlite_utils"}),
         ("agentctl.cli.import_", {"docker", "anthropic"}),
-        ("agentctl.launch.driving", {"docker", "anthropic", "sqlite_utils", "rich"}),
+        ("agentctl.launch.starting", {"docker", "anthropic", "sqlite_utils", "rich"}),
     ],
 )
 def test_importing_a_module_loads_nothing_slow_that_it_does_not_need(module: str, absent: set[str]) -> None:

@@ -10,7 +10,8 @@ from agentctl.cli.output import print_json, reporting, write_out
 from agentctl.errors import UsageError
 from agentctl.events.make import Maker
 from agentctl.events.user import UserToolConfirmation
-from agentctl.launch.driving import confirmation, tell
+from agentctl.launch.driving import confirmation
+from agentctl.launch.telling import tell
 from agentctl.paths import home
 from agentctl.session.state import OpenCall, SessionState
 from agentctl.visible import visible_line

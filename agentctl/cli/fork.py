@@ -23,9 +23,10 @@ from agentctl.cli.options import (
 )
 from agentctl.cli.output import print_json, reporting, write_out
 from agentctl.definitions.load import load_agent, load_environment
-from agentctl.launch.driving import take_up, tell_again
 from agentctl.launch.forking import Forked, ForkRequest
 from agentctl.launch.forking import fork as make_fork
+from agentctl.launch.resuming import take_up
+from agentctl.launch.telling import tell_again
 from agentctl.paths import home
 
 app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False, add_completion=False)

@@ -7,7 +7,7 @@ from agentctl.cli.options import Output, OutputOption, SessionArgument
 from agentctl.cli.output import print_json, reporting, write_out
 from agentctl.events.make import Maker
 from agentctl.events.user import UserInterrupt
-from agentctl.launch.driving import tell
+from agentctl.launch.telling import tell
 from agentctl.paths import home
 from agentctl.session.state import SessionState
 

@@ -16,7 +16,7 @@ from agentctl.cli.options import (
     SessionArgument,
 )
 from agentctl.cli.output import reporting
-from agentctl.launch.driving import take_up
+from agentctl.launch.resuming import take_up
 from agentctl.paths import home
 
 app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False, add_completion=False)

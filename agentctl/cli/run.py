@@ -18,9 +18,9 @@ from agentctl.definitions.environment import Environment, EnvironmentConfig
 from agentctl.definitions.load import load_agent, load_environment
 from agentctl.errors import UsageError
 from agentctl.ids import SystemClock, new_id
-from agentctl.launch.driving import start, was_begun
 from agentctl.launch.repositories import Repository, read_repository, refuse_same_places
 from agentctl.launch.request import RunRequest
+from agentctl.launch.starting import start, was_begun
 from agentctl.paths import Home, home
 from agentctl.sandbox.base import Upload
 from agentctl.session.log import Listener

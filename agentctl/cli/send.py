@@ -20,7 +20,8 @@ from agentctl.cli.options import (
 )
 from agentctl.cli.output import print_json, reporting, write_out
 from agentctl.errors import BusyError, UsageError
-from agentctl.launch.driving import queue_message, take_up
+from agentctl.launch.resuming import take_up
+from agentctl.launch.telling import queue_message
 from agentctl.paths import home
 
 SystemOption: TypeAlias = Annotated[

@@ -1,4 +1,4 @@
-"""Sessions are made, taken up and driven until they rest."""
+"""A session that is made ready is driven until it rests."""
 
 import contextlib
 import threading
@@ -7,42 +7,18 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from agentctl.canonical import JsonObject
 from agentctl.definitions.agent import Agent, snapshot
-from agentctl.definitions.environment import Environment
-from agentctl.errors import AgentctlError, BusyError, NotFoundError, UsageError
-from agentctl.events.base import Event
-from agentctl.events.content import text_block
-from agentctl.events.local import LocalInterrupted, LocalLimitsChanged, LocalSessionCreated
+from agentctl.errors import AgentctlError, BusyError
+from agentctl.events.local import LocalInterrupted, LocalSessionCreated
 from agentctl.events.make import Maker
-from agentctl.events.user import SystemMessage, UserMessage, UserToolConfirmation
+from agentctl.events.user import UserToolConfirmation
 from agentctl.harness.hands import Hands
 from agentctl.harness.loop import run
 from agentctl.harness.outlook import Outlook
 from agentctl.harness.perform import Performer
 from agentctl.harness.stop import Stop
-from agentctl.ids import SystemClock, new_id
-from agentctl.launch.parts import (
-    Sandboxes,
-    forget_former,
-    model_for,
-    open_blobs,
-    open_log,
-    open_vaults,
-    tidy_up,
-    way_out_for,
-)
-from agentctl.launch.repositories import cloned, uploads_again
-from agentctl.launch.request import (
-    PriceList,
-    RunRequest,
-    answering_model,
-    created_event,
-    input_of,
-    recorded_input,
-    refuse_what_cannot_run,
-    uploads_of,
-)
-from agentctl.launch.secrets import learn_secrets, redacted_errors, refuse_secrets
-from agentctl.launch.uploading import supplier
+from agentctl.ids import SystemClock
+from agentctl.launch.parts import forget_former, model_for, open_blobs, tidy_up
+from agentctl.launch.request import answering_model
 from agentctl.model.base import Model
 from agentctl.model.request import RequestHeader
 from agentctl.paths import Home
@@ -50,236 +26,22 @@ from agentctl.policy.budget import Limits
 from agentctl.policy.context import ContextRules
 from agentctl.policy.stuck import Thresholds
 from agentctl.redaction import Redactor
-from agentctl.sandbox.base import Origin, Progress, Sandbox
-from agentctl.session.fork import header_of, refuse_imported
+from agentctl.sandbox.base import Progress, Sandbox
 from agentctl.session.log import Listener, Session
 from agentctl.session.redacting import RedactedPreviews
-from agentctl.session.result import Result
-from agentctl.session.state import OpenCall, SessionState
-from agentctl.signals import Interrupted, first_interrupt, interruptible
-from agentctl.store.blobs import Blobs
+from agentctl.session.state import OpenCall
+from agentctl.signals import Interrupted, first_interrupt
 from agentctl.store.database import reading
-from agentctl.store.events import already_there, has_type, header_events, read_events
-from agentctl.store.leases import Lease
-from agentctl.tools.toolset import Toolset, toolset_of
+from agentctl.store.events import has_type
+from agentctl.tools.toolset import Toolset
 
 if TYPE_CHECKING:
     from agentctl.launch.network import WayOut
 
 Answer: TypeAlias = tuple[Literal["allow", "deny"], str | None]
+
 Approver: TypeAlias = Callable[[OpenCall], Answer | None]
 """Asked for each call that waits for a person: the answer and a reason, or None to leave it waiting."""
-
-
-def start(
-    request: RunRequest,
-    home: Home,
-    listeners: Sequence[Listener],
-    progress: Progress,
-    approve: Approver | None = None,
-) -> None:
-    """Make a session and drive it until it rests.
-
-    A session of the same id that was begun with the same input is not made again: the listeners
-    learn it as it is.
-
-    Raises AgentctlError for whatever keeps the session from being made; nothing is left behind
-    then. What goes wrong later is in the session's log, and told to the listeners.
-    """
-    make = Maker(SystemClock())
-    session_id = request.session_id or new_id("sesn_", make.clock)
-    with contextlib.ExitStack() as held:
-        held.enter_context(interruptible())
-        redactor = learn_secrets(home)
-        held.enter_context(redacted_errors(redactor))
-        refuse_secrets(redactor, request.message, (request.agent, request.environment))
-        if was_begun(request, home):
-            held.enter_context(Lease(home, session_id))
-            tell_again(session_id, home, listeners)
-            return
-        prices = PriceList.read(home.prices)
-        credentials = open_vaults(home, request.vaults, session_id)
-        way_out = way_out_for(request.environment, home, session_id, credentials)
-        make_gateway = way_out.gateway if way_out else None
-        sandboxes = Sandboxes(request.environment, home, request.sandbox, make_gateway=make_gateway)
-        sandbox = sandboxes()
-        toolset = toolset_of(request.agent, sandbox.layout.workspace)
-        refuse_what_cannot_run(request, toolset)
-        model_name = request.model or request.agent.model.id
-        model, facts = _made_ready(model_name, toolset, sandbox, home, progress, held)
-        clones = [held.enter_context(cloned(repository, progress)) for repository in request.repositories]
-        lease = Lease(home, session_id)
-        log = held.enter_context(open_log(home, lease.check))
-        held.enter_context(lease)
-        if was_begun(request, home):  # by another process, meanwhile
-            tell_again(session_id, home, listeners)
-            return
-        uploads = uploads_of(request, clones)
-        created = created_event(request, session_id, toolset, sandbox, uploads, facts, make, prices)
-        session = Session(session_id, log, outlook_of(created), _hearing_no_secret(listeners, redactor))
-        session.append(created, make(UserMessage, content=[text_block(request.message)], processed_at=None))
-        sandboxes.keep_to(facts)
-        if way_out:
-            way_out.settle(facts)
-        keep_seconds = request.agent.local.keep
-        hands = Hands(
-            sandbox,
-            lambda: sandboxes(session.state.checkpoint),
-            supplier(uploads, open_blobs(home), progress, lambda: session.files),
-            progress,
-            keep_seconds=keep_seconds,
-        )
-        _drive(session, model, toolset, hands, home, approve, way_out)
-
-
-def was_begun(request: RunRequest, home: Home) -> bool:
-    """Say whether the session that is asked for is there already, begun with the same input.
-
-    Raises UsageError for one of that id that was begun with another.
-    """
-    if request.session_id is None:
-        return False
-    try:
-        with reading(home) as connection:
-            records = [*read_events(connection, Blobs(home.blobs), request.session_id, until=2)]
-    except NotFoundError:
-        return False
-    if not records:
-        return False
-    created, message = records[0].event, records[-1].event
-    if not isinstance(created, LocalSessionCreated) or not isinstance(message, UserMessage):
-        raise already_there(request.session_id)
-    if created.session_id != request.session_id or created.rerun_of:  # a fork begins with its parent's first event
-        raise already_there(request.session_id)
-    if input_of(request) != (*recorded_input(created), message.content):
-        raise already_there(request.session_id)
-    return True
-
-
-def take_up(
-    session_id: str,
-    home: Home,
-    listeners: Sequence[Listener],
-    progress: Progress,
-    approve: Approver | None = None,
-    message: str | None = None,
-    limits: Limits | None = None,
-    system: str | None = None,
-    *,
-    rebuild: bool = False,
-) -> None:
-    """Go on with a session from its log, after ``message`` if there is one, until it rests.
-
-    ``limits`` that are given hold from here on in place of the session's own; ``system`` is what the
-    operator says along with the message. ``rebuild`` allows another image where the session's own is gone.
-
-    Raises BusyError where somebody runs it, UsageError where the model takes no word of the operator,
-    and AgentctlError for whatever keeps it from being
-    taken up; nothing is changed then.
-    """
-    make = Maker(SystemClock())
-    with contextlib.ExitStack() as held:
-        held.enter_context(interruptible())
-        redactor = learn_secrets(home)
-        held.enter_context(redacted_errors(redactor))
-        refuse_secrets(redactor, message)
-        lease = Lease(home, session_id)
-        log = held.enter_context(open_log(home, lease.check))
-        held.enter_context(lease)
-        created = _header_of(home, session_id)
-        _refuse_rerun(created)
-        refuse_imported(created)
-        credentials = open_vaults(home, created.vaults or (), session_id, is_resumed=True)
-        session = Session(session_id, log, outlook_of(created), _hearing_no_secret(listeners, redactor))
-        environment = Environment.model_validate(created.environment)
-        origin = Origin(created.sandbox, rebuild=rebuild)
-        way_out = way_out_for(environment, home, session_id, credentials)
-        if way_out:
-            way_out.settle(created.sandbox)
-        make_gateway = way_out.gateway if way_out else None
-        before = session.state.sandboxes
-        sandboxes = Sandboxes(environment, home, created.sandbox["kind"], before, make_gateway, origin)
-        sandbox = sandboxes(session.state.checkpoint)
-        toolset = toolset_of(Agent.model_validate(created.agent), sandbox.layout.workspace)
-        model, facts = _made_ready(created.model, toolset, sandbox, home, progress, held)
-        are_kept = session.files.is_recorded
-        uploads = held.enter_context(uploads_again(created.uploads, progress, are_kept=are_kept))
-        session.append(*_openers(session.outlook, message, system, limits, make))
-        keep_seconds = Agent.model_validate(created.agent).local.keep
-        hands = Hands(
-            sandbox,
-            lambda: sandboxes(session.state.checkpoint),
-            supplier(uploads, open_blobs(home), progress, lambda: session.files),
-            progress,
-            attach=True,
-            keep_seconds=keep_seconds,
-            prepared=facts,
-        )
-        _drive(session, model, toolset, hands, home, approve, way_out)
-
-
-def tell(session_id: str, home: Home, choose: Callable[[SessionState, Maker], Sequence[Event]]) -> Sequence[Event]:
-    """Append what ``choose`` makes of the session's state, whoever runs the session; return it.
-
-    Raises NotFoundError for a session that is not there, and what ``choose`` raises.
-    """
-    learn_secrets(home)
-    refuse_imported(_header_of(home, session_id))
-    with open_log(home) as log:
-        session = Session(session_id, log, Result())
-        events = choose(session.state, Maker(SystemClock()))
-        if events:
-            session.append(*events)
-        return events
-
-
-def queue_message(session_id: str, home: Home, message: str, system: str | None = None) -> str:
-    """Append a message that the session takes up when it can; return the event's id.
-
-    Raises UsageError where ``system``, what the operator says along with it, is nothing for the model.
-    """
-    refuse_secrets(learn_secrets(home), message)
-    if system is not None:
-        _refuse_system_message(outlook_of(_header_of(home, session_id)))
-
-    def choose(state: SessionState, make: Maker) -> Sequence[Event]:  # noqa: ARG001 - a message is always welcome
-        return _said(message, system, make)
-
-    return tell(session_id, home, choose)[0].id
-
-
-def _hearing_no_secret(listeners: Sequence[Listener], redactor: Redactor) -> list[Listener]:
-    return [RedactedPreviews(listener, redactor) for listener in listeners]
-
-
-def tell_again(session_id: str, home: Home, listeners: Sequence[Listener]) -> None:
-    """Have the listeners learn a session that is there. Raises UsageError for one that did not come to rest."""
-    result = Result()
-    with reading(home) as connection:
-        for record in read_events(connection, Blobs(home.blobs), session_id):
-            result = result.after(record.event)
-            for listener in listeners:
-                listener.learn(record)
-    if result.status != "idle" or result.stop_reason is None:
-        raise UsageError(
-            f"session {session_id} is there already, and was interrupted before it came to rest",
-            hint=f"go on with it: agentctl resume {session_id}",
-        )
-
-
-def _said(message: str, system: str | None, make: Maker) -> list[Event]:
-    said: list[Event] = [make(UserMessage, content=[text_block(message)], processed_at=None)]
-    if system is not None:
-        said.append(make(SystemMessage, content=[text_block(system)], processed_at=None))
-    return said
-
-
-def _refuse_system_message(outlook: Outlook) -> None:
-    if not outlook.takes_system_messages():
-        raise UsageError(
-            f"model {outlook.header.model} takes no system messages in the middle of a conversation",
-            hint="say it in the message itself, or in the system prompt of a new session",
-        )
 
 
 def outlook_of(created: LocalSessionCreated) -> Outlook:
@@ -295,43 +57,22 @@ def outlook_of(created: LocalSessionCreated) -> Outlook:
     )
 
 
-def _openers(
-    outlook: Outlook, message: str | None, system: str | None, limits: Limits | None, make: Maker
-) -> list[Event]:
-    events: list[Event] = []
-    if system is not None:
-        _refuse_system_message(outlook)
-    if limits is not None and limits != Limits():
-        events.append(make(LocalLimitsChanged, limits=outlook.limits.as_json() | limits.as_json()))
-    if message is not None:
-        events += _said(message, system, make)
-    return events
+def hearing_no_secret(listeners: Sequence[Listener], redactor: Redactor) -> list[Listener]:
+    """Return the listeners, who learn nothing from which what is known to be secret is not redacted."""
+    return [RedactedPreviews(listener, redactor) for listener in listeners]
 
 
-def _made_ready(
+def made_ready(
     model_name: str, toolset: Toolset, sandbox: Sandbox, home: Home, progress: Progress, held: contextlib.ExitStack
 ) -> tuple[Model, JsonObject]:
+    """Make the model while the sandbox is prepared; return it with the facts of the sandbox. Raises AgentctlError."""
     checked = _Checked(sandbox, home, progress) if toolset.uses_sandbox else None
     model = model_for(model_name, sandbox.layout)
     held.callback(model.close)
     return model, checked.facts() if checked else {"kind": sandbox.kind}
 
 
-def _refuse_rerun(created: LocalSessionCreated) -> None:
-    """A rerun did again what another session did; what comes then belongs into neither."""
-    if created.rerun_of is not None:
-        raise UsageError(
-            f"session {created.session_id} is a rerun, which is not gone on with",
-            hint=f"fork it: agentctl fork {created.session_id} 'what to do'",
-        )
-
-
-def _header_of(home: Home, session_id: str) -> LocalSessionCreated:
-    with reading(home) as connection:
-        return header_of(session_id, header_events(connection, Blobs(home.blobs), session_id))
-
-
-def _drive(
+def drive(
     session: Session[Outlook],
     model: Model,
     toolset: Toolset,
@@ -340,6 +81,10 @@ def _drive(
     approve: Approver | None,
     way_out: "WayOut | None" = None,
 ) -> None:
+    """Run a session until it rests, and on for as long as ``approve`` answers what it waits for.
+
+    A signal ends it between two events and is in its log.
+    """
     make, stop, kept = Maker(SystemClock()), Stop(), session.state.checkpoint
     perform = Performer(model, session.outlook.header, toolset, hands, make, open_blobs(home), stop)
 

@@ -15,8 +15,9 @@ from agentctl.events.content import text_block
 from agentctl.events.local import LocalSessionCreated
 from agentctl.events.make import Maker
 from agentctl.harness.prompt import system_prompt
+from agentctl.launch.cloning import Clone
 from agentctl.launch.parts import SCRIPT, SandboxKind
-from agentctl.launch.repositories import Clone, Repository, asked_of
+from agentctl.launch.repositories import Repository, asked_of
 from agentctl.model.request import RequestHeader, clearing, header_for
 from agentctl.policy.budget import Limits, NextRequest, refuse_unpriced
 from agentctl.policy.context import window_of

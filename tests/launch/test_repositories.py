@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from agentctl.errors import UsageError
-from agentctl.launch.repositories import (
+from agentctl.launch.cloning import (
     Clone,
     RepositoryAuthenticationError,
     RepositoryCheckoutError,
@@ -19,8 +19,8 @@ from agentctl.launch.repositories import (
     RepositoryForbiddenError,
     RepositoryNotFoundError,
     cloned,
-    read_repository,
 )
+from agentctl.launch.repositories import read_repository
 
 
 def git(folder: Path, *arguments: str) -> str:

@@ -19,9 +19,10 @@ from agentctl.definitions.agent import Agent
 from agentctl.definitions.environment import Environment
 from agentctl.launch.again.request import RerunRequest
 from agentctl.launch.again.rerunning import Rerun, rerun
-from agentctl.launch.driving import Answer, start
+from agentctl.launch.driving import Answer
 from agentctl.launch.parts import SandboxKind
 from agentctl.launch.request import RunRequest
+from agentctl.launch.starting import start
 from agentctl.paths import Home
 from agentctl.store.blobs import Blobs
 from agentctl.store.database import reading

@@ -28,7 +28,7 @@ from agentctl.ids import SystemClock, new_id
 from agentctl.launch.again.fresh import FreshSandboxes
 from agentctl.launch.again.giving import Giver
 from agentctl.launch.again.opening import opening_of
-from agentctl.launch.again.recording import Recording
+from agentctl.launch.again.recording import Hole, Recording
 from agentctl.launch.again.request import RerunRequest
 from agentctl.launch.driving import outlook_of
 from agentctl.launch.parts import model_for, open_blobs
@@ -44,7 +44,7 @@ from agentctl.tools.toolset import toolset_of
 
 
 class Course:
-    """One rerun under way; ``notes`` are what a person should know beside the verdict."""
+    """One rerun under way; ``notes`` are what a person should know whatever the verdict is."""
 
     def __init__(
         self, request: RerunRequest, recording: Recording, header: LocalSessionCreated, home: Home, progress: Progress
@@ -61,6 +61,7 @@ class Course:
         self._packages: tuple[MovedPackage, ...] = ()
         self._session: Session[Outlook] | None = None
         self._is_stopped = False
+        self._not_given: list[Hole] = []
 
     def make_ready(self, held: contextlib.ExitStack) -> None:
         """Make the sandbox and the model. Raises SandboxError where the recorded environment is not there."""
@@ -92,7 +93,7 @@ class Course:
         perform = Performer(
             self._model, session.outlook.header, self._toolset, hands, self._make, self._blobs, stop, lambda: 0.0
         )
-        giver = Giver(self._recording, hands, self._make, self.notes.append)
+        giver = Giver(self._recording, hands, self._make, self._not_given.append)
         way_out = self._fresh.way_out
         recorded = way_out.recording(perform) if way_out else perform
 
@@ -119,6 +120,12 @@ class Course:
                     break
                 if not giver.at_rest(session):
                     break
+
+    def notes_beside(self, findings: Findings) -> tuple[str, ...]:
+        """Return the notes; that something was not given needs no word behind the first divergence."""
+        first = findings.first
+        not_given = [hole.line for hole in self._not_given if first is None or hole.seq < first.seq]
+        return (*self.notes, *not_given)
 
     def findings(self, log: EventLog) -> Findings:
         """Compare what was done with what is recorded."""

@@ -12,7 +12,7 @@ from agentctl.events.user import UserCustomToolResult, UserToolConfirmation
 from agentctl.harness.hands import Hands
 from agentctl.harness.outlook import Outlook
 from agentctl.ids import new_id
-from agentctl.launch.again.recording import Given, Place, Recording
+from agentctl.launch.again.recording import Given, Hole, Place, Recording
 from agentctl.launch.driving import confirmation
 from agentctl.session.log import Session
 from agentctl.session.state import OpenCall
@@ -26,7 +26,7 @@ class Giver:
     ``note`` is told of what cannot be given. ``hands`` get another sandbox where the record has one.
     """
 
-    def __init__(self, recording: Recording, hands: Hands, make: Maker, note: Callable[[str], None]) -> None:
+    def __init__(self, recording: Recording, hands: Hands, make: Maker, note: Callable[[Hole], None]) -> None:
         self._recording = recording
         self._left = list(recording.inputs)
         self._hands = hands
@@ -76,13 +76,14 @@ class Giver:
             case UserToolConfirmation():
                 call = self._counterpart(event.tool_use_id, session)
                 if call is None or not call.waits:
-                    self._note(f"the answer #{given.seq} was not given: its call was not made, or did not ask")
+                    line = f"the answer #{given.seq} was not given: its call was not made, or did not ask"
+                    self._note(Hole(given.seq, line))
                     return None
                 return confirmation(call, event.result, event.deny_message, self._make)
             case UserCustomToolResult():
                 call = self._counterpart(event.custom_tool_use_id, session)
                 if call is None:
-                    self._note(f"the result #{given.seq} was not given: its call was not made")
+                    self._note(Hole(given.seq, f"the result #{given.seq} was not given: its call was not made"))
                     return None
                 return self._new(replace(event, custom_tool_use_id=call.id))
             case None:

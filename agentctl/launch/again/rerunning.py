@@ -72,7 +72,8 @@ def rerun(request: RerunRequest, home: Home, listeners: Sequence[Listener], prog
         log = held.enter_context(open_log(home, lease.check))
         held.enter_context(lease)
         course.drive(log, [RedactedPreviews(listener, redactor) for listener in listeners])
-        return Rerun(request, course.session_id, course.findings(log), notes=tuple(course.notes))
+        findings = course.findings(log)
+        return Rerun(request, course.session_id, findings, notes=course.notes_beside(findings))
 
 
 def _read(request: RerunRequest, home: Home) -> tuple[Recording, LocalSessionCreated]:
