@@ -4,14 +4,14 @@ import os
 import stat
 import sys
 import tempfile
-from collections.abc import Sequence
-from contextlib import ExitStack, closing
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
-from agentctl.errors import BusyError, NotFoundError, StoreError, UsageError
+from agentctl.errors import NotFoundError, StoreError, UsageError
 from agentctl.events.base import Event
 from agentctl.events.local import LocalSessionCreated
 from agentctl.exchange.container import looks_like_one
@@ -27,7 +27,7 @@ from agentctl.store.database import Database, reading
 from agentctl.store.events import SqliteEventLog, header_events
 from agentctl.store.intake import Lines, Taken, take_in
 from agentctl.store.keys import find_verify_key
-from agentctl.store.leases import is_running
+from agentctl.store.leases import Lease
 from agentctl.store.migrations import migrate
 from agentctl.store.snapshots import keep_all_snapshots
 
@@ -104,7 +104,11 @@ def store_sessions(home: Home, given: Sequence[OwnSession | ForeignSession]) -> 
     Raises UsageError for an id that another session has, BusyError for one that is being run; exported
     sessions are then stored all or none, transcripts one by one behind them.
     """
-    _refuse_running(home, given)
+    with _held(home, {each.session_id for each in given}):
+        return _store(home, given)
+
+
+def _store(home: Home, given: Sequence[OwnSession | ForeignSession]) -> list[Taken]:
     key = find_verify_key(home)
     own = [each for each in given if isinstance(each, OwnSession)]
     foreign = [each for each in given if isinstance(each, ForeignSession)]
@@ -156,10 +160,18 @@ def _spooled() -> BinaryIO:
     return file
 
 
-def _refuse_running(home: Home, given: Sequence[OwnSession | ForeignSession]) -> None:
-    for each in given:
-        if is_running(home, each.session_id):
-            raise BusyError(f"session {each.session_id} is being run now", hint="wait until it rests")
+@contextmanager
+def _held(home: Home, session_ids: Collection[str]) -> Iterator[None]:
+    """Keep others from running these sessions, and from removing contents that nobody names yet. Raises BusyError."""
+    with ExitStack() as held:
+        known = {name for name in session_ids if (home.leases / name).exists()}
+        leases = {name: held.enter_context(Lease(home, name)) for name in sorted(session_ids)}
+        try:
+            yield
+        except BaseException:
+            for name in leases.keys() - known:
+                leases[name].forget()
+            raise
 
 
 def _keep_contents(blobs: Blobs, package: Package) -> None:
