@@ -15,10 +15,11 @@ from agentctl.canonical import JsonObject, canonical_json
 from agentctl.errors import StoreError
 from agentctl.events.base import Event
 from agentctl.events.codec import encode
-from agentctl.events.local import LocalFilesChanged, LocalFilesUploaded, LocalOutputs
+from agentctl.events.local import LocalFilesChanged, LocalFilesUploaded, LocalOutputs, LocalSandboxStarted
 from agentctl.redaction import Redactor
 from agentctl.session.contents import is_digest
 from agentctl.session.files import Contents, File, manifest_of, read_manifest
+from agentctl.session.packages import packages_digest
 from agentctl.session.redacting import redacted
 
 Keep: TypeAlias = Callable[[Iterable[bytes]], tuple[str, int]]
@@ -59,6 +60,10 @@ class Cleaner:
             case LocalFilesUploaded():
                 manifest, size = self._manifest(clean)
                 return clean if manifest == clean.manifest else replace(clean, manifest=manifest, bytes=size)
+            case LocalSandboxStarted() if (digest := packages_digest(clean.facts)) is not None:
+                given = self._copy(str(digest))
+                packages = {**clean.facts["packages"], "sha256": given}
+                return clean if given == digest else replace(clean, facts={**clean.facts, "packages": packages})
             case LocalFilesChanged():
                 changes = [self._renamed(body) for body in clean.changes]
                 return clean if changes == clean.changes else replace(clean, changes=changes)

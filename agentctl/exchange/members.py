@@ -22,6 +22,7 @@ from agentctl.events.local import (
     LocalForked,
     LocalModelResponse,
     LocalOutputs,
+    LocalSandboxStarted,
     LocalSessionCreated,
 )
 from agentctl.events.session import SessionError, SessionStatusIdle
@@ -30,6 +31,7 @@ from agentctl.exchange.strict import read_object
 from agentctl.ids import time_of
 from agentctl.session.contents import is_digest
 from agentctl.session.files import Change, File
+from agentctl.session.packages import packages_digest
 
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:-]{0,127}")
 _SESSION_ID = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
@@ -122,6 +124,9 @@ def _inside(event: Event) -> None:
             _require(_has_texts(event.error, "type"), "error has no type")
         case LocalFilesUploaded():
             _require(is_digest(event.manifest), "manifest is no SHA-256")
+        case LocalSandboxStarted():
+            digest = packages_digest(event.facts)
+            _require(digest is None or is_digest(digest), "the name of the packages is no SHA-256")
         case LocalFilesChanged():
             for body in event.changes:
                 _check_change(body)

@@ -7,6 +7,7 @@ from agentctl.canonical import JsonObject
 from agentctl.errors import SandboxError
 from agentctl.sandbox.base import Changes
 from agentctl.session.files import Restoring
+from agentctl.session.packages import read_packages
 from agentctl.visible import visible_line
 
 _NOT_SENT = "its contents were not sent"
@@ -45,6 +46,12 @@ class Keeper:
         """
         self.keep_contents(changes.contents)
         return [self._recorded(body, known) for body in changes.changes]
+
+    def packages(self, content: bytes) -> JsonObject:
+        """Keep the packages of an image; return how ``local.sandbox_started`` tells of them."""
+        ((digest, _),) = self._store.put_many([[content]])
+        count = sum(map(len, (read_packages(content) or {}).values()))
+        return {"packages": {"sha256": digest, "count": count}}
 
     def kept(self, digest: str | None) -> tuple[str, int] | None:
         """Return how contents were kept that came with a call: their name, and their number of bytes."""

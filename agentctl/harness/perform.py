@@ -335,6 +335,8 @@ class Performer:
         replaced = (session.state.sandboxes > 0 or session.state.forked) and not self._hands.attached
         self._notice = self._replaced(started, session) if replaced else None
         facts = started.facts | ({"attached": True} if self._hands.attached else {})
+        if started.packages is not None:
+            facts = facts | self._keeper.packages(started.packages)
         uploaded = self._hands.supplied.uploaded if self._hands.supplied is not None else None
         return [
             self._make(LocalSandboxStarted, facts=facts),

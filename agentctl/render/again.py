@@ -5,12 +5,14 @@ from collections.abc import Iterator, Sequence
 
 from agentctl.canonical import JsonObject
 from agentctl.compare.again.findings import Divergence, Findings
+from agentctl.compare.normalise import normalised
 from agentctl.render.calls import asked
 from agentctl.render.lines import Line, Span, clip, plain, shown, shown_lines
 from agentctl.render.look import Look
 from agentctl.render.numbers import many
 
 _MOST_ROWS = 3
+_MOST_COMPARED = 400
 _MOST_COLUMNS = 200
 
 
@@ -55,13 +57,20 @@ def _divergence(each: Divergence, look: Look) -> list[Line]:
 
 
 def _only_here(text: str, other: str, look: Look) -> Iterator[str]:
-    """Yield the first lines of a text that another has not."""
-    known = set(other.split("\n"))
-    rows = [row for row in text.split("\n") if row not in known]
+    """Yield the first lines of a text that another has not; those that are noise only where there are no others."""
+    ones, others = text.split("\n"), other.split("\n")
+    rows = _without(ones, others)
+    known = set(map(normalised, _without(others, ones)[:_MOST_COMPARED]))
+    rows = [row for row in rows[:_MOST_COMPARED] if normalised(row) not in known] or rows
     for row in rows[:_MOST_ROWS]:
         yield next(iter(shown_lines(row, look)), "")
     if len(rows) > _MOST_ROWS:
         yield f"{look.symbols.ellipsis} {many(len(rows) - _MOST_ROWS, 'more line')}"
+
+
+def _without(rows: Sequence[str], others: Sequence[str]) -> list[str]:
+    known = set(others)
+    return [row for row in rows if row not in known]
 
 
 def _later(divergences: Sequence[Divergence]) -> Iterator[str]:

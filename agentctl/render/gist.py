@@ -74,7 +74,7 @@ def _local(event: Event) -> str:
         case LocalInputProcessed():
             return " ".join(event.event_ids)
         case LocalSandboxStarted():
-            return ", ".join(f"{name} {value}" for name, value in event.facts.items())
+            return ", ".join(f"{name} {_fact(value)}" for name, value in event.facts.items())
         case LocalModelResponse() | LocalCompactionResponse():
             return f"{event.model}, {size(len(event.raw))}"
         case LocalSandboxLost():
@@ -107,6 +107,16 @@ def _local(event: Event) -> str:
             return event.signal
         case _:
             return ""
+
+
+def _fact(value: object) -> str:
+    match value:
+        case {"count": int(number), "sha256": _}:  # packages: the list is a content of its own
+            return f"{number:,}"
+        case {"unknown": _}:
+            return "unknown"
+        case _:
+            return str(value)
 
 
 def _egress(event: LocalEgress) -> str:

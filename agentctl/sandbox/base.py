@@ -58,9 +58,14 @@ FIRST = Origin()
 
 @dataclass(frozen=True, slots=True)
 class Started:
-    """A sandbox that runs: facts for the record (kind, image, image_digest, container_id, python, ...)."""
+    """A sandbox that runs: facts for the record (kind, image, image_digest, container_id, python, ...).
+
+    ``packages`` are those of its image, as the content of ``session.packages``; where they are not known, or there is
+    no image, the facts say so.
+    """
 
     facts: JsonObject
+    packages: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,6 +31,7 @@ from agentctl.events.session import SessionStatusIdle
 from agentctl.events.span import SpanModelRequestEnd, SpanModelRequestStart
 from agentctl.events.user import UserCustomToolResult
 from agentctl.session.log import Record
+from agentctl.session.packages import packages_unknown
 
 Name: TypeAlias = Literal["model", "calls", "files", "network", "sandbox", "secrets"]
 
@@ -197,6 +198,8 @@ class Completeness:
             case LocalSandboxStarted():
                 sandbox.recorded += 1
                 self._had_files |= "files" in event.facts  # it was filled from the record, be it with nothing
+                if (unknown := packages_unknown(event.facts)) is not None:
+                    sandbox.remark(f"which packages its image has is not known: {unknown}", [seq])
                 if sandbox.recorded > 1:
                     sandbox.remark("another one was begun or taken over", [seq])
 

@@ -6,8 +6,9 @@ from collections.abc import Iterator
 from agentctl.canonical import JsonObject
 from agentctl.errors import StoreError
 from agentctl.events.base import Event
-from agentctl.events.local import LocalFilesChanged, LocalFilesUploaded, LocalOutputs
+from agentctl.events.local import LocalFilesChanged, LocalFilesUploaded, LocalOutputs, LocalSandboxStarted
 from agentctl.session.files import Contents, read_manifest
+from agentctl.session.packages import packages_digest
 
 _DIGEST = re.compile("[0-9a-f]{64}")
 
@@ -32,6 +33,8 @@ def named_contents(event: Event, contents: Contents) -> Iterator[str]:
             yield from _digests(event.changes)
         case LocalOutputs():
             yield from _digests(event.files)
+        case LocalSandboxStarted() if packages_digest(event.facts) is not None:
+            yield _checked(packages_digest(event.facts))
         case _:
             return
 

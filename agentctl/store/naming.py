@@ -18,8 +18,11 @@ from agentctl.store.blobs import Blobs
 _PAGE_ROWS = 1024
 _DIGEST = re.compile(r"(?<![0-9a-f])[0-9a-f]{64}(?![0-9a-f])")
 _KINDS = {"local.files_uploaded": "uploads", "local.files_changed": "changes", "local.outputs": "outputs"}
+_NAMING = ("local.checkpoint", "local.sandbox_started")
+"""Types of events that say nothing in words and name blobs."""
+
 _TALK = (
-    *(kind for kind in SILENT if not kind.startswith("local.checkpoint")),
+    *(kind for kind in SILENT if kind not in _NAMING),
     "agent.custom_tool_use",
     "agent.message",
     "agent.tool_result",

@@ -335,6 +335,24 @@ def test_a_model_that_costs_is_not_asked_unless_it_can_be_and_what_is_recorded_c
     assert "environment: reproduced" in alone.out
 
 
+ASKING = """\
+- tools: [{name: bash, input: {command: "echo one"}}]
+- tools: [{name: write, input: {file_path: b, content: B}}]
+- text: Done.
+"""
+
+
+def test_an_answer_to_a_call_that_another_model_never_made_is_not_missed(project: Path, home: Home) -> None:
+    session = run(project, ASKING, "--sandbox", "none")
+    agentctl("approve", session)
+    assert agentctl("resume", session, "-q").code == 0
+    (project / "script.yaml").write_text(ASKING.replace("echo one", "echo two"))
+
+    done = again(home, session, "model")
+
+    assert (done.verdict, done.notes) == ("diverged", ())
+
+
 def test_a_rerun_from_the_record_costs_nothing(home: Home) -> None:
     with open_log(home) as log:
         recorder = Recorder(log, home)
@@ -389,6 +407,8 @@ def test_a_package_that_moved_is_named_in_the_first_lines_of_which_moved(project
     remove_image(home, session)
     gone = agentctl("rerun", session, "--live", "sandbox", "-o", "json")
     assert (gone.code, gone.json["verdict"], gone.json["session_id"]) == (7, "environment-mismatch", None)
+    elsewhere = agentctl("rerun", session, "--live", "sandbox", "-e", project / "moved.yaml", "-o", "json")
+    assert elsewhere.json["differences"][0]["cause"]["line"] == "pip package tabler 1.0 -> 1.1"
     agentctl("env", "rm", "boxed")
 
 

@@ -39,6 +39,7 @@ from agentctl.sandbox.base import Progress, Sandbox
 from agentctl.sandbox.recorded import RecordedSandbox, StandIn, Tape
 from agentctl.session.files import Restoring, read_manifest
 from agentctl.session.log import EventLog, Listener, Session
+from agentctl.session.packages import packages_of_facts
 from agentctl.signals import first_interrupt
 from agentctl.tools.toolset import toolset_of
 
@@ -73,7 +74,8 @@ class Course:
             self._facts = fresh.prepare(self._sandbox, self._progress)
             if line := fresh.is_another_image(self._facts):
                 self.notes.append(line)
-            self._packages = fresh.moved_packages(self._facts)
+            start = next(iter(self._recording.starts), {})
+            self._packages = fresh.moved_packages(self._facts, packages_of_facts(start, self._blobs))
         self._model = self._make_model()
         held.callback(self._model.close)
 

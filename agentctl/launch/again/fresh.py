@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 from agentctl.canonical import JsonObject
 from agentctl.compare.causes import MovedPackage
+from agentctl.compare.packages import moved_packages
 from agentctl.definitions.environment import Environment
 from agentctl.definitions.fields import snapshot
 from agentctl.errors import SandboxError
@@ -12,6 +13,7 @@ from agentctl.launch.again.request import RerunRequest
 from agentctl.launch.parts import Sandboxes, image_packages, open_vaults, way_out_for
 from agentctl.paths import Home
 from agentctl.sandbox.base import FIRST, Origin, Progress, Sandbox
+from agentctl.session.packages import Packages
 
 if TYPE_CHECKING:
     from agentctl.launch.network import WayOut
@@ -60,12 +62,15 @@ class FreshSandboxes:
             return None
         return f"the image is another one: {before[:19]} then, {now[:19]} now"
 
-    def moved_packages(self, facts: JsonObject) -> tuple[MovedPackage, ...]:
-        """Return the packages that have another version in the image of these facts, as far as both images say."""
+    def moved_packages(self, facts: JsonObject, recorded: Packages | None) -> tuple[MovedPackage, ...]:
+        """Return the packages that have another version in the image of these facts, as far as that is known.
+
+        ``recorded`` are those that the record has; without them the recorded image is asked, where it is still here.
+        """
         before, now = self._images(facts)
         if before is None or now is None or before == now:
             return ()
-        return _moved(image_packages(self._home, before), image_packages(self._home, now))
+        return moved_packages(recorded or image_packages(self._home, before), image_packages(self._home, now))
 
     def _images(self, facts: JsonObject) -> tuple[str | None, str | None]:
         return self._header.sandbox.get("image_digest"), facts.get("image_digest")
@@ -74,15 +79,3 @@ class FreshSandboxes:
 def _without_network(environment: Environment) -> Environment:
     body = snapshot(environment)
     return Environment.model_validate({**body, "config": {**body.get("config", {}), "networking": {"type": "none"}}})
-
-
-def _moved(before: dict[str, dict[str, str]] | None, now: dict[str, dict[str, str]] | None) -> tuple[MovedPackage, ...]:
-    """Return the packages that have another version now, those of the languages before the system's."""
-    if before is None or now is None:
-        return ()
-    found = []
-    for kind in ("pip", "Debian"):
-        old, new = before.get(kind, {}), now.get(kind, {})
-        names = sorted(name for name in old.keys() | new.keys() if old.get(name) != new.get(name))
-        found += [MovedPackage(kind, name, old.get(name), new.get(name)) for name in names]
-    return tuple(found)

@@ -12,14 +12,19 @@ from agentctl.sandbox.docker.recipe import HOME, USER
 from agentctl.sandbox.registries import ASK_SECONDS, MOST_ANSWER
 
 
-def ask_image(client: APIClient, image: str, program: str, env: Mapping[str, str], owner: str) -> str:
-    """Run a Python program in a container of an image; return the last line that it prints. Raises what Docker does."""
+def ask_image(
+    client: APIClient, image: str, program: str, env: Mapping[str, str], owner: str, most: int = MOST_ANSWER
+) -> str:
+    """Run a Python program in a container of an image; return the last line that it prints, at most so many bytes.
+
+    Raises what Docker does.
+    """
     container = client.create_container(**_options(client, image, program, env, owner))["Id"]
     try:
         client.start(container)
         client.wait(container, timeout=ASK_SECONDS)
         said: bytes = client.logs(container, stdout=True, stderr=False, tail=1)
-        return said[:MOST_ANSWER].decode("utf-8", "replace")
+        return said[:most].decode("utf-8", "replace")
     finally:
         with contextlib.suppress(docker.errors.APIError):
             client.remove_container(container, force=True, v=True)

@@ -13,6 +13,7 @@ from agentctl.sandbox.docker.checkpoints import remove_image
 from agentctl.sandbox.docker.containers import owner_of
 from agentctl.sandbox.docker.daemon import connect, explained
 from agentctl.sandbox.docker.image import ENVIRONMENT_LABEL, OWNER_LABEL, image_id, no_such_image
+from agentctl.sandbox.docker.known import KnownPackages
 from agentctl.sandbox.docker.recipe import REPOSITORY, make_recipe
 from agentctl.sandbox.docker.uses import Use, Uses, age_of
 from agentctl.sandbox.trust import find_ca_bundle
@@ -47,6 +48,7 @@ class Images:
     def __init__(self, builds: Path) -> None:
         """Connect to the daemon. Raises SandboxError."""
         self._uses = Uses(builds)
+        self._packages = KnownPackages(builds)
         self._owner = owner_of(builds)
         self._client = connect()
 
@@ -79,6 +81,7 @@ class Images:
         removed = remove_image(self._client, [image.tag])
         if removed:
             self._uses.forget(image.recipe)
+            self._packages.forget(image.image)
         return removed
 
     def unfinished(self) -> dict[str, int]:

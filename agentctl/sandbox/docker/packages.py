@@ -1,7 +1,6 @@
-"""Which packages two images have in other versions."""
+"""Which packages an image has: as its sandbox says when it starts, or asked in a container of its own."""
 
 import contextlib
-import json
 from pathlib import Path
 
 from agentctl.errors import SandboxError
@@ -9,37 +8,29 @@ from agentctl.sandbox.docker.asking import ask_image
 from agentctl.sandbox.docker.containers import owner_of
 from agentctl.sandbox.docker.daemon import connect, explained
 from agentctl.sandbox.docker.image import image_id
+from agentctl.sandbox.docker.known import KnownPackages
+from agentctl.sandbox.inside import packages
+from agentctl.session.packages import Packages, packages_as_bytes, packages_of_items, read_packages
 
-_PROGRAM = r"""
-import glob, json, re
-found = {"pip": {}, "Debian": {}}
-for pattern in ("/usr/lib/python3*/*-packages", "/usr/local/lib/python3*/*-packages", "/opt/*/lib/python3*/*-packages"):
-    for path in glob.glob(pattern + "/*.dist-info") + glob.glob(pattern + "/*.egg-info"):
-        match = re.fullmatch(r"([^/]+?)-([^-/]+)(?:-py[\d.]+)?\.(?:dist|egg)-info", path.rsplit("/", 1)[1])
-        if match:
-            found["pip"][match[1].replace("_", "-").lower()] = match[2]
-try:
-    with open("/var/lib/dpkg/status", encoding="utf-8", errors="replace") as status:
-        for entry in status.read().split("\n\n"):
-            fields = dict(re.findall(r"^(Package|Version|Status): (.*)$", entry, re.M))
-            if "installed" in fields.get("Status", ""):
-                found["Debian"][fields["Package"]] = fields["Version"]
-except OSError:
-    pass
-print(json.dumps(found, separators=(",", ":")))
-"""
+_MOST_ANSWER = 4 << 20
 
 
-def packages_of(builds: Path, image: str) -> dict[str, dict[str, str]] | None:
-    """Return the versions of an image's packages, by kind and name; None where it is gone or does not say.
+def packages_of(builds: Path, image: str) -> Packages | None:
+    """Return the versions of an image's packages, by manager and name; None where it is gone or does not say.
 
-    ``builds`` tells whose the container is in which it is asked.
+    ``builds`` has what images have said before, and tells whose the container is in which one is asked.
     """
+    known = KnownPackages(builds)
+    if (kept := known.find(image)) is not None:
+        return read_packages(kept)
     try:
         with contextlib.closing(connect()) as client, explained():
             if image_id(client, image) is None:
                 return None
-            answer = json.loads(ask_image(client, image, _PROGRAM, {}, owner_of(builds)))
+            program = Path(packages.__file__).read_text(encoding="utf-8")
+            said = ask_image(client, image, program, {}, owner_of(builds), most=_MOST_ANSWER)
+        found = packages_of_items(said.split("\0"))
     except (SandboxError, ValueError):
         return None
-    return {str(kind): {str(name): str(version) for name, version in each.items()} for kind, each in answer.items()}
+    known.keep(image, packages_as_bytes(found))
+    return found

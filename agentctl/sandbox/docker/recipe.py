@@ -13,7 +13,7 @@ from pathlib import Path
 from agentctl.canonical import hash_of, sha256_hex
 from agentctl.definitions.environment import EnvironmentConfig
 from agentctl.sandbox.base import Layout
-from agentctl.sandbox.inside import outside
+from agentctl.sandbox.inside import outside, packages
 from agentctl.sandbox.inside.authorities import VARIABLES
 
 HOME = "/home/agent"
@@ -28,7 +28,10 @@ REPOSITORY = "agentctl-env"
 WRITABLE = "/usr/local/share/agentctl/writable"
 """The file of an image that names what the agent's user may write, one path a line."""
 
-_OUTSIDE = "/usr/local/share/agentctl/outside.py"
+PACKAGES = "/usr/local/share/agentctl/packages"
+"""The file of an image that names its packages, as ``sandbox.inside.packages`` prints them."""
+
+_OWN = "/usr/local/share/agentctl"
 _CA_BUNDLE = "/usr/local/share/agentctl/ca-bundle.crt"
 
 _APT = "export DEBIAN_FRONTEND=noninteractive; apt-get update -q && apt-get install -qy --no-install-recommends"
@@ -104,7 +107,8 @@ def make_recipe(config: EnvironmentConfig, base_id: str, layout: Layout, ca_bund
         f"{{ echo 'agent:x:{USER}:{USER}:agent:{HOME}:/bin/bash' >>/etc/passwd; "
         f"echo 'agent:x:{USER}:' >>/etc/group; }}; mkdir -p {folders} && chown {USER}:{USER} {folders}"
     )
-    files = {"outside.py": Path(outside.__file__).read_bytes()}
+    programs = {"outside.py": outside, "packages.py": packages}
+    files = {name: Path(str(program.__file__)).read_bytes() for name, program in programs.items()}
     steps = [(f"FROM {base_id}", f"start from {config.base_image}"), ("USER 0:0", "as root")]
     trust = ""
     if ca_bundle is not None:
@@ -118,8 +122,10 @@ def make_recipe(config: EnvironmentConfig, base_id: str, layout: Layout, ca_bund
         files["setup"] = config.setup.encode()
         steps.append(("COPY setup /tmp/agentctl-setup", "copy setup"))
         steps.append(_run("/bin/bash -e /tmp/agentctl-setup && rm /tmp/agentctl-setup", "run setup"))
-    steps.append((f"COPY outside.py {_OUTSIDE}", "copy what finds the agent's places"))
-    steps.append(_run(f"python3 -I -S {_OUTSIDE} {USER} >{WRITABLE}", "find what the agent can write"))
+    steps.append((f"COPY {' '.join(programs)} {_OWN}/", "copy what finds the agent's places and the packages"))
+    python = f"python3 -I -S {_OWN}"
+    find = f"{python}/outside.py {USER} >{WRITABLE}; {python}/packages.py >{PACKAGES} || rm {PACKAGES}"
+    steps.append(_run(find, "find what the agent can write, and the packages"))
     return Recipe(tuple(steps), files)
 
 

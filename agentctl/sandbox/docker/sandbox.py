@@ -6,7 +6,9 @@ let a container's files be read and written by root.
 """
 
 import time
+from collections.abc import Sequence
 from contextlib import closing, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
@@ -26,16 +28,21 @@ from agentctl.sandbox.docker.checkpoints import Room, facts_of, keep_container
 from agentctl.sandbox.docker.containers import ContainerDisk, container_name, owner_of
 from agentctl.sandbox.docker.daemon import CONFLICT, Engine, connect, engine_of, explained, line_of
 from agentctl.sandbox.docker.image import image_id, is_ours, no_such_image
+from agentctl.sandbox.docker.known import KnownPackages
 from agentctl.sandbox.docker.origin import choose_image
-from agentctl.sandbox.docker.recipe import WRITABLE
+from agentctl.sandbox.docker.recipe import PACKAGES, WRITABLE
 from agentctl.sandbox.docker.sealing import DEFAULT_MEMORY, container_body, differences, home_of
 from agentctl.sandbox.mounts import binds_of
 from agentctl.sandbox.pipe.streams import ByteStream
 from agentctl.sandbox.supervised import SILENCE_SECONDS, SupervisedSandbox
+from agentctl.session.files import Contents, File
+from agentctl.session.packages import packages_as_bytes, packages_of_items
 from agentctl.visible import visible_line
 
 CLOSE_SECONDS = 20
 """How long the removal of a container may take."""
+
+_NOT_LISTED = "its image holds no list of them: it was made by an earlier version"
 
 _OOM = "out of memory: the limit of {} MiB was reached"
 
@@ -68,6 +75,17 @@ class DockerSandbox(SupervisedSandbox):
             gateway=gateway,
         )
 
+    def start(
+        self, session_id: str, files: Sequence[File], contents: Contents, progress: Progress, gone: Sequence[str] = ()
+    ) -> Started:
+        """As every sandbox; the packages of its image are asked for where nobody has asked before."""
+        started = super().start(session_id, files, contents, progress, gone)
+        try:
+            return self._with_packages(started, self._container.known_packages() or self._asked_packages())
+        except BaseException:
+            self.close()
+            raise
+
     def attach(self, session_id: str) -> Started | None:
         """Take over the session's running container from a harness that is gone, if there is one.
 
@@ -83,7 +101,26 @@ class DockerSandbox(SupervisedSandbox):
             self._container.remove_ended(session_id)
             raise
         self._container.owned = True
-        return taken
+        return self._with_packages(taken, self._container.known_packages())
+
+    def _asked_packages(self) -> bytes | None:
+        """Return what the image's own list says; of a kept state, in which the agent may have written it, nothing."""
+        if self._container.is_kept_state:
+            return None
+        items = self._conversation.request({"type": "read_list", "list": PACKAGES}).get("items")
+        try:
+            found = packages_as_bytes(packages_of_items(items or ()))
+        except (ValueError, TypeError):
+            return None
+        if items:
+            self._container.keep_packages(found)
+        return found if items else None
+
+    @staticmethod
+    def _with_packages(started: Started, packages: bytes | None) -> Started:
+        if packages is not None:
+            return replace(started, packages=packages)
+        return replace(started, facts={**started.facts, "packages": {"unknown": _NOT_LISTED}})
 
     def leave(self) -> None:
         """Leave the container to whoever has taken it over."""
@@ -136,6 +173,19 @@ class DockerEnd:
     def layout(self) -> Layout:
         """Say where things are inside."""
         return Layout()
+
+    @property
+    def is_kept_state(self) -> bool:
+        """Whether the container is made from the kept state of another, and not from the environment's image."""
+        return self._checkpoint is not None
+
+    def known_packages(self) -> bytes | None:
+        """Return the packages of the environment's image, where it was asked before."""
+        return KnownPackages(self._builds).find(str(self._image_facts.get("image_digest")))
+
+    def keep_packages(self, packages: bytes) -> None:
+        """Keep what the environment's image says of its packages."""
+        KnownPackages(self._builds).keep(str(self._image_facts.get("image_digest")), packages)
 
     def check(self) -> JsonObject:
         """Find the daemon and the image. Raises SandboxError."""

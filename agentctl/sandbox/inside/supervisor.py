@@ -105,7 +105,7 @@ class Supervisor:
         if message["type"] == "hello":
             self.take_hello(message)
         elif self.generation:
-            getattr(self, "take_" + message["type"])(message)
+            getattr(self, f"take_{message['type']}", self.answer_unknown)(message)
 
     def take_hello(self, message: Message) -> None:
         """Begin, or begin anew with a harness that took over; one older than the last is refused."""
@@ -132,6 +132,10 @@ class Supervisor:
         python = ".".join(map(str, sys.version_info[:3]))
         self.pipe.say({"type": "ready", "version": VERSION, "python": python, "calls": calls})
         self.loop.soon(self.warm_up)
+
+    def answer_unknown(self, message: Message) -> None:
+        """Say of a message that nobody here knows what it means."""
+        self.pipe.say({"type": "not_understood", "message": message["type"], "version": VERSION})
 
     def take_call(self, message: Message) -> None:
         """Queue a call, or send again what it came to; its id is never run a second time."""
@@ -214,6 +218,10 @@ class Supervisor:
         own = os.path.join(self.config["home"], ".agentctl")
         apart = {*self.config["layout"].values(), *message["apart"], own}
         self.reply(message, path=outside.changed_since(self.began, places, apart))
+
+    def take_read_list(self, message: Message) -> None:
+        """Tell a list that was made with the image, if it has it."""
+        self.reply(message, items=outside.read_places(message["list"]))
 
     def take_ping(self, message: Message) -> None:
         """Answer, where an answer is wanted; that it came has kept everything here alive."""
