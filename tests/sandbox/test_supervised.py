@@ -5,10 +5,13 @@ from pathlib import Path
 
 import pytest
 
+from agentctl.definitions.environment import Environment
 from agentctl.errors import SandboxError
 from agentctl.sandbox import supervised
 from agentctl.sandbox.base import ToolCall
+from agentctl.sandbox.inside.frames import VERSION
 from agentctl.sandbox.pipe import conversation
+from agentctl.sandbox.process import ProcessSandbox
 from agentctl.sandbox.supervised import SupervisedSandbox
 from tests.sandbox.far_end import WrittenEnd, begin
 
@@ -168,5 +171,22 @@ def test_a_sandbox_that_is_left_alone_hears_from_us(monkeypatch: pytest.MonkeyPa
         while not (tmp_path / "three").exists():
             assert time.monotonic() < deadline
             time.sleep(0.02)
+    finally:
+        sandbox.close()
+
+
+def test_a_message_that_the_supervisor_does_not_know_is_a_mismatch_and_no_fault_of_a_call(tmp_path: Path) -> None:
+    sandbox = ProcessSandbox(Environment(name="x"), tmp_path)
+    says = rf"does not know the message dance: it is of version {VERSION}, and this agentctl speaks version {VERSION}"
+    try:
+        begin(sandbox)
+        calls = sandbox.call([ToolCall("a", "bash", {"command": "sleep 20"})])
+        sandbox._conversation.say({"type": "dance"})
+        began = time.monotonic()
+        with pytest.raises(SandboxError, match=says):
+            next(iter(calls))
+        with pytest.raises(SandboxError, match=says):
+            sandbox._conversation.request({"type": "ping"})
+        assert time.monotonic() - began < 5
     finally:
         sandbox.close()

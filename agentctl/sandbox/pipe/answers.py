@@ -2,9 +2,10 @@
 
 from typing import Any
 
+from agentctl.canonical import JsonObject
 from agentctl.errors import SandboxError
 from agentctl.sandbox.base import OutputFile, ToolOutcome
-from agentctl.sandbox.inside.frames import FrameError
+from agentctl.sandbox.inside.frames import VERSION, FrameError
 from agentctl.visible import visible_line
 
 _MOST_PATH = 4_096
@@ -51,6 +52,12 @@ def whole_number(value: Any) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or value < 0:
         raise SandboxError("the sandbox sent what it must not: a size that is none")
     return value
+
+
+def not_understood(message: JsonObject) -> str:
+    """Say that the far end does not know what we say: it is of another agentctl, or either has a fault."""
+    versions = f"version {told(message.get('version'))}, and this agentctl speaks version {VERSION}"
+    return f"the sandbox does not know the message {told(message.get('message'))}: it is of {versions}"
 
 
 def told(value: object) -> str:

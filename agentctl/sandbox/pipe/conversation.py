@@ -15,7 +15,7 @@ from agentctl.canonical import JsonObject
 from agentctl.errors import SandboxError
 from agentctl.network.base import Gateway
 from agentctl.sandbox.inside.frames import MARK, Decoder, FrameError, frames_of
-from agentctl.sandbox.pipe.answers import no_constant, told
+from agentctl.sandbox.pipe.answers import no_constant, not_understood, told
 from agentctl.sandbox.pipe.channels import Channels
 from agentctl.sandbox.pipe.streams import ByteStream
 
@@ -262,6 +262,8 @@ class Conversation:
                 self._replies[message["request"]] = message
             elif kind in ("ready", "refused") and 0 in self._replies:
                 self._replies[0] = message
+            elif kind == "not_understood":
+                self._broken = self._broken or not_understood(message)
             elif kind != "reply":
                 self._count_violation()
             self._changed.notify_all()
