@@ -21,8 +21,9 @@ from agentctl.cli.options import (
     SessionArgument,
     own_id,
 )
+from agentctl.cli.otherwise import OtherEnvironmentOption, OtherModelOption, other_environment
 from agentctl.cli.output import print_json, reporting, write_out
-from agentctl.definitions.load import load_agent, load_environment
+from agentctl.definitions.load import load_agent
 from agentctl.launch.forking import Forked, ForkRequest
 from agentctl.launch.forking import fork as make_fork
 from agentctl.launch.resuming import take_up
@@ -41,10 +42,8 @@ def fork(
         typer.Option("--at", metavar="EVENT", help="The last event that both have: its number or id; the last one."),
     ] = None,
     agent: Annotated[Path | None, typer.Option(metavar="FILE", help="Another agent from here on.")] = None,
-    environment: Annotated[
-        Path | None, typer.Option("--environment", "-e", metavar="ENV", help="Another environment from here on.")
-    ] = None,
-    model: Annotated[str | None, typer.Option(metavar="ID", help="Another model from here on, or script:FILE.")] = None,
+    environment: OtherEnvironmentOption = None,
+    model: OtherModelOption = None,
     sandbox: Annotated[SandboxName | None, typer.Option(help="Another kind of sandbox from here on.")] = None,
     file_of_message: MessageFileOption = None,
     title: Annotated[str | None, typer.Option(help="A title for the fork.")] = None,
@@ -66,7 +65,7 @@ def fork(
             at=number,
             message=None if message is None and file_of_message is None else message_of(message, file_of_message),
             agent=load_agent(agent) if agent else None,
-            environment=load_environment(environment) if environment else None,
+            environment=other_environment(environment),
             model=model,
             sandbox=sandbox.value if sandbox else None,
             session_id=own_id(own),
@@ -100,5 +99,6 @@ def _tell(made: Forked, output: Output) -> None:
             "parent": made.parent,
             "at": made.at,
             "has_work": made.has_work,
+            "not_restored": [loss.as_json() for loss in made.losses],
         }
     )

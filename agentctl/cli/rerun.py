@@ -13,9 +13,9 @@ from agentctl.cli.finding import id_and_event
 from agentctl.cli.limiting import MaxCostOption, limits_of
 from agentctl.cli.looking import UntilOption, stdout_look
 from agentctl.cli.options import Output, OutputOption, QuietOption, SessionArgument
+from agentctl.cli.otherwise import OtherEnvironmentOption, OtherModelOption, other_environment
 from agentctl.cli.output import print_json, reporting, write_out
 from agentctl.cli.rules import read_rules
-from agentctl.definitions.load import load_environment
 from agentctl.errors import CredentialsError, UsageError
 from agentctl.launch.again.request import RerunRequest
 from agentctl.launch.again.rerunning import Rerun
@@ -67,10 +67,7 @@ def rerun(
     on_miss: Annotated[
         OnMiss, typer.Option(help="What becomes of a live model's call that the record does not hold.")
     ] = OnMiss.STOP,
-    environment: Annotated[
-        Path | None,
-        typer.Option("--environment", "-e", metavar="ENV", help="A fresh sandbox of this environment, as it is now."),
-    ] = None,
+    environment: OtherEnvironmentOption = None,
     accept_image: Annotated[
         bool, typer.Option("--accept-image", help="Take an image made anew where the recorded one is gone.")
     ] = False,
@@ -80,9 +77,7 @@ def rerun(
     vault: Annotated[
         list[str] | None, typer.Option(metavar="NAME", help="With --network: use this vault; may be repeated.")
     ] = None,
-    model: Annotated[
-        str | None, typer.Option(metavar="ID", help="The live model, or script:FILE; the session's own unless given.")
-    ] = None,
+    model: OtherModelOption = None,
     rules: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Rules of your own on what is noise in an observation.")
     ] = None,
@@ -102,7 +97,7 @@ def rerun(
             live=live.value if live else None,
             on_miss_sandbox=on_miss is OnMiss.SANDBOX,
             until=last,
-            environment=load_environment(environment) if environment else None,
+            environment=other_environment(environment),
             accept_image=accept_image,
             network=network,
             vaults=tuple(dict.fromkeys(vault or ())),

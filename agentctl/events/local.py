@@ -59,7 +59,8 @@ class LocalForked(Event):
 
     ``parent`` is the id of that session, ``at`` the number of the last event that both have,
     ``at_hash`` its hash. What is not None differs from the parent from here on, each in the form of
-    ``local.session_created``; so is ``rerun_of``, of a fork that does again what another one did.
+    ``local.session_created``; so is ``rerun_of``, of a fork that does again what another one did. ``not_restored``
+    says what of the parent's sandbox is not there again, each ``{"kind", "line"}``, of files with their ``paths``.
     """
 
     type: ClassVar[str] = "local.forked"
@@ -81,6 +82,7 @@ class LocalForked(Event):
     vaults: list[str] | None = None
     prices: JsonObject | None = None
     rerun_of: JsonObject | None = None
+    not_restored: list[JsonObject] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

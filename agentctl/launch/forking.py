@@ -5,7 +5,7 @@ could keep the fork from running is found out before it is made.
 """
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from agentctl import __version__
@@ -26,6 +26,7 @@ from agentctl.events.session import SessionStatusRunning
 from agentctl.events.user import UserMessage
 from agentctl.harness.steps import has_work
 from agentctl.ids import SystemClock, new_id
+from agentctl.launch.losses import Loss, losses_of
 from agentctl.launch.parts import Sandboxes, SandboxKind, model_for, open_blobs, open_log
 from agentctl.launch.request import PriceList, RunRequest, created_event, refuse_what_cannot_run
 from agentctl.launch.secrets import learn_secrets, redacted_errors, refuse_secrets
@@ -41,9 +42,7 @@ from agentctl.store.blobs import Blobs
 from agentctl.store.database import reading
 from agentctl.store.events import already_there, header_events, last_event, read_events
 from agentctl.tools.toolset import toolset_of
-from agentctl.visible import visible_line
 
-_MOST_NAMED = 5
 _OF_UPLOADED = ("manifest", "files", "bytes", "skipped")
 
 
@@ -72,7 +71,8 @@ class Forked:
     """A fork that is there.
 
     ``at`` is the number of the last event of its past. ``has_work`` says that it can go on without
-    anybody saying anything more; ``is_new`` that it was made just now.
+    anybody saying anything more; ``is_new`` that it was made just now. ``losses`` are what it does not have of
+    its parent's sandbox.
     """
 
     session_id: str
@@ -80,6 +80,7 @@ class Forked:
     at: int
     has_work: bool
     is_new: bool = True
+    losses: tuple[Loss, ...] = ()
 
 
 @dataclass(slots=True)
@@ -112,16 +113,18 @@ def fork(request: ForkRequest, home: Home, progress: Progress, *, is_run: bool =
         if request.at is not None and past.last.seq != request.at:
             progress(f"#{request.at} is one with what follows it: the fork begins after #{past.last.seq}")
         session_id = request.session_id or new_id("sesn_", make.clock)
-        event, checkpoint = _fork_event(request, past, session_id, home, progress, make, is_run=is_run, rebuild=rebuild)
+        event, checkpoint, losses = _fork_event(
+            request, past, session_id, home, progress, make, is_run=is_run, rebuild=rebuild
+        )
         if request.session_id is not None and _was_made(event, request.message, home):
             return Forked(session_id, request.parent, past.last.seq, has_work=False, is_new=False)
         events, can_go_on = _begun(event, past, request.message, make)
         with open_log(home) as log:
             log.append(session_id, events)
         progress(f"forked {session_id} from {request.parent} after #{past.last.seq}")
-        for line in _not_there_again(past, checkpoint, open_blobs(home)):
+        for line in _told(past, checkpoint, losses):
             progress(line)
-    return Forked(session_id, request.parent, past.last.seq, has_work=can_go_on)
+    return Forked(session_id, request.parent, past.last.seq, has_work=can_go_on, losses=tuple(losses))
 
 
 def _past(parent: str, at: int | None, home: Home) -> _Past:
@@ -164,8 +167,8 @@ def _fork_event(
     *,
     is_run: bool,
     rebuild: bool,
-) -> tuple[LocalForked, str | None]:
-    """Make the first event of a fork's own; return it with the kept state that its sandbox begins with.
+) -> tuple[LocalForked, str | None, list[Loss]]:
+    """Make the first event of a fork's own; return it with the kept state that its sandbox begins with, and its losses.
 
     Raises AgentctlError for what cannot run.
     """
@@ -189,7 +192,9 @@ def _fork_event(
     otherwise = _otherwise(request, past.created, fresh, is_another_sandbox=is_another)
     point = {"parent": request.parent, "at": past.last.seq, "at_hash": past.last.hash}
     common = {"session_id": session_id, "agentctl_version": __version__, "limits": fresh.limits, **point}
-    return make(LocalForked, **common, **otherwise), checkpoint
+    losses = _losses(past, None if is_elsewhere else past.state.checkpoint, checkpoint, open_blobs(home))
+    said = [loss.as_json() for loss in losses] or None
+    return make(LocalForked, **common, **otherwise, not_restored=said), checkpoint, losses
 
 
 def _run_request(request: ForkRequest, past: _Past, progress: Progress) -> RunRequest:
@@ -273,20 +278,17 @@ def _begun(event: LocalForked, past: _Past, message: str | None, make: Maker) ->
     return events, has_work(state)
 
 
-def _not_there_again(past: _Past, checkpoint: str | None, blobs: Blobs) -> Iterator[str]:
-    """Say what a fork has of its parent's sandbox, and what it has not, if there was one."""
+def _losses(past: _Past, former: str | None, checkpoint: str | None, blobs: Blobs) -> list[Loss]:
+    """Return what the fork does not have of its parent's sandbox, if there was one."""
     if not (past.state.sandboxes or past.state.forked):
-        return
-    if past.files.is_recorded:
+        return []
+    return losses_of(past.files.restoring(blobs, checkpoint) if past.files.is_recorded else None, former, checkpoint)
+
+
+def _told(past: _Past, checkpoint: str | None, losses: Sequence[Loss]) -> Iterator[str]:
+    """Say what the fork has of its parent's sandbox, and what it has not."""
+    if losses and past.files.is_recorded:
         yield f"its files in the workspace and the outputs folder are as they were after #{past.last.seq}"
-        missing = past.files.restoring(blobs, checkpoint).missing
-        if missing:
-            more = f" and {len(missing) - _MOST_NAMED:,} more" if len(missing) > _MOST_NAMED else ""
-            yield f"not restored, too large to be kept: {', '.join(map(visible_line, missing[:_MOST_NAMED]))}{more}"
-    else:
-        yield "not restored: what calls did to its files, which this record does not hold"
-    if checkpoint is not None:
+    if losses and checkpoint is not None:
         yield "other files are as they were kept when its parent last came to rest before that"
-    else:
-        yield "not restored: files elsewhere, and what was installed"
-    yield "not restored: running processes, and the state of the shell"
+    yield from (f"not restored: {loss.line}" for loss in losses)

@@ -27,7 +27,10 @@ _UNFINISHED = 70
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """A fold over a session's log. ``text`` is the agent's last message; ``signal`` what stopped the process."""
+    """A fold over a session's log. ``text`` is the agent's last message; ``signal`` what stopped the process.
+
+    ``not_restored`` says what a fork does not have of its parent's sandbox, as ``local.forked`` has it.
+    """
 
     session_id: str | None = None
     status: str = "idle"
@@ -39,6 +42,7 @@ class Result:
     error: JsonObject | None = None
     signal: str | None = None
     updated_at: str | None = None
+    not_restored: tuple[JsonObject, ...] = ()
 
     def after(self, event: Event) -> "Result":
         """Return the result after one more event."""
@@ -55,6 +59,7 @@ class Result:
             now.error,
             now.signal,
             event.processed_at or self.updated_at,
+            now.not_restored,
         )
 
     @property
@@ -98,12 +103,20 @@ class Result:
             "events": self.events,
             "outputs": list(self.outputs),
             "error": _plain_error(self.error),
+            "not_restored": list(self.not_restored),
         }
 
     def _of_fork(self, event: LocalForked) -> "Result":
         """Begin anew with what was said and made; a fork of a session at rest is at rest."""
         reason = self.stop_reason if self.status == "idle" else None
-        return Result(event.session_id, "idle", reason, self.text, outputs=self.outputs)
+        return Result(
+            event.session_id,
+            "idle",
+            reason,
+            self.text,
+            outputs=self.outputs,
+            not_restored=tuple(event.not_restored or ()),
+        )
 
     def _after(self, event: Event) -> "Result":
         match event:

@@ -149,6 +149,31 @@ def test_a_session_is_forked_in_its_middle_with_its_files(project: Path, home: H
 
 
 @pytest.mark.bubblewrap
+def test_what_a_fork_does_not_have_is_in_its_object_in_its_record_and_on_standard_error(
+    project: Path, home: Home
+) -> None:
+    (project / "large.yaml").write_text(
+        "- tools: [{name: bash, input: {command: 'echo a > a; truncate -s 200M large'}}]\n- text: Made.\n- text: More.\n"
+    )
+    parent = run(project, "large")
+
+    made = agentctl("fork", parent, "--no-run", "-o", "json")
+    ran = agentctl("fork", parent, "more", "-o", "json")
+    before = agentctl("fork", parent, "--at", "2", "--no-run", "-o", "json")
+    told = agentctl("fork", parent, "--no-run")
+
+    lost = made.json["not_restored"]
+    assert [each["kind"] for each in lost] == ["large_files", "elsewhere", "processes"]
+    assert lost[0]["paths"] == ["/workspace/large"]
+    assert ran.json["not_restored"] == lost
+    assert before.json["not_restored"] == []
+    assert forked_event(home, made.json["session_id"]).not_restored == lost
+    for each in lost:
+        assert f"not restored: {each['line']}" in told.err
+    assert agentctl("replay", parent, "-o", "json").json["not_restored"] == []
+
+
+@pytest.mark.bubblewrap
 def test_a_fork_before_the_sandbox_began_has_the_files_as_they_were_uploaded(project: Path, home: Home) -> None:
     parent = run(project, "steps", "--workspace", project / "workspace")
     (project / "workspace/given.txt").write_text("changed since\n")
@@ -377,5 +402,8 @@ def test_a_fork_begins_from_what_was_kept_before_it_and_never_from_what_was_kept
     assert "late" not in seen[1].splitlines()
     assert seen[1].endswith("\na"), early.err
     has_kept = "other files are as they were kept" in early.err
+    kinds = {each["kind"] for each in forked_event(home, "early").not_restored}
+    assert kinds == ({"processes"} if has_kept else {"kept_state", "elsewhere", "processes"})
+    assert {each["kind"] for each in forked_event(home, "late").not_restored} == {"processes"}
     assert ("early" in seen[1].splitlines()) == has_kept
     assert ("what was installed" in early.err) != has_kept
