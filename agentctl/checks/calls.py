@@ -4,7 +4,7 @@ import json
 from collections.abc import Sequence
 
 from agentctl.checks.base import PASS, Verdict
-from agentctl.checks.definition import Call
+from agentctl.checks.definition import Call, CountedCall
 from agentctl.checks.patterns import fits
 from agentctl.events.agent import AgentCustomToolUse, AgentToolResult, AgentToolUse
 from agentctl.events.base import Event, UnknownEvent
@@ -53,7 +53,7 @@ class Watch:
 class MustCall:
     """Calls that there must be, so often."""
 
-    def __init__(self, number: int, call: Call) -> None:
+    def __init__(self, number: int, call: CountedCall) -> None:
         self.name = f"must_call[{number}]: {told(call)}"
         self._least = call.at_least if call.at_least is not None else int(call.at_most is None)
         self._most = call.at_most

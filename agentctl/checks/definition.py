@@ -20,7 +20,7 @@ Each entry of a list is a check of its own.
 
 import re
 from pathlib import Path
-from typing import Annotated, Literal, Self, TypeAlias
+from typing import Annotated, Generic, Literal, Self, TypeAlias, TypeVar
 
 from pydantic import BeforeValidator, Field, ValidationError, model_validator
 from pydantic.json_schema import GenerateJsonSchema
@@ -37,29 +37,61 @@ Amount: TypeAlias = Annotated[
     str, Shape(r"(?:0|[1-9][0-9]{0,8})(?:\.[0-9]{1,9})?", 'must be US dollars in quotes, such as "2.00"')
 ]
 
+PathPattern: TypeAlias = Annotated[
+    Pattern,
+    Shape(
+        r"(?!~)(?!(?:.*/)?\.{1,2}(?:/|$))(?!.*//).*[^/]",
+        "would fit no file: written without ~, ., .. and a slash at the end; src/** is everything in src",
+    ),
+]
+HostPattern: TypeAlias = Annotated[
+    str,
+    Field(min_length=1, max_length=260),
+    Shape(
+        r"\*|(?:\*\.)?[A-Za-z0-9_](?:[A-Za-z0-9_.-]*[A-Za-z0-9_])?\.?|(?=.*:.*:)[0-9A-Fa-f:.]+",
+        "must be a host, *.x for every host below x, or *: without scheme, port and path, in ASCII",
+    ),
+]
+Named = TypeVar("Named")
+
 
 class Call(Definition):
     """Calls of a tool, all of them or those with certain arguments."""
 
     tool: Pattern = Field(description="The tool's name; * stands for anything")
     input: dict[str, Pattern] = Field({}, description="Arguments and what they must be; * stands for anything")
-    at_least: int | None = Field(None, ge=0, description="For must_call: how often at least; once unless written")
-    at_most: int | None = Field(None, ge=0, description="For must_call: how often at most")
     result: Pattern | None = Field(None, description="What the text of its result must be; * stands for anything")
+
+
+class CountedCall(Call):
+    """Calls of a tool, and how many there must be."""
+
+    at_least: int | None = Field(None, ge=0, description="How often at least; once unless something is written")
+    at_most: int | None = Field(None, ge=0, description="How often at most")
+
+    @model_validator(mode="after")
+    def _can_be_met(self) -> Self:
+        if self.at_most is not None and (self.at_least or 0) > self.at_most:
+            raise wrong(f"can never be: at least {self.at_least}, and at most {self.at_most}")
+        return self
 
 
 CallOrName: TypeAlias = Annotated[
     Call, BeforeValidator(lambda value: spelled_out(value, tool=None), json_schema_input_type=Pattern | Call)
 ]
+CountedCallOrName: TypeAlias = Annotated[
+    CountedCall,
+    BeforeValidator(lambda value: spelled_out(value, tool=None), json_schema_input_type=Pattern | CountedCall),
+]
 
 
-class Allowed(Definition):
+class Allowed(Definition, Generic[Named]):
     """What may be, and what may not."""
 
-    only: Annotated[tuple[Pattern, ...], Field(strict=False)] | None = Field(
+    only: Annotated[tuple[Named, ...], Field(strict=False)] | None = Field(
         None, max_length=_MOST, description="Nothing but these"
     )
-    never: Items[Pattern] = Field((), max_length=_MOST, description="None of these")
+    never: Items[Named] = Field((), max_length=_MOST, description="None of these")
 
     @model_validator(mode="after")
     def _says_something(self) -> Self:
@@ -103,11 +135,13 @@ class Checks(Definition):
     """What a session is checked for."""
 
     description: str | None = Field(None, max_length=2_048, description="What this is for")
-    must_call: Items[CallOrName] = Field((), max_length=_MOST, description="Calls that there must be")
+    must_call: Items[CountedCallOrName] = Field((), max_length=_MOST, description="Calls that there must be")
     must_not_call: Items[CallOrName] = Field((), max_length=_MOST, description="Calls that there must not be")
     order: Items[CallOrName] = Field((), max_length=_MOST, description="Calls that there must be, in this order")
-    paths: Allowed | None = Field(None, description="Files that may be written; ** stands for folders too")
-    hosts: Allowed | None = Field(None, description="Hosts that may be contacted; *.x stands for all below x")
+    paths: Allowed[PathPattern] | None = Field(None, description="Files that may be written; ** stands for folders too")
+    hosts: Allowed[HostPattern] | None = Field(
+        None, description="Hosts that may be contacted; *.x is all below x"
+    )
     limits: Limits | None = Field(None, description="What may be used at most")
     status: Literal["idle", "running", "rescheduling", "terminated", "interrupted"] | None = Field(
         None, description="What the session's status must be in the end"
@@ -122,8 +156,9 @@ class Checks(Definition):
 
     @model_validator(mode="after")
     def _checks_something(self) -> Self:
-        if not self.model_fields_set - {"description"}:
-            raise wrong("checks nothing")
+        checked = (getattr(self, name) for name in Checks.model_fields if name != "description")
+        if not any(each.model_dump(exclude_none=True) if isinstance(each, Limits) else each for each in checked):
+            raise wrong("checks nothing, and would pass whatever happened")
         return self
 
 

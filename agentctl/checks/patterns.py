@@ -3,35 +3,51 @@
 import re
 from functools import lru_cache
 
+from agentctl.patience import patience
 from agentctl.session.effects import WORKSPACE
 
 
 @lru_cache(maxsize=1024)
-def _compiled(pattern: str, *, is_path: bool) -> re.Pattern[str]:
-    parts = re.split(r"(\*\*/|\*+)", pattern)
-    return re.compile("".join(_part(part, is_path=is_path) for part in parts), re.DOTALL)
+def _compiled(pattern: str) -> re.Pattern[str]:
+    return re.compile("".join(map(_part, re.split(r"(\*\*/|\*+)", pattern))), re.DOTALL)
 
 
-def _part(part: str, *, is_path: bool) -> str:
+def _part(part: str) -> str:
     if part == "**/":
-        return "(?:.*/)?" if is_path else ".*/"
+        return "(?:.*/)?"
     if part.strip("*") or not part:
         return re.escape(part)
-    return "[^/]*" if is_path and part == "*" else ".*"
+    return "[^/]*" if part == "*" else ".*"
 
 
 def fits(pattern: str, text: str) -> bool:
-    """Say whether a text is what a pattern says; ``*`` stands for anything."""
-    return _compiled(pattern, is_path=False).fullmatch(text) is not None
+    """Say whether a text is what a pattern says; ``*`` stands for anything.
+
+    Each part between two stars is taken where it comes first, so a long text that does not fit takes no longer.
+    """
+    first, *parts = re.split(r"\*+", pattern)
+    if not parts:
+        return pattern == text
+    *middle, last = parts
+    place, end = len(first), len(text) - len(last)
+    if place > end or not (text.startswith(first) and text.endswith(last)):
+        return False
+    for part in middle:
+        found = text.find(part, place, end)
+        if found < 0:
+            return False
+        place = found + len(part)
+    return True
 
 
 def fits_path(pattern: str, path: str) -> bool:
     """Say whether a pattern means a path: ``*`` stays in one folder, ``**`` does not.
 
-    A pattern without a leading ``/`` is below the workspace.
+    A pattern without a leading ``/`` is below the workspace. Raises TooSlowError.
     """
     whole = pattern if pattern.startswith("/") else f"{WORKSPACE}/{pattern}"
-    return _compiled(whole, is_path=True).fullmatch(path) is not None
+    with patience(pattern):
+        return _compiled(whole).fullmatch(path) is not None
 
 
 def fits_host(pattern: str, host: str) -> bool:

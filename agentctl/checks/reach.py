@@ -21,7 +21,7 @@ from agentctl.session.log import Record
 class _Reach:
     """Holds what was reached against what may be."""
 
-    def __init__(self, name: str, allowed: Allowed, fits: Callable[[str, str], bool]) -> None:
+    def __init__(self, name: str, allowed: Allowed[str], fits: Callable[[str, str], bool]) -> None:
         self.name = name
         self._allowed = allowed
         self._fits = fits
@@ -52,7 +52,7 @@ class _Reach:
 class Paths(_Reach):
     """Files that may be written, and that may not. Folders count for nothing."""
 
-    def __init__(self, allowed: Allowed) -> None:
+    def __init__(self, allowed: Allowed[str]) -> None:
         super().__init__("paths", allowed, fits_path)
         self._sandboxes = 0
         self._is_recorded = False
@@ -82,7 +82,7 @@ class Paths(_Reach):
 class Hosts(_Reach):
     """Hosts that may be contacted, and that may not. What was refused was not contacted."""
 
-    def __init__(self, allowed: Allowed) -> None:
+    def __init__(self, allowed: Allowed[str]) -> None:
         super().__init__("hosts", allowed, fits_host)
         self._created: LocalSessionCreated | None = None
 

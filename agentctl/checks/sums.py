@@ -12,6 +12,7 @@ from agentctl.events.agent import AgentMessage
 from agentctl.events.base import UnknownEvent
 from agentctl.events.content import text_of
 from agentctl.events.local import LocalOutputs, LocalSandboxStarted, LocalSessionCreated
+from agentctl.patience import patience
 from agentctl.session.log import Record
 from agentctl.session.result import Result
 from agentctl.session.summary import Summary
@@ -126,10 +127,11 @@ class Says:
         self._first_found: int | None = None
 
     def add(self, record: Record) -> None:
-        """Take one more event."""
+        """Take one more event. Raises TooSlowError."""
         if not isinstance(record.event, AgentMessage):
             return
-        found = self._pattern.search(text_of(record.event.content)) is not None
+        with patience(self._pattern.pattern):
+            found = self._pattern.search(text_of(record.event.content)) is not None
         self._last = (record.seq, found)
         if found and self._first_found is None:
             self._first_found = record.seq

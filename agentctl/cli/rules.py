@@ -48,7 +48,7 @@ def _compiled(
 ) -> Rule:
     try:
         re.compile(pattern)
-    except re.error as error:
+    except (re.error, OverflowError, RecursionError) as error:
         raise document.problem((*at, "pattern"), f"is no regular expression: {error}") from None
     try:
         return own_rule(name, pattern, replace, tools)

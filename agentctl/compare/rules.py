@@ -7,12 +7,14 @@ where the system chooses it, and the sum of a file's contents (``sha256sum``) is
 
 import re
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import TypeAlias
 
 from agentctl.ids import time_of
+from agentctl.patience import patience
 
 _NEAR_DAYS = 2
 _NEAR_SECONDS = 300
@@ -59,15 +61,19 @@ Swap: TypeAlias = Callable[[re.Match[str], Moment], str]
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """Something that is taken out of a text. ``tools`` are those whose results it is for; none means all."""
+    """Something that is taken out of a text. ``tools`` are those whose results it is for; none means all.
+
+    One that ``is_own`` was written by a person, and nobody knows how long it takes.
+    """
 
     name: str
     pattern: re.Pattern[str]
     swap: Swap
     tools: frozenset[str] = frozenset()
+    is_own: bool = False
 
     def applied(self, text: str, moment: Moment) -> tuple[str, list[str]]:
-        """Return the text without it, and what was taken out."""
+        """Return the text without it, and what was taken out. Raises TooSlowError."""
         taken: list[str] = []
 
         def swapped(match: re.Match[str]) -> str:
@@ -76,7 +82,8 @@ class Rule:
                 taken.append(match[0])
             return put
 
-        return self.pattern.sub(swapped, text), taken
+        with patience(self.pattern.pattern) if self.is_own else nullcontext():
+            return self.pattern.sub(swapped, text), taken
 
 
 def own_rule(name: str, pattern: str, replace: str, tools: frozenset[str] = frozenset()) -> Rule:
@@ -86,7 +93,7 @@ def own_rule(name: str, pattern: str, replace: str, tools: frozenset[str] = froz
         compiled.sub(replace, "")
     except IndexError as error:
         raise re.error(str(error), replace) from error
-    return Rule(name, compiled, lambda match, _: match.expand(replace), tools)
+    return Rule(name, compiled, lambda match, _: match.expand(replace), tools, is_own=True)
 
 
 @lru_cache(maxsize=64)

@@ -1,5 +1,6 @@
 """Checks of stored sessions: each can pass, fail and, where the record lacks what decides it, say so."""
 
+import re
 import xml.etree.ElementTree as ET
 from collections.abc import Callable
 from pathlib import Path
@@ -13,7 +14,7 @@ from agentctl.checks.checking import Checked, Checking, bisected
 from agentctl.checks.definition import Checks, checks_schema, load_checks
 from agentctl.checks.junit import junit_xml
 from agentctl.checks.patterns import fits, fits_host, fits_path
-from agentctl.errors import DefinitionError
+from agentctl.errors import DefinitionError, UsageError
 from agentctl.events.base import UnknownEvent
 from agentctl.events.local import (
     LocalEgress,
@@ -234,6 +235,33 @@ def test_patterns() -> None:
     assert fits_host("*", "anything")
 
 
+@pytest.mark.parametrize(
+    "host", ["*", "example.com", "*.example.com.", "localhost", "127.0.0.1", "::1", "xn--mnchen-3ya.de", "a_b.c"]
+)
+def test_a_host_is_a_name_an_address_or_all_below_a_name(host: str) -> None:
+    assert Checks.model_validate({"hosts": {"never": [host]}}).hosts
+
+
+@pytest.mark.parametrize("path", ["src/**", "**", "*", "/etc/**", ".env", "..env", "**/.env", "a.", "a..b/c", "*~"])
+def test_a_path_is_what_it_says(path: str) -> None:
+    assert Checks.model_validate({"paths": {"never": [path]}}).paths
+
+
+def test_stars_take_no_longer_where_a_long_text_does_not_fit() -> None:
+    text = "error line failed " * 20_000
+    assert not fits("*error*line*failed*error*line*never*", text)
+    assert fits("error*line*failed ", text)
+    assert fits("a*a", "aa")
+    assert not fits("a*a", "a")
+    assert fits("**x**", "x")
+
+
+def test_an_expression_that_never_ends_is_given_up(recorded: list[Record], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("agentctl.patience.SECONDS", 0.05)
+    with pytest.raises(UsageError, match=re.escape("(.*a|.*t)*$")):
+        checked(recorded, text=[{"where": "any", "matches": r"^(.|\n)*(.*a|.*t)*$never"}])
+
+
 WRONG = {
     "must_cal: [x]\n": (1, "did you mean must_call?"),
     "limits: {cost: 2}\n": (1, "limits.cost"),
@@ -243,6 +271,17 @@ WRONG = {
     "description: nothing\n": (1, "checks nothing"),
     "must_call:\n  - {tool: bash, imput: {}}\n": (2, "imput"),
     "a: &b [1]\nc: *b\n": (1, "anchors"),
+    "limits: {}\nno_secrets: false\nmust_call: []\n": (1, "checks nothing"),
+    "must_not_call: [{tool: bash, at_least: 3}]\n": (1, "at_least"),
+    "order: [{tool: bash, at_most: 3}]\n": (1, "at_most"),
+    "must_call: [{tool: bash, at_least: 3, at_most: 1}]\n": (1, "can never be"),
+    "hosts: {never: ['https://example.com/']}\n": (1, "must be a host"),
+    "hosts: {never: ['example.com:443']}\n": (1, "must be a host"),
+    "hosts: {never: ['api-*.example.com']}\n": (1, "must be a host"),
+    "paths: {never: [./src/**]}\n": (1, "would fit no file"),
+    "paths: {never: [src/]}\n": (1, "would fit no file"),
+    "paths: {never: [src/../.env]}\n": (1, "would fit no file"),
+    "paths: {never: [~/.ssh/**]}\n": (1, "would fit no file"),
 }
 
 

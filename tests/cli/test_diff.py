@@ -129,6 +129,7 @@ def test_own_rules_say_what_is_noise(home: Path, tmp_path: Path) -> None:
         ("{}\n", "1:1", "must be a list of rules"),
         ("- {name: a}\n", "1:3", "[0].pattern: is missing"),
         ("- {name: a, pattern: '('}\n", "1:22", "[0].pattern: is no regular expression"),
+        ("- {name: a, pattern: 'a{99999999999}'}\n", "1:22", "[0].pattern: is no regular expression"),
         ("- {name: a, pattern: b, replace: '\\1'}\n", "1:34", "[0].replace: does not fit the pattern"),
         ("- {name: a, pattern: b, tool: [x]}\n", "1:25", "[0].tool: there is no such key"),
         ("- {name: a, pattern: b, tools: x}\n", "1:32", "[0].tools: must be a list"),

@@ -10,6 +10,7 @@ import pytest
 from agentctl.compare.calls import Observation
 from agentctl.compare.normalise import Comparison, ladder, normalised
 from agentctl.compare.rules import own_rule
+from agentctl.errors import UsageError
 
 _DRAWN_FROM = string.ascii_lowercase + string.digits + "_"
 ONE, OTHER = "2026-11-20T09:00:05.123456Z", "2026-11-21T13:44:06.000000Z"
@@ -177,3 +178,9 @@ def test_a_long_line_takes_no_more_than_a_moment() -> None:
     assert compare(one, one.replace("1.5s", "2.5s")).step == "normalised"
     hostile = "=" * 50_000 + "[" + "=" * 50_000 + "'\"" * 20_000
     assert compare(hostile, hostile + "!").step == "different"
+
+
+def test_an_own_rule_that_never_ends_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("agentctl.patience.SECONDS", 0.05)
+    with pytest.raises(UsageError, match="takes too long"):
+        compare("a" * 50 + "!", "a" * 51 + "!", own=[own_rule("slow", "(a+)+$", "")])
