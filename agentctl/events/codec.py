@@ -48,6 +48,7 @@ _KNOWN: dict[str, type[Event]] = {
         local.LocalFilesUploaded,
         local.LocalFilesChanged,
         local.LocalCheckpoint,
+        local.LocalCheckpointFailed,
         local.LocalEgressStarted,
         local.LocalEgress,
         local.LocalOutputs,

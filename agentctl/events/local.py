@@ -240,6 +240,18 @@ class LocalCheckpoint(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LocalCheckpointFailed(Event):
+    """The state of the whole sandbox could not be kept when the session came to rest; ``reason`` says why.
+
+    What a later sandbox has beside the recorded files is what was kept before, or what its image has.
+    """
+
+    type: ClassVar[str] = "local.checkpoint_failed"
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LocalEgressStarted(Event):
     """A connection that the sandbox asked for is allowed, and about to be made: written before the deed.
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from agentctl.canonical import JsonObject
-from agentctl.errors import AgentctlError, SandboxError
+from agentctl.errors import AgentctlError
 from agentctl.sandbox.base import Progress, Sandbox, Started
 from agentctl.session.files import Contents, Restoring
 
@@ -94,12 +94,12 @@ class Hands:
         return self._told
 
     def keep(self, until: str) -> JsonObject | None:
-        """Keep the state of the sandbox, as ``Sandbox.keep``; where that fails it is told, and ends nothing."""
-        try:
-            return self.sandbox.keep(until)
-        except SandboxError as error:
-            self._progress(f"the state of the sandbox could not be kept: {error.message}")
-            return None
+        """Keep the state of the sandbox, as ``Sandbox.keep``. Raises SandboxError."""
+        return self.sandbox.keep(until)
+
+    def tell(self, line: str) -> None:
+        """Tell the person who runs the session something of the sandbox."""
+        self._progress(line)
 
     def leave(self) -> None:
         """Have ``close`` leave alone what somebody else may have taken over."""

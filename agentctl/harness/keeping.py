@@ -87,16 +87,27 @@ NOTICES = tuple(f"[{why}" for why in (LOST, RESTED, FORKED))
 
 
 def replaced_notice(
-    restored: Restoring | None, folders: Sequence[str], *, is_kept_state: bool, is_rebuilt: bool, why: str = LOST
+    restored: Restoring | None,
+    folders: Sequence[str],
+    *,
+    is_kept_state: bool,
+    is_rebuilt: bool,
+    why: str = LOST,
+    unkept: str | None = None,
 ) -> str:
     """Tell the model ``why`` it has a new sandbox, what that has of the former one, and what it has not.
 
     ``restored`` is None where the record does not say what files there were. ``is_kept_state`` says that it was
     made from the state in which the session came to rest, ``is_rebuilt`` that its image is another one than the
-    session began with.
+    session began with, ``unkept`` why the state in which it rested last could not be kept.
     """
     told = [_what_is_there(restored, folders, is_kept_state=is_kept_state)]
-    if is_kept_state:
+    if unkept is not None and is_kept_state:
+        told.append(
+            "What was elsewhere is as it was when the session came to rest at an earlier time; what was done there "
+            f"since could not be kept ({visible_line(unkept)}). Running processes and the state of the shell are gone."
+        )
+    elif is_kept_state:
         told.append(
             "What was elsewhere is as it was when the session came to rest; running processes and the state of the "
             "shell are gone."
@@ -106,6 +117,11 @@ def replaced_notice(
     if is_rebuilt:
         told.append("Its image was made anew from the same recipe, so installed packages may have other versions.")
     return f"[{why} {' '.join(told)}]"
+
+
+def unkept_line(reason: str) -> str:
+    """Say what a new sandbox lacks where the state in which the session rested could not be kept."""
+    return f"what was beside the recorded files when it came to rest, which could not be kept: {visible_line(reason)}"
 
 
 def _what_is_there(restored: Restoring | None, folders: Sequence[str], *, is_kept_state: bool) -> str:

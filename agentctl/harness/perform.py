@@ -13,6 +13,7 @@ from agentctl.events.base import Event
 from agentctl.events.content import text_block
 from agentctl.events.local import (
     LocalCheckpoint,
+    LocalCheckpointFailed,
     LocalContextFull,
     LocalFilesChanged,
     LocalFilesUploaded,
@@ -38,7 +39,7 @@ from agentctl.events.span import SpanModelRequestEnd, SpanModelRequestStart
 from agentctl.harness.answers import answer_events
 from agentctl.harness.failures import final_model_error, model_error, sandbox_error
 from agentctl.harness.hands import Hands
-from agentctl.harness.keeping import FORKED, LOST, RESTED, Keeper, Store, at_most, replaced_notice
+from agentctl.harness.keeping import FORKED, LOST, RESTED, Keeper, Store, at_most, replaced_notice, unkept_line
 from agentctl.harness.looking import Looking
 from agentctl.harness.outlook import Outlook
 from agentctl.harness.shortening import context_full, refusal_events, summary_events
@@ -347,10 +348,13 @@ class Performer:
     def _replaced(self, started: Started, session: Session[Outlook]) -> str:
         supplied, layout, facts = self._hands.supplied, self._hands.sandbox.layout, started.facts
         restored = supplied.restoring if supplied is not None and session.files.is_recorded else None
+        if session.state.unkept is not None:
+            self._hands.tell(f"not restored: {unkept_line(session.state.unkept)}")
         return replaced_notice(
             restored,
             (layout.workspace, layout.outputs),
             is_kept_state="checkpoint" in facts,
+            unkept=session.state.unkept,
             is_rebuilt=bool(facts.get("rebuilt")),
             why=_why_new(session.state),
         )
@@ -402,7 +406,11 @@ class Performer:
 
     def _checkpoint(self) -> Events:
         until = self._make.clock.now() + timedelta(seconds=self._hands.keep_seconds)
-        kept = self._hands.keep(timestamp(until))
+        try:
+            kept = self._hands.keep(timestamp(until))
+        except SandboxError as error:
+            self._hands.tell(f"the state of the sandbox could not be kept: {error.message}")
+            return [self._make(LocalCheckpointFailed, reason=error.message)]
         return [] if kept is None else [self._make(LocalCheckpoint, **kept)]
 
     def _kept(self, file: OutputFile, left: int) -> JsonObject:

@@ -8,6 +8,7 @@ from agentctl.events.base import Event, UnknownEvent
 from agentctl.events.content import describe
 from agentctl.events.local import (
     LocalCheckpoint,
+    LocalCheckpointFailed,
     LocalCompactionFailed,
     LocalCompactionResponse,
     LocalContextFull,
@@ -77,7 +78,7 @@ def _local(event: Event) -> str:
             return ", ".join(f"{name} {_fact(value)}" for name, value in event.facts.items())
         case LocalModelResponse() | LocalCompactionResponse():
             return f"{event.model}, {size(len(event.raw))}"
-        case LocalSandboxLost():
+        case LocalSandboxLost() | LocalCheckpointFailed():
             return event.reason
         case LocalCheckpoint():
             return f"{size(event.size)} until {event.keep_until}, {event.image}"

@@ -15,6 +15,7 @@ from agentctl.events.agent import AgentCustomToolUse, AgentToolResult, AgentTool
 from agentctl.events.base import Event
 from agentctl.events.codec import encode
 from agentctl.events.local import (
+    LocalCheckpointFailed,
     LocalCompactionResponse,
     LocalEgress,
     LocalEgressStarted,
@@ -109,7 +110,7 @@ class Completeness:
                 self._waiting = set(event.stop_reason.get("event_ids") or ())
             case LocalEgressStarted() | LocalEgress():
                 self._add_connection(record.event, seq)
-            case LocalSandboxStarted() | LocalSandboxLost():
+            case LocalSandboxStarted() | LocalSandboxLost() | LocalCheckpointFailed():
                 self._add_sandbox(record.event, seq)
             case LocalFilesUploaded() | LocalFilesChanged() | LocalOutputs():
                 self._add_files(record.event, seq)
@@ -195,6 +196,8 @@ class Completeness:
         match event:
             case LocalSandboxLost():
                 sandbox.remark(f"it was lost: {event.reason}; what ran in it is gone", [seq])
+            case LocalCheckpointFailed():
+                sandbox.lacks(f"the state in which it came to rest could not be kept: {event.reason}", seq)
             case LocalSandboxStarted():
                 sandbox.recorded += 1
                 self._had_files |= "files" in event.facts  # it was filled from the record, be it with nothing

@@ -7,6 +7,7 @@ from agentctl.canonical import JsonObject
 from agentctl.events.base import Event
 from agentctl.events.local import (
     LocalCheckpoint,
+    LocalCheckpointFailed,
     LocalCompactionResponse,
     LocalForked,
     LocalLimitsChanged,
@@ -29,11 +30,16 @@ class ModelSum:
 
 @dataclass(slots=True)
 class Checkpoints:
-    """How often the whole sandbox was kept, and what is known of the last time."""
+    """How often the whole sandbox was kept, and what is known of the last time.
+
+    ``failed`` counts how often it could not be kept; ``reason`` is why, if that was the last time.
+    """
 
     count: int = 0
     size: int = 0
     keep_until: str = ""
+    failed: int = 0
+    reason: str | None = None
 
 
 class Glance:
@@ -65,6 +71,10 @@ class Glance:
             case LocalCheckpoint():
                 self.checkpoints.count += 1
                 self.checkpoints.size, self.checkpoints.keep_until = event.size, event.keep_until
+                self.checkpoints.reason = None
+            case LocalCheckpointFailed():
+                self.checkpoints.failed += 1
+                self.checkpoints.reason = event.reason
             case LocalLimitsChanged() | LocalSessionCreated():
                 self.limits = event.limits
             case LocalForked():

@@ -10,6 +10,7 @@ from agentctl.events.agent import AgentCustomToolUse, AgentToolResult, AgentTool
 from agentctl.events.base import Event
 from agentctl.events.local import (
     LocalCheckpoint,
+    LocalCheckpointFailed,
     LocalForked,
     LocalInputProcessed,
     LocalLimitReached,
@@ -77,7 +78,8 @@ class SessionState:
     were cut by their length, ``nudges`` how often the model was asked to go on since a person last
     spoke or a call had its result. ``attempts`` are failed model requests in a row, ``waited`` the
     seconds waited between them, ``retry_at`` when the next one is due. ``checkpoint`` names the image that holds the
-    sandbox as it was kept last. ``forked`` says that the session's parent had a sandbox, and the session has
+    sandbox as it was kept last, ``unkept`` why the state that it rested in could not be. ``forked`` says
+    that the session's parent had a sandbox, and the session has
     had none of its own yet, ``rested`` that the session has come to rest since its last one was
     started. ``sandboxes`` counts those
     that were started or taken over, ``losses`` those in a row that were lost before a call ended.
@@ -106,6 +108,7 @@ class SessionState:
     running_since: str | None = None
     interrupted: bool = False
     checkpoint: str | None = None
+    unkept: str | None = None
     forked: bool = False
     rested: bool = False
     sandboxes: int = 0
@@ -162,9 +165,12 @@ class SessionState:
             case LocalLimitReached():
                 return changed(self, limit=event.limit)
             case LocalCheckpoint():
-                return changed(self, checkpoint=event.image)
+                return changed(self, checkpoint=event.image, unkept=None)
+            case LocalCheckpointFailed():
+                return changed(self, unkept=event.reason)
             case LocalSandboxStarted():
-                return changed(self, sandboxes=self.sandboxes + 1, forked=False, rested=False)
+                unkept = self.unkept if event.facts.get("attached") else None
+                return changed(self, sandboxes=self.sandboxes + 1, forked=False, rested=False, unkept=unkept)
             case LocalSandboxLost():
                 return changed(self, losses=self.losses + 1)
             case LocalToolFacts() if self.losses:
@@ -209,6 +215,7 @@ class SessionState:
             pauses=self.pauses,
             cut=self.cut,
             checkpoint=self.checkpoint if event.sandbox is None else None,
+            unkept=self.unkept if event.sandbox is None else None,
             forked=self.sandboxes > 0 or self.forked,
         )
 

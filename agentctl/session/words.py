@@ -11,6 +11,7 @@ from agentctl.events.agent import AgentCustomToolUse, AgentMessage, AgentToolRes
 from agentctl.events.base import Event, UnknownEvent
 from agentctl.events.content import describe
 from agentctl.events.local import (
+    LocalCheckpointFailed,
     LocalCompactionFailed,
     LocalCompactionResponse,
     LocalContextFull,
@@ -90,7 +91,7 @@ def _local(event: Event) -> str:
             return "\n".join(str(file.get("path")) for file in event.files)
         case LocalEgress():
             return f"{event.host} {event.reason or ''}".rstrip()
-        case LocalSandboxLost():
+        case LocalSandboxLost() | LocalCheckpointFailed():
             return event.reason
         case LocalCompactionFailed() | LocalContextFull() | LocalStuckWarned() | LocalStuck():
             return event.line

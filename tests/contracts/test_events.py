@@ -158,6 +158,7 @@ MEMBERS: dict[type[Event], dict[str, st.SearchStrategy[Any]]] = {
     local.LocalToolStarted: {"tool_use_ids": st.lists(IDS, max_size=3)},
     local.LocalToolFacts: {"tool_use_id": IDS, "facts": OBJECT},
     local.LocalCheckpoint: {"image": TEXT, "size": st.integers(0, 1 << 40), "keep_until": TEXT},
+    local.LocalCheckpointFailed: {"reason": TEXT},
     local.LocalEgressStarted: {"host": TEXT, "port": st.integers(0, 65_535), "scheme": TEXT},
     local.LocalEgress: {
         **dict.fromkeys(("host", "scheme"), TEXT),

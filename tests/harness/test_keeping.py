@@ -81,6 +81,8 @@ def test_the_model_is_told_what_a_new_sandbox_has_and_what_not() -> None:
     assert "Files under /workspace and /out are as they were after the last call that ended." in notice
     assert "too large" not in notice
     assert "what was installed" in notice
+    notice = replaced_notice(Restoring(()), folders, is_kept_state=True, is_rebuilt=False, unkept="the disk\nis full")
+    assert "at an earlier time; what was done there since could not be kept (the disk\\nis full)" in notice
     cut = tuple(File(f"/workspace/{n}\n", "file", 0o644, 1, cut="too large") for n in range(12))
     notice = replaced_notice(Restoring((there, *cut)), folders, is_kept_state=True, is_rebuilt=False)
     assert "/workspace/0\\n, " in notice

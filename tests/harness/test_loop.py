@@ -1,6 +1,6 @@
 """The loop over real parts: a scripted model, the supervisor in a plain process, and a log in memory."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import accumulate
 from pathlib import Path
 
@@ -9,13 +9,15 @@ import pytest
 from agentctl.canonical import JsonObject, hash_of
 from agentctl.definitions.agent import Agent
 from agentctl.definitions.environment import Environment
+from agentctl.errors import SandboxError
 from agentctl.events.base import Event
 from agentctl.events.codec import decode, encode
 from agentctl.events.content import text_block
-from agentctl.events.local import LocalSessionCreated
+from agentctl.events.local import LocalCheckpointFailed, LocalSandboxStarted, LocalSessionCreated
 from agentctl.events.make import Maker
 from agentctl.events.user import UserMessage
 from agentctl.harness.hands import Hands
+from agentctl.harness.keeping import unkept_line
 from agentctl.harness.loop import run
 from agentctl.harness.outlook import Outlook
 from agentctl.harness.perform import Performer
@@ -72,19 +74,21 @@ def drive(
     folder: Path,
     script: str = SCRIPT,
     rules: ContextRules = ContextRules(),  # noqa: B008 - frozen
+    kind: type[ProcessSandbox] = ProcessSandbox,
+    told: Callable[[str], object] = str,
 ) -> Session[Outlook]:
     """Take a session up from its log, as a new process would, and drive it until it rests."""
     (folder / "script.yaml").write_text(script)
     environment = Environment.model_validate({"name": "e", "config": {"type": "bubblewrap"}})
-    sandbox = ProcessSandbox(environment, folder / "sandboxes")
+    sandbox = kind(environment, folder / "sandboxes")
     toolset = toolset_of(agent, sandbox.layout.workspace)
     # A tool that is not offered is asked for by a model that was told otherwise.
-    told = [*toolset.definitions, {"name": "nothing_like_it", "description": "x", "input_schema": {"type": "object"}}]
-    header = header_for("claude-opus-5-5", system="s", tools=told)
+    tools = [*toolset.definitions, {"name": "nothing_like_it", "description": "x", "input_schema": {"type": "object"}}]
+    header = header_for("claude-opus-5-5", system="s", tools=tools)
     model = Checked(ScriptedModel.open(folder / "script.yaml"))
     session, blobs = Session("sesn_1", log, Outlook(header, "script:test", rules=rules)), Blobs(folder / "blobs")
     supply = supplier((), blobs, lambda line: None, lambda: session.files)
-    hands = Hands(sandbox, lambda: ProcessSandbox(environment, folder / "sandboxes"), supply, lambda line: None)
+    hands = Hands(sandbox, lambda: kind(environment, folder / "sandboxes"), supply, lambda line: told(line) and None)
     try:
         stop, make = Stop(), Maker(SystemClock())
         run(session, Performer(model, header, toolset, hands, make, blobs, stop), make, stop)
@@ -222,3 +226,36 @@ def test_a_lost_call_that_only_reads_is_made_again_and_one_that_writes_is_not(ag
     assert "root:" in str(read["content"])
     assert wrote["is_error"]
     assert "not known" in str(wrote["content"])
+
+
+class Unkept(ProcessSandbox):
+    """A sandbox whose state cannot be kept."""
+
+    def keep(self, keep_until: str) -> JsonObject | None:
+        raise SandboxError("the disk is full")
+
+
+def test_a_state_that_could_not_be_kept_is_in_the_record_and_the_next_sandbox_knows(
+    agent: Agent, tmp_path: Path
+) -> None:
+    log, told = MemoryLog(beginning()), list[str]()
+    state = drive(log, agent, tmp_path, kind=Unkept, told=told.append).state
+    [failed] = [event for group in log.groups for event in group if isinstance(event, LocalCheckpointFailed)]
+    assert failed.reason == state.unkept == "the disk is full"
+    assert log.groups[-1][-1].type == "session.status_idle"
+    assert told == ["the state of the sandbox could not be kept: the disk is full"]
+    make = Maker(SystemClock())
+    log.append("sesn_1", [make(UserMessage, content=[text_block("more")], processed_at=None)])
+    script = SCRIPT + '- {tools: [{name: bash, input: {command: "cat counted"}}]}\n- {text: Again.}\n'
+    state = drive(log, agent, tmp_path, script, told=told.append).state
+    assert told[1:] == [f"not restored: {unkept_line('the disk is full')}"]
+    assert state.unkept is None
+    assert final(log).text == "Again."
+
+
+def test_a_sandbox_that_still_runs_has_what_could_not_be_kept(agent: Agent, tmp_path: Path) -> None:
+    log = MemoryLog(beginning())
+    state = drive(log, agent, tmp_path, kind=Unkept).state
+    make = Maker(SystemClock())
+    assert state.after(make(LocalSandboxStarted, facts={"attached": True})).unkept == "the disk is full"
+    assert state.after(make(LocalSandboxStarted, facts={})).unkept is None

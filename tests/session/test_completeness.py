@@ -6,6 +6,7 @@ import pytest
 
 from agentctl.canonical import JsonObject
 from agentctl.events.local import (
+    LocalCheckpointFailed,
     LocalEgressStarted,
     LocalFilesChanged,
     LocalFilesUploaded,
@@ -73,6 +74,7 @@ def test_each_thing_that_is_missing_is_told_with_its_event(home: Home) -> None:
         recorder.add(LocalEgressStarted, host="a.example", port=443, scheme="https")
         recorder.add(LocalSandboxLost, reason="out of memory")
         recorder.add(LocalSandboxStarted, facts={})
+        failed = recorder.add(LocalCheckpointFailed, reason="the disk is full")
         found = looked_at(recorder)
         numbers = {record.event.id: record.seq for record in recorder.records()}
     lacks = {name: {gap.reason: gap.events for gap in aspect.gaps} for name, aspect in found.items()}
@@ -84,6 +86,8 @@ def test_each_thing_that_is_missing_is_told_with_its_event(home: Home) -> None:
     assert {"not all changes: and 10 more", "not all changes: more"} <= lacks["files"].keys()
     assert not any("gone" in reason for reason in lacks["files"])
     assert len(lacks["network"]) == 2
+    reason = "the state in which it came to rest could not be kept: the disk is full"
+    assert lacks["sandbox"] == {reason: [numbers[failed.id]]}
     notes = {name: [gap.reason for gap in aspect.notes] for name, aspect in found.items()}
     assert notes["sandbox"] == [
         "it was lost: out of memory; what ran in it is gone", "another one was begun or taken over",

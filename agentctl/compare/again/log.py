@@ -18,6 +18,7 @@ _NEW_EACH_TIME = {"id", "processed_at", "local"}
 
 _LEFT_OUT = {
     "local.checkpoint",
+    "local.checkpoint_failed",
     "local.egress",
     "local.egress_started",
     "local.interrupted",
