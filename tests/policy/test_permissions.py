@@ -119,6 +119,13 @@ def test_a_pattern_that_denies_is_found_anywhere_in_the_command() -> None:
     assert bash(found, "curly") == "allow"
 
 
+def test_a_pattern_that_finds_no_end_denies_or_asks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("agentctl.patience.SECONDS", 0.05)
+    slow = on("bash", command={"matches": r"(a+)+$"})
+    assert bash(rules(deny=[slow]), "a" * 50 + "!", base="always_allow") == "deny"
+    assert bash(rules(ask=[slow]), "a" * 50 + "!", base="always_allow") == "ask"
+
+
 def test_a_pattern_that_asks_leaves_the_rest_to_run() -> None:
     found = rules(ask=[on("bash", command={"matches": r"(?i)\brm\b"})])
     assert bash(found, "RM -r x", base="always_allow") == "ask"
