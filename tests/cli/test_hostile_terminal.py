@@ -116,7 +116,7 @@ def test_a_question_shows_what_would_be_written_and_nothing_of_it_is_obeyed(fold
         ["run", "agent.yaml", "x", "--model", "script:" + EVIL],
         ["validate", "variable.yaml", "host.yaml", "package.yaml", "key.yaml"],
         ["vault", "create", EVIL],
-        ["env", "rm", EVIL],
+        pytest.param(["env", "rm", EVIL], marks=pytest.mark.docker),
         ["files", EVIL],
         ["apply", "@", EVIL],
         ["deny", EVIL, "-m", EVIL],

@@ -41,9 +41,11 @@ def printed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     commands = [["ls"], ["show", "@"], ["events", "@", "--from", "2"], ["outputs", "@", "-d", str(tmp_path / "o")]]
     commands += [["files", "changing"], ["apply", "changing", "--check"]]
     commands += [["replay", "@", "--html", str(tmp_path / "page.html")]]
-    commands += [["replay", "@"], ["gc", "--dry-run"], ["run", *_run(tmp_path), "--detach"]]
-    (home.root / "sandboxes" / "agentctl-0f1e2d3c4b5a6978").mkdir(parents=True)
+    commands += [["replay", "@"], ["run", *_run(tmp_path), "--detach"]]
     bodies = [agentctl(*command, "-o", "json", AGENTCTL_HOME=str(home.root)).json for command in commands]
+    left = tmp_path / "left"  # a store that has never used Docker
+    (left / "sandboxes" / "agentctl-0f1e2d3c4b5a6978").mkdir(parents=True)
+    bodies.append(agentctl("gc", "--dry-run", "-o", "json", AGENTCTL_HOME=str(left)).json)
     return {body["schema"]: body for body in bodies}
 
 
