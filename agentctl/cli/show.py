@@ -8,9 +8,10 @@ from agentctl.cli.output import print_json, reporting, write_out
 from agentctl.cli.quick import QuickCommand
 from agentctl.ids import SystemClock
 from agentctl.policy.budget import hosted_cost
+from agentctl.render.facts import Known
 from agentctl.render.jsonl import result_body
 from agentctl.render.lines import paint_all
-from agentctl.render.overview import Known, Overview, show_body
+from agentctl.render.overview import Overview, show_body
 from agentctl.session.glance import Glance
 from agentctl.store.anchors import read_anchor
 from agentctl.store.blobs import Blobs

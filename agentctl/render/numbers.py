@@ -1,8 +1,10 @@
 """Numbers as people read them."""
 
+import re
 from datetime import datetime
 from decimal import Decimal, InvalidOperation
 
+_NOTHING = re.compile(r"\.0(?=s)| 00?[smh]$")
 _SIZES = ("kB", "MB", "GB", "TB")
 
 
@@ -55,6 +57,11 @@ def duration(seconds: float) -> str:
     if whole < 86_400:
         return f"{whole // 3600}h {whole % 3600 // 60:02}m"
     return f"{whole // 86_400}d {whole % 86_400 // 3600}h"
+
+
+def span(seconds: float) -> str:
+    """Write a time span that somebody chose, without what is nothing of it: ``5s``, ``30m``, ``2h``, ``1h 30m``."""
+    return _NOTHING.sub("", duration(seconds))
 
 
 def size(number: int) -> str:

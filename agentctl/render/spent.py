@@ -6,7 +6,7 @@ from decimal import Decimal
 from agentctl.canonical import JsonObject
 from agentctl.render.lines import Line, Span
 from agentctl.render.look import Look
-from agentctl.render.numbers import amount, count, duration, many, money
+from agentctl.render.numbers import amount, count, duration, many, money, span
 from agentctl.session.completeness import Aspect
 from agentctl.session.glance import Glance, ModelSum
 from agentctl.session.timing import ACTIVITIES, Activity
@@ -17,7 +17,7 @@ WORDS: dict[Activity, str] = {
     "tools": "tools",
     "retry": "waiting to try again",
     "person": "waiting for a person",
-    "other": "ourselves",
+    "other": "agentctl",
 }
 
 _STYLES: dict[Activity, str] = {
@@ -39,7 +39,7 @@ def time_line(seconds: Mapping[Activity, float], look: Look, columns: int) -> li
     bar = [Span(_mark(name, look) * number, _STYLES[name]) for name, number in cells.items()]
     told: list[Span] = []
     for name, length in spent.items():
-        told += [Span(f" {look.symbols.dot} " if told else "  ", "dim"), Span(_mark(name, look), _STYLES[name])]
+        told += [Span("  "), Span(_mark(name, look), _STYLES[name])]
         told.append(Span(f" {WORDS[name]} {duration(length)}"))
     return [[Span("  "), *bar, *told]]
 
@@ -49,8 +49,8 @@ def limits_told(limits: JsonObject, usage: Usage) -> list[str]:
     told = {
         "max_cost": lambda value: f"{money(usage.spent)} of {money(amount(value))}",
         "max_turns": lambda value: many(value, "turn") + " a message",
-        "timeout": lambda value: f"{duration(value)} a run",
-        "max_active": lambda value: f"{duration(usage.active_seconds)} of {duration(value)} at work",
+        "timeout_seconds": lambda value: f"{span(value)} a run",
+        "max_active_seconds": lambda value: f"{duration(usage.active_seconds)} of {span(value)} at work",
         "max_output_tokens": lambda value: f"{count(usage.output_tokens)} of {count(value)} tokens written",
         "max_tool_calls": lambda value: f"{usage.tool_calls:,} of {many(value, 'call')}",
     }
@@ -71,7 +71,8 @@ def models_told(models: Mapping[str, ModelSum]) -> list[str]:
 def checkpoints_told(glance: Glance) -> list[str]:
     """Say how often the sandbox was kept."""
     kept = glance.checkpoints
-    return [many(kept.count, "time"), f"the last until {kept.keep_until[:10]}"] if kept.count else []
+    told = [many(kept.count, "time"), f"the last until {kept.keep_until[:10]}"] if kept.count else []
+    return told if kept.reason is None else [*told, f"not when it came to rest last: {kept.reason}"]
 
 
 def missing_told(aspects: Sequence[Aspect]) -> list[str]:

@@ -107,7 +107,7 @@ def test_show_fits_one_screen(home: Home) -> None:
     lines = done.out.splitlines()
     assert len(lines) <= 23
     assert max(map(len, lines)) < 80
-    assert lines[2] == "  █████████████████▓▓▓▓▓▓▓▓▓  █ model 30s · ▓ tools 16s"
+    assert lines[2] == "  █████████████████▓▓▓▓▓▓▓▓▓  █ model 30s  ▓ tools 16s"
     assert "  limits      40 turns a message" in lines
     assert [line for line in lines if line.startswith("  missing     files: the record does not say what files")]
     created = [line for line in lines if line.startswith("  created     2026-11-20 09:00:00 UTC, ")]

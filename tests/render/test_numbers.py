@@ -6,7 +6,7 @@ from decimal import Decimal
 import pytest
 
 from agentctl.ids import time_of
-from agentctl.render.numbers import age, amount, count, duration, many, money, size, whole
+from agentctl.render.numbers import age, amount, count, duration, many, money, size, span, whole
 
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
 
@@ -57,6 +57,14 @@ def test_sizes(number: int, text: str) -> None:
 def test_ages(seconds: float, text: str) -> None:
     assert age(NOON - timedelta(seconds=seconds), NOON) == text
     assert age(None, NOON) == "?"
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(5, "5s"), (0.5, "0.5s"), (90, "1m 30s"), (1800.0, "30m"), (7200, "2h"), (5400, "1h 30m"), (86_400, "1d")],
+)
+def test_spans_that_somebody_chose(seconds: float, text: str) -> None:
+    assert span(seconds) == text
 
 
 def test_nouns_and_numbers_that_are_none() -> None:
