@@ -3,43 +3,79 @@
 Where this differs it is often the whole answer, so it is looked at first.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from agentctl.canonical import JsonObject
 from agentctl.compare.arguments import ABSENT, differing_leaves
 from agentctl.compare.difference import Difference, Kind, Layer, Place, kind_of
 from agentctl.compare.normalise import names_taken_out
+from agentctl.compare.packages import PackagesOfTwo
 from agentctl.compare.places import short
 from agentctl.compare.side import Side
 from agentctl.errors import StoreError
 from agentctl.events.local import LocalSessionCreated
 from agentctl.session.files import Contents, File, read_manifest
 
-_SANDBOX = ("kind", "image", "image_digest", "version", "user", "isolated")
+_SANDBOX = ("image", "image_digest", "version", "user", "isolated")
+_IMAGE = "environment: image digest"
 _STARTED = ("python", "platform")
+PACKAGE = "package"
+"""What the name of a difference begins with that is about a package of the image."""
+
 _OWN_NAMES = ("source",)
 """Members of an upload that say where it was on the machine, which is no matter."""
 
 
-def header_layer(a: Side, b: Side, contents: Contents | None = None) -> Layer:
-    """Compare what two sessions depend on. ``contents`` are where manifests of uploaded files can be read."""
+def header_layer(
+    a: Side,
+    b: Side,
+    contents: Contents | None = None,
+    packages: PackagesOfTwo = PackagesOfTwo(),  # noqa: B008
+) -> Layer:
+    """Compare what two sessions depend on: what somebody wrote down before what came of it.
+
+    ``contents`` are where manifests of uploaded files can be read.
+    """
     if a.created is None or b.created is None:
         return Layer("header", notes=("a record that does not begin with its definitions says nothing of them",))
+    environment = list(_leaves(a, b, "environment", a.created.environment, b.created.environment))
+    said = {place.pointer for each in environment for place in (each.a, each.b) if place is not None}
     found = [
-        *_sandbox(a, b, a.created, b.created),
+        *_members(a, b, a.created, b.created, ("kind",)),
+        *environment,
+        *_packages(a, b, packages),
+        *_members(a, b, a.created, b.created, [name for name in _SANDBOX if f"/environment/config/{name}" not in said]),
+        *_started(a, b),
         *_definitions(a, b, a.created, b.created),
         *_models(a, b),
         *_uploads(a, b, a.created, b.created, contents),
         *_told(a, b),
     ]
-    return Layer("header", tuple(found), compared=1)
+    is_another = packages.are_the_same and any(each.what == _IMAGE for each in found)
+    notes = (f"the {packages.a:,} packages of both images are the same",) if is_another else ()
+    return Layer("header", tuple(found), compared=1, notes=notes)
 
 
-def _sandbox(a: Side, b: Side, one: LocalSessionCreated, other: LocalSessionCreated) -> Iterator[Difference]:
-    for name in _SANDBOX:
+def _members(
+    a: Side, b: Side, one: LocalSessionCreated, other: LocalSessionCreated, names: Sequence[str]
+) -> Iterator[Difference]:
+    for name in names:
         if (difference := _member(a, b, one.sandbox, other.sandbox, name)) is not None:
             yield difference
+
+
+def _packages(a: Side, b: Side, packages: PackagesOfTwo) -> Iterator[Difference]:
+    """Tell of each package that moved; the list that has it is a content, which the event names."""
+    for each in packages.moved:
+        one, other = (
+            None if version is None else Place(seq, "/facts/packages", {"manager": each.kind, "version": version})
+            for seq, version in ((a.sandbox_seq, each.before), (b.sandbox_seq, each.after))
+        )
+        yield Difference("header", kind_of(one, other), f"{PACKAGE}: {each.name}", one, other)
+
+
+def _started(a: Side, b: Side) -> Iterator[Difference]:
     for name in _STARTED:
         mine, theirs = a.sandbox.get(name), b.sandbox.get(name)
         if mine is not None and theirs is not None and mine != theirs:
@@ -59,7 +95,6 @@ def _member(a: Side, b: Side, one: JsonObject, other: JsonObject, name: str) -> 
 
 
 def _definitions(a: Side, b: Side, one: LocalSessionCreated, other: LocalSessionCreated) -> Iterator[Difference]:
-    yield from _leaves(a, b, "environment", one.environment, other.environment)
     agents = list(_leaves(a, b, "agent", one.agent, other.agent))
     yield from agents
     if one.model != other.model:

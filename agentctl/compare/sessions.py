@@ -11,6 +11,7 @@ from agentctl.compare.header import header_layer
 from agentctl.compare.metrics import Metric, metrics
 from agentctl.compare.network import network_layer
 from agentctl.compare.outcome import outcome_layer
+from agentctl.compare.packages import PackagesOfTwo, packages_of
 from agentctl.compare.rules import Rule
 from agentctl.compare.side import Side
 from agentctl.compare.steps import arguments_layer, observations_layer
@@ -32,13 +33,17 @@ _WITHIN_STEP: Mapping[LayerName, int] = {
 
 @dataclass(frozen=True)
 class Compared:
-    """What was found. ``layers`` are those that were asked for, in the order of likely cause."""
+    """What was found. ``layers`` are those that were asked for, in the order of likely cause.
+
+    ``packages`` are those of the images, as far as they are recorded and the header was asked for.
+    """
 
     a: Side
     b: Side
     steps: tuple[Step, ...]
     metrics: tuple[Metric, ...]
     layers: Mapping[LayerName, Layer]
+    packages: PackagesOfTwo = PackagesOfTwo()
 
     @property
     def is_same(self) -> bool:
@@ -77,8 +82,9 @@ def compare(
 ) -> Compared:
     """Compare two sessions in some layers. ``contents`` are their files, ``own`` a person's rules for noise."""
     steps = aligned(a.calls, b.calls)
-    found = {layer.name: layer for layer in _layers(a, b, steps, contents, own, layers)}
-    return Compared(a, b, steps, metrics(a, b), found)
+    packages = packages_of(a, b, steps, contents) if "header" in layers else PackagesOfTwo()
+    found = {layer.name: layer for layer in _layers(a, b, steps, contents, own, layers, packages)}
+    return Compared(a, b, steps, metrics(a, b), found, packages)
 
 
 def around(side: Side, event: int | None) -> list[tuple[int, Event]]:
@@ -110,13 +116,14 @@ def _layers(
     contents: Contents | None,
     own: Sequence[Rule],
     wanted: Collection[LayerName],
+    packages: PackagesOfTwo,
 ) -> Iterator[Layer]:
     for name in LAYERS:
         if name not in wanted:
             continue
         match name:
             case "header":
-                yield header_layer(a, b, contents)
+                yield header_layer(a, b, contents, packages)
             case "metrics":
                 yield Layer("metrics")
             case "trajectory":

@@ -87,7 +87,13 @@ def test_a_package_that_moved_is_named_in_the_first_lines_of_diff_and_of_which_m
 
     assert (same.code, same.out.splitlines()[0]) == (0, "neither moved: environment and model do what they did")
     assert (found.code, moved.code) == (1, 1)
-    assert "image digest" in found.out.splitlines()[0]
+    assert found.out.splitlines()[0] == "package moved: tabler 1.0.0 > 1.1.0 (pip)"
     assert moved.out.splitlines()[0].startswith("environment moved: pip package tabler 1.0.0 -> 1.1.0 (#")
-    for done in (found, moved):
-        assert "tabler 1.0.0 -> 1.1.0" in "\n".join(done.out.splitlines()[:FIRST_LINES])
+    assert "tabler 1.0.0 -> 1.1.0" in "\n".join(moved.out.splitlines()[:FIRST_LINES])
+    body = agentctl("diff", yesterday, today, "--layer", "header", "-o", "json").json
+    assert body["packages"]["a"] == body["packages"]["b"] > 50
+    assert [each["what"] for each in body["layers"][0]["differences"][:2]] == [
+        "package: tabler",
+        "environment: image digest",
+    ]
+    assert agentctl("verify", today).code == 0

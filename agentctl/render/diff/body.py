@@ -25,6 +25,7 @@ def diff_body(compared: Compared, failed: Sequence[Failure] | None, exit_code: i
         "summary": heading(compared)[0],
         "a": _side(compared.a),
         "b": _side(compared.b),
+        "packages": {"a": compared.packages.a, "b": compared.packages.b},
         "metrics": [_metric(metric) for metric in compared.metrics],
         "layers": [_layer(compared, layer) for layer in compared.layers.values() if layer.name != "metrics"],
         "first": _first(compared),

@@ -18,6 +18,7 @@ from agentctl.render.diff.words import (
     hints,
     layer_text,
     metrics_texts,
+    name_text,
     relation,
     share_text,
     side_text,
@@ -134,7 +135,7 @@ class Page:
         for each in kept:
             lines += [
                 self._clip(
-                    [Span(" " * (_NAME + 2)), Span(shown(each.what, self._look)), Span("  "), self._change(each)]
+                    [Span(" " * (_NAME + 2)), Span(shown(name_text(each), self._look)), Span("  "), self._change(each)]
                 )
             ]
         left = len(whole) - len(kept)

@@ -27,6 +27,7 @@ def diff_schema() -> JsonObject:
                 "summary": _TEXT | {"description": "The likely cause, in a line"},
                 "a": _side(),
                 "b": _side(),
+                "packages": _closed({"a": _packages(), "b": _packages()}),
                 "metrics": {"type": "array", "items": _metric()},
                 "layers": {"type": "array", "items": _layer()},
                 "first": _or_null(_first()),
@@ -48,6 +49,10 @@ def _or_null(schema: JsonObject) -> JsonObject:
 def _side() -> JsonObject:
     names = ("session_id", "agent", "model", "environment", "stop_reason")
     return _closed({**{name: _or_null(_TEXT) for name in names}, "status": _TEXT, "events": _WHOLE, "calls": _WHOLE})
+
+
+def _packages() -> JsonObject:
+    return {"type": ["integer", "null"], "description": "How many packages its image has; null where it is not known"}
 
 
 def _metric() -> JsonObject:

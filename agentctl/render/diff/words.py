@@ -8,6 +8,7 @@ from typing import Any
 from agentctl.canonical import canonical_json
 from agentctl.compare.causes import cause_of
 from agentctl.compare.difference import Difference, Layer, Step
+from agentctl.compare.header import PACKAGE
 from agentctl.compare.metrics import Amount, Metric
 from agentctl.compare.sessions import Compared
 from agentctl.compare.side import Side
@@ -34,6 +35,8 @@ def value_text(value: Any) -> str:
             text = value
         case {"sha256": str(digest)}:
             text = f"{_HASH}{digest}"
+        case {"manager": str(_), "version": str(version)}:
+            text = version
         case {"kind": "file", "cut": str(reason)}:
             text = f"not kept: {reason}"
         case {"kind": str(kind), "path": _}:
@@ -80,6 +83,8 @@ def heading(compared: Compared) -> tuple[str, str]:
     if header is not None and header.differences:
         first, *others = header.differences
         more = f" (and {len(others):,} more)" if others else ""
+        if is_package(first):
+            return f"package moved: {package_text(first)}{_more_packages(others)}", "warning"
         name, _, inner = first.what.partition(": ")
         plural = "" if not name.startswith("files") else "s"
         verb = "differs" if not plural else "differ"
@@ -91,13 +96,44 @@ def heading(compared: Compared) -> tuple[str, str]:
     return f"{layer.name} differ{'' if layer.name == 'files' else 's'}: {layer_text(layer)}", "warning"
 
 
+def is_package(difference: Difference) -> bool:
+    """Say whether a difference is that of a package of the images."""
+    return difference.what.startswith(f"{PACKAGE}: ")
+
+
+def package_text(difference: Difference) -> str:
+    """Say how a package moved: ``six 1.16.0 > 1.17.0 (pip)``; none is where an image does not have it."""
+    places = (difference.a, difference.b)
+    versions = [value_text(place.value) if place is not None else "none" for place in places]
+    managers = [place.value["manager"] for place in places if place is not None]
+    return f"{difference.what.removeprefix(f'{PACKAGE}: ')} {' > '.join(versions)} ({managers[0]})"
+
+
+def name_text(difference: Difference) -> str:
+    """Name what a difference is about, where several are listed."""
+    if not is_package(difference):
+        return difference.what
+    managers = [place.value["manager"] for place in (difference.a, difference.b) if place is not None]
+    return f"{difference.what} ({managers[0]})"
+
+
+def _more_packages(others: Sequence[Difference]) -> str:
+    """Say how many packages moved beside one; what else differs is told of where it stands."""
+    number = sum(map(is_package, others))
+    return f", and {many(number, 'more package')}" if number else ""
+
+
 def cause_text(compared: Compared) -> str:
     """Say why the first call that parts gave something else, as far as that shows; empty where it parts otherwise."""
     first = compared.first
     if first is None or first.layer != "observations" or first.step is None:
         return ""
     step = first.step
-    return "" if step.a is None or step.b is None else cause_of(step.a, step.b, {}).line
+    if step.a is None or step.b is None:
+        return ""
+    cause = cause_of(step.a, step.b, {})
+    named = next((each.name for each in compared.packages.moved), None)
+    return "" if cause.kind == "version_moved" and cause.subject == named else cause.line
 
 
 def _parting(first: Difference, step: Step) -> str:
@@ -135,8 +171,7 @@ def layer_text(layer: Layer) -> str:
     found = layer.differences
     match layer.name:
         case "header":
-            texts = [f"{each.what} {change_text(each)}" for each in found[:1]]
-            return "".join(texts) + (f" (and {len(found) - 1:,} more)" if len(found) > 1 else "")
+            return _header(layer)
         case "trajectory":
             sides = [
                 (side, sum(each.kind == kind for each in found)) for side, kind in (("A", "only_a"), ("B", "only_b"))
@@ -149,6 +184,19 @@ def layer_text(layer: Layer) -> str:
             return _files(found) + _alike(layer)
         case _:
             return _listed([f"{each.what} {change_text(each)}" for each in found]) + _alike(layer)
+
+
+def _header(layer: Layer) -> str:
+    """Say what two sessions began with otherwise: the first thing of it, the packages, and what is worth adding."""
+    packages = [package_text(each) for each in layer.differences if is_package(each)]
+    others = [each for each in layer.differences if not is_package(each)]
+    more = f" (and {len(others) - 1:,} more)" if len(others) > 1 else ""
+    parts = [f"{each.what} {change_text(each)}{more}" for each in others[:1]]
+    if packages:
+        parts.append(f"{'package' if len(packages) == 1 else 'packages'} {_listed(packages)}")
+    if is_package(layer.differences[0]):
+        parts.reverse()
+    return "; ".join((*parts, *layer.notes))
 
 
 def alike_text(layer: Layer) -> str:
