@@ -15,15 +15,20 @@ def moment_of(option: str, text: str | None) -> str | None:
     if text is None:
         return None
     try:
-        return timestamp(SystemClock().now() - timedelta(seconds=parse_duration(text)))
+        return ago(option, parse_duration(text))
     except ValueError:
         pass
-    except OverflowError as error:
-        raise UsageError(f"{option} {text} is before there was time") from error
     try:
         moment = datetime.fromisoformat(text)
-    except ValueError as error:
-        raise UsageError(
-            f"{option} {text} is no moment", hint="one is 7d, 12h, 2026-11-20 or 2026-11-20T09:00Z"
-        ) from error
-    return timestamp(moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC))
+        return timestamp(moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC))
+    except (ValueError, OverflowError) as error:
+        hint = "one is 7d, 12h, 2026-11-20 or 2026-11-20T09:00Z"
+        raise UsageError(f"{option} {text or '(nothing)'} is no moment", hint=hint) from error
+
+
+def ago(option: str, seconds: float) -> str:
+    """Return the moment so long ago as RFC 3339 in UTC. Raises UsageError."""
+    try:
+        return timestamp(SystemClock().now() - timedelta(seconds=seconds))
+    except OverflowError as error:
+        raise UsageError(f"{option} reaches back before there was time") from error

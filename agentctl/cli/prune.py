@@ -4,7 +4,6 @@ import contextlib
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict
-from datetime import timedelta
 from pathlib import Path
 from typing import Annotated
 
@@ -13,12 +12,12 @@ import typer
 from agentctl.cli.complain import write_error
 from agentctl.cli.gc import has_used_docker
 from agentctl.cli.images import Removal, chosen_images, removal_line, removed_images
+from agentctl.cli.moments import ago
 from agentctl.cli.options import Output, OutputOption
 from agentctl.cli.output import print_json, reporting, write_out
 from agentctl.cli.removing import remove
 from agentctl.definitions.amounts import parse_duration, parse_size
 from agentctl.errors import NotFoundError, SandboxError, StoreError, UsageError
-from agentctl.ids import SystemClock, timestamp
 from agentctl.paths import Home, home
 from agentctl.render.numbers import duration, many, size
 from agentctl.sandbox.docker.images import Images
@@ -107,7 +106,7 @@ def _rules(sessions: bool, older_seconds: float | None, keep: int | None, max_si
         return None
     if older_seconds is None and keep is None and max_size is None:
         raise UsageError("which sessions?", hint="say --older-than 90d, --keep 100 or --max-size 5g")
-    before = None if older_seconds is None else timestamp(SystemClock().now() - timedelta(seconds=older_seconds))
+    before = None if older_seconds is None else ago("--older-than", older_seconds)
     try:
         return Rules(before, keep or 0, None if max_size is None else parse_size(max_size))
     except ValueError as error:

@@ -13,6 +13,9 @@ from typing import Any, get_args, get_origin
 import typer
 from typer.core import TyperCommand
 
+_MOST_WHOLE = 2**63 - 1
+"""The largest whole number that SQLite takes."""
+
 
 class QuickCommand(TyperCommand):
     """A command whose parameters are strings, numbers, paths, enumerations, flags, or lists of these."""
@@ -46,7 +49,7 @@ class _Reader:
         try:
             if self._is_list:
                 return [self._one(item) for item in value or ()]
-            return None if value is None else self._one(value)
+            return None if value is None else _in_utf8(self._one(value))
         except ValueError as error:
             raise typer.BadParameter(str(error), ctx=ctx, param=param) from None
 
@@ -62,9 +65,20 @@ class _Reader:
     def _within(self, number: float) -> float:
         if self._least is not None and not number >= self._least:
             raise ValueError(f"{number} is less than {self._least}.")
-        if self._most is not None and not number <= self._most:
-            raise ValueError(f"{number} is more than {self._most}.")
+        most = _MOST_WHOLE if self._most is None and self._kind is int else self._most
+        if most is not None and not number <= most:
+            raise ValueError(f"{number} is more than {most}.")
         return number
+
+
+def _in_utf8(value: Any) -> Any:
+    """Refuse a text with other bytes in it; in lists they may be names of files, and paths are no texts."""
+    if isinstance(value, str) and not value.isascii():
+        try:
+            value.encode()
+        except UnicodeEncodeError:
+            raise ValueError(f"{value!a} is not written in UTF-8.") from None
+    return value
 
 
 def _number(kind: Callable[[str], float], text: str) -> float:

@@ -94,6 +94,8 @@ def stats(
     with reporting(output):
         standard_output()
         statistics = _Statistics(_kinds(by), moment_of("--since", since), moment_of("--until", until))
+        if statistics.since and statistics.until and statistics.until < statistics.since:
+            raise UsageError(f"--until {until} is before --since {since}")
         for tally in _tallies():
             if agent is None or tally.agent == agent:
                 statistics.add(tally)

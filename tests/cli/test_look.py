@@ -336,6 +336,7 @@ LOOKING = [["show", "@"], ["events", "@"], ["replay", "@"], ["outputs", "@"]]
         (["replay", "@", "--idle-limit", "inf"], "--idle-limit takes a number"),
         (["outputs", "@", "report.md"], "the session made no file report.md"),
         (["ls", "-n", "0"], "0 is less than 1"),
+        (["ls", "-n", "9" * 30], "is more than"),
         (["ls", "-o", "xml"], "'xml' is not one of"),
     ],
 )

@@ -58,7 +58,13 @@ def test_nothing_found_is_a_no(home: Home) -> None:
 
 
 def test_what_cannot_be_asked_is_refused(home: Home) -> None:
-    for words in (["!!!"], ["word", "--since", "soon"], ["word", "--session", "nobody"]):
+    for words in (
+        ["!!!"],
+        ["word", "--since", "soon"],
+        ["word", "--session", "nobody"],
+        ["word", "--limit", "9" * 30],
+        ["word", "--agent", "\udcff"],
+    ):
         done = agentctl("search", *words)
         assert (done.code, done.out) == (2, ""), words
     assert agentctl("search", "word", "--type", "agent.mesage").err.startswith("agentctl: there is no event of type")

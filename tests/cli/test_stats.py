@@ -87,7 +87,14 @@ def test_json_has_everything_and_jsonl_a_row_a_line(home: Home) -> None:
 
 
 def test_what_makes_no_sense_is_refused(home: Home) -> None:
-    for words in (["--by", "colour"], ["--since", "yesterday"]):
+    for words in (
+        ["--by", "colour"],
+        ["--since", "yesterday"],
+        ["--since", "0001-01-01T00:00+14:00"],
+        ["--until", "9999-12-31T23:59-14:00"],
+        ["--since", "99999999d"],
+        ["--since", "2026-11-21", "--until", "2026-11-20"],
+    ):
         assert agentctl("stats", *words).code == 2
 
 
