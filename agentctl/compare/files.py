@@ -12,6 +12,7 @@ from agentctl.canonical import JsonObject
 from agentctl.compare.calls import Observation
 from agentctl.compare.difference import Difference, Layer, Place, Step, kind_of
 from agentctl.compare.header import began_with
+from agentctl.compare.moves import with_moves
 from agentctl.compare.normalise import alike
 from agentctl.compare.places import is_derived, short
 from agentctl.compare.rules import moment_of
@@ -65,7 +66,7 @@ class Texts:
 def files_layer(a: Side, b: Side, steps: Sequence[Step], contents: Contents | None = None) -> Layer:
     """Compare the files of two sessions: the final ones, then what each call did."""
     texts, rules = Texts(contents), Counter[str]()
-    final = list(_final(a, b, contents, texts, rules))
+    final = with_moves(_final(a, b, contents, texts, rules))
     alike_files = rules.total()
     calls = [found for step in steps if (found := _call(step, texts)) is not None]
     notes = ("the files at the end are the same",) if calls and not final else ()

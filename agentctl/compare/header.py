@@ -9,6 +9,7 @@ from typing import Any
 from agentctl.canonical import JsonObject
 from agentctl.compare.arguments import ABSENT, differing_leaves
 from agentctl.compare.difference import Difference, Kind, Layer, Place, kind_of
+from agentctl.compare.moves import with_moves
 from agentctl.compare.normalise import names_taken_out
 from agentctl.compare.packages import PackagesOfTwo
 from agentctl.compare.places import short
@@ -23,6 +24,7 @@ _STARTED = ("python", "platform")
 PACKAGE = "package"
 """What the name of a difference begins with that is about a package of the image."""
 
+_BEGAN = "file it began with: "
 _OWN_NAMES = ("source",)
 """Members of an upload that say where it was on the machine, which is no matter."""
 
@@ -152,7 +154,7 @@ def _uploads(
 ) -> Iterator[Difference]:
     if a.uploaded is not None and b.uploaded is not None:
         if a.uploaded.manifest != b.uploaded.manifest:
-            yield from _manifests(a, b, contents)
+            yield from with_moves(_manifests(a, b, contents), _BEGAN)
         return
     mine, theirs = ([_without_source(body) for body in created.uploads] for created in (one, other))
     yield from _leaves(a, b, "uploads", mine, theirs)
@@ -173,7 +175,7 @@ def _manifests(a: Side, b: Side, contents: Contents | None) -> Iterator[Differen
             continue
         first = None if one is None else Place(a.uploaded_seq, "/manifest", one.as_json())
         second = None if other is None else Place(b.uploaded_seq, "/manifest", other.as_json())
-        yield Difference("header", kind_of(one, other), f"file it began with: {short(path)}", first, second)
+        yield Difference("header", kind_of(one, other), f"{_BEGAN}{short(path)}", first, second)
 
 
 def began_with(side: Side, contents: Contents | None) -> dict[str, File] | None:

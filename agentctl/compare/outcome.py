@@ -9,16 +9,18 @@ from collections.abc import Iterator
 from agentctl.canonical import JsonObject
 from agentctl.compare.difference import Difference, Layer, Place, kind_of
 from agentctl.compare.files import Texts
+from agentctl.compare.moves import with_moves
 from agentctl.compare.side import Side
 from agentctl.session.files import Contents
 
+_OUTPUT = "output "
 OTHER_TEXT = "the last messages differ, which is no difference"
 
 
 def outcome_layer(a: Side, b: Side, contents: Contents | None = None) -> Layer:
     """Compare what two sessions came to."""
     rules = Counter[str]()
-    found = [*_ends(a, b), *_outputs(a, b, Texts(contents), rules)]
+    found = [*_ends(a, b), *with_moves(_outputs(a, b, Texts(contents), rules), _OUTPUT)]
     notes = (OTHER_TEXT,) if a.result.text.strip() != b.result.text.strip() else ()
     return Layer("outcome", tuple(found), 1, rules, rules.total(), notes)
 
@@ -57,7 +59,7 @@ def _outputs(a: Side, b: Side, texts: Texts, rules: Counter[str]) -> Iterator[Di
                 continue
         first = None if mine is None else Place(a.outputs_seq, "/files", mine)
         second = None if theirs is None else Place(b.outputs_seq, "/files", theirs)
-        yield Difference("outcome", kind_of(mine, theirs), f"output {path}", first, second)
+        yield Difference("outcome", kind_of(mine, theirs), f"{_OUTPUT}{path}", first, second)
 
 
 def _files(side: Side) -> dict[str, JsonObject]:

@@ -10,6 +10,7 @@ from agentctl.compare.causes import cause_of
 from agentctl.compare.difference import Difference, Layer, Step
 from agentctl.compare.header import PACKAGE
 from agentctl.compare.metrics import Amount, Metric
+from agentctl.compare.moves import is_move
 from agentctl.compare.sessions import Compared
 from agentctl.compare.side import Side
 from agentctl.render.calls import asked
@@ -60,6 +61,8 @@ def change_text(difference: Difference) -> str:
             return f"only in A: {a}" if a else "only in A"
         case "only_b":
             return f"only in B: {b}" if b else "only in B"
+        case _ if is_move(difference):
+            return "the same contents"
         case _ if a != b:
             return f"{a} > {b}"
         case _:
