@@ -5,6 +5,7 @@ from typing import Annotated, Literal, TypeAlias
 import typer
 
 from agentctl.cli.finding import id_of
+from agentctl.cli.message import in_utf8
 from agentctl.cli.options import Output
 from agentctl.cli.output import print_json, reporting, write_out
 from agentctl.errors import UsageError
@@ -26,8 +27,9 @@ def answer(
 ) -> None:
     """Append an answer to each of these calls. Raises UsageError for one that does not wait."""
     with reporting(output):
+        said = in_utf8("--message", reason)
         session_id = id_of(session)
-        answers = tell(session_id, home(), lambda state, make: _answers(state, make, calls, result, reason))
+        answers = tell(session_id, home(), lambda state, make: _answers(state, make, calls, result, said))
         ids = [str(event.tool_use_id) for event in answers if isinstance(event, UserToolConfirmation)]
         if output is not Output.TEXT:
             print_json(

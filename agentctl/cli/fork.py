@@ -9,7 +9,7 @@ from agentctl.cli.asking import approver
 from agentctl.cli.draw import Drawn, drive
 from agentctl.cli.finding import id_and_event
 from agentctl.cli.limiting import MaxCostOption, MaxTurnsOption, TimeoutOption, limits_of
-from agentctl.cli.message import MessageArgument, MessageFileOption, message_of
+from agentctl.cli.message import MessageArgument, MessageFileOption, in_utf8, message_of
 from agentctl.cli.options import (
     Approval,
     ApproveOption,
@@ -69,7 +69,7 @@ def fork(
             model=model,
             sandbox=sandbox.value if sandbox else None,
             session_id=own_id(own),
-            title=title,
+            title=in_utf8("--title", title),
             limits=limits_of(max_cost, max_turns, timeout),
         )
         drawn = Drawn(output, quiet=quiet)

@@ -2,7 +2,7 @@
 
 import sys
 from pathlib import Path
-from typing import Annotated, TypeAlias
+from typing import Annotated, TypeAlias, TypeVar
 
 import typer
 
@@ -23,13 +23,26 @@ def message_of(given: str | None, file: str | None) -> str:
     if (given is None) == (file is None):
         raise UsageError("a message is needed, once", hint="agentctl run AGENT 'what to do', or -f FILE, or -")
     if given is not None and given != "-":
-        text = given
+        text = in_utf8("the message", given)
     elif file in (None, "-"):
         text = _read_standard_input()
     else:
         text = _read(Path(str(file)))
     if not text.strip():
         raise UsageError("the message is empty")
+    return text
+
+
+Words = TypeVar("Words", bound=str | None)
+
+
+def in_utf8(what: str, text: Words) -> Words:
+    """Return a text from the command line, which may be other bytes. Raises UsageError where it is."""
+    try:
+        if text is not None:
+            text.encode()
+    except UnicodeEncodeError as error:
+        raise UsageError(f"{what} is not UTF-8 text") from error
     return text
 
 

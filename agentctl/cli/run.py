@@ -11,7 +11,7 @@ from agentctl.cli.asking import approver
 from agentctl.cli.detach import Background, announce, go_to_background
 from agentctl.cli.draw import Drawn, drive
 from agentctl.cli.limiting import MaxCostOption, MaxTurnsOption, TimeoutOption, limits_of
-from agentctl.cli.message import MessageArgument, MessageFileOption, message_of
+from agentctl.cli.message import MessageArgument, MessageFileOption, in_utf8, message_of
 from agentctl.cli.options import Approval, ApproveOption, Output, OutputOption, QuietOption, SandboxName, own_id
 from agentctl.cli.output import reporting
 from agentctl.definitions.environment import Environment, EnvironmentConfig
@@ -78,7 +78,7 @@ def run(
             model=model,
             sandbox=sandbox.value if sandbox else None,
             session_id=own_id(session),
-            title=title,
+            title=in_utf8("--title", title),
             workspace=_workspace(workspace),
             files=tuple(_upload(text) for text in file or ()),
             limits=limits_of(max_cost, max_turns, timeout),

@@ -8,7 +8,7 @@ from agentctl.cli.asking import approver
 from agentctl.cli.draw import Drawn, drive
 from agentctl.cli.finding import id_of
 from agentctl.cli.limiting import MaxCostOption, MaxTurnsOption, TimeoutOption, limits_of
-from agentctl.cli.message import MessageArgument, MessageFileOption, message_of
+from agentctl.cli.message import MessageArgument, MessageFileOption, in_utf8, message_of
 from agentctl.cli.options import (
     Approval,
     ApproveOption,
@@ -51,7 +51,7 @@ def send(
         session_id = id_of(session)
         limits = limits_of(max_cost, max_turns, timeout)
         text = message_of(message, file_of_message)
-        if system is not None and not system.strip():
+        if system is not None and not in_utf8("--system", system).strip():
             raise UsageError("the message of the operator is empty")
         drawn = Drawn(output, quiet=quiet)
         asks = approver(approve.value, drawn)
