@@ -409,7 +409,6 @@ class Performer:
         try:
             kept = self._hands.keep(timestamp(until))
         except SandboxError as error:
-            self._hands.tell(f"the state of the sandbox could not be kept: {error.message}")
             return [self._make(LocalCheckpointFailed, reason=error.message)]
         return [] if kept is None else [self._make(LocalCheckpoint, **kept)]
 

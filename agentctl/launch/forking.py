@@ -282,7 +282,8 @@ def _losses(past: _Past, former: str | None, checkpoint: str | None, blobs: Blob
     """Return what the fork does not have of its parent's sandbox, if there was one."""
     if not (past.state.sandboxes or past.state.forked):
         return []
-    return losses_of(past.files.restoring(blobs, checkpoint) if past.files.is_recorded else None, former, checkpoint)
+    restoring = past.files.restoring(blobs, checkpoint) if past.files.is_recorded else None
+    return losses_of(restoring, former, checkpoint, past.state.unkept)
 
 
 def _told(past: _Past, checkpoint: str | None, losses: Sequence[Loss]) -> Iterator[str]:

@@ -6,6 +6,7 @@ from enum import IntFlag
 from agentctl.events.agent import AgentToolResult, AgentToolUse
 from agentctl.events.base import Event
 from agentctl.events.local import (
+    LocalCheckpointFailed,
     LocalCompactionFailed,
     LocalFilesChanged,
     LocalInterrupted,
@@ -26,6 +27,7 @@ _JUMP = 2
 
 _TROUBLE = (
     SessionError,
+    LocalCheckpointFailed,
     LocalCompactionFailed,
     LocalInterrupted,
     LocalLimitReached,

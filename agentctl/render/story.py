@@ -17,6 +17,7 @@ from agentctl.events.base import Event, UnknownEvent
 from agentctl.events.codec import type_of
 from agentctl.events.content import describe, text_of
 from agentctl.events.local import (
+    LocalCheckpointFailed,
     LocalCompactionFailed,
     LocalContextFull,
     LocalEgress,
@@ -257,6 +258,8 @@ def _remarks(event: Event) -> list[Item]:
             return [Remark(event.line, "warning")]
         case LocalStuckWarned() | LocalStuck():
             return [Remark(event.line, "warning")]
+        case LocalCheckpointFailed():
+            return [Remark(f"the state of the sandbox could not be kept: {event.reason}", "warning")]
         case SpanModelRequestEnd(is_error=True):
             return [Cut()]
         case SessionError():

@@ -19,7 +19,7 @@ from typing import Literal, Protocol
 from agentctl.canonical import JsonObject, canonical_json
 from agentctl.errors import StoreError
 from agentctl.events.base import Event
-from agentctl.events.local import LocalCheckpoint, LocalFilesChanged, LocalFilesUploaded
+from agentctl.events.local import LocalCheckpoint, LocalFilesChanged, LocalFilesUploaded, LocalSandboxStarted
 
 
 class Contents(Protocol):
@@ -119,13 +119,14 @@ class FilesRecord:
         self.digests: set[str] = set()
         self.looks: set[str] = set()
         self._events: list[LocalFilesUploaded | LocalFilesChanged] = []
+        self._was_filled = False
         self._checkpoint: str | None = None
         self._before_checkpoint = 0
 
     @property
     def is_recorded(self) -> bool:
         """Whether the log says at all what files there were; older ones do not."""
-        return bool(self._events)
+        return self._was_filled or bool(self._events)
 
     def add(self, event: Event) -> None:
         """Take one more event."""
@@ -137,6 +138,8 @@ class FilesRecord:
                 if look := (event.extra.get("local") or {}).get("look"):
                     self.looks.add(look)
                 self.digests.update(change["sha256"] for change in event.changes if "sha256" in change)
+            case LocalSandboxStarted():
+                self._was_filled |= "files" in event.facts  # from the record, be it with nothing
             case LocalCheckpoint():
                 self._checkpoint, self._before_checkpoint = event.image, len(self._events)
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from agentctl.harness.keeping import unkept_line
 from agentctl.paths import Home
 from agentctl.sandbox.docker.checkpoints import Checkpoints
 from tests.cli.program import agentctl
@@ -111,6 +112,25 @@ def test_a_state_whose_time_is_over_goes_and_gc_mentions_it(project: Path, own_h
     assert said.startswith(f"removed checkpoint {kept['image']}: {session}; ")
     assert said.endswith("its time is over\n")
     assert kept["image"] not in images()
+
+
+def test_a_state_that_cannot_be_kept_is_known_to_show_fork_and_resume(project: Path) -> None:
+    (project / "script.yaml").write_text(
+        '- tools: [{name: bash, input: {command: "truncate -s 4T ~/holes"}}]\n- {text: One.}\n'
+        '- tools: [{name: bash, input: {command: "ls ~/holes"}}]\n- {text: Two.}\n'
+    )
+    begin(project, "full")
+    [failed] = events("full", "local.checkpoint_failed")
+    assert "its disk limit is" in failed["reason"]
+    assert events("full", "local.checkpoint") == []
+    assert failed["reason"] in agentctl("show", "full").out.replace("\n", " ")
+    assert agentctl("show", "full", "-o", "json").json["checkpoints"]["reason"] == failed["reason"]
+    assert failed["reason"] in agentctl("replay", "full", "--speed", "max").out
+    forked = agentctl("fork", "full", "--no-run", "-o", "json").json
+    assert [loss["kind"] for loss in forked["not_restored"]] == ["kept_state", "elsewhere", "processes"]
+    assert failed["reason"] in forked["not_restored"][0]["line"]
+    assert f"not restored: {unkept_line(failed['reason'])}" in agentctl("send", "full", "again").err
+    assert "No such file" in result_text("full")
 
 
 def test_prune_needs_no_daemon_where_none_was_ever_used(own_home: Path) -> None:
