@@ -13,7 +13,7 @@ from agentctl.events.agent import AgentMessage
 from agentctl.events.preview import Preview
 from agentctl.render.base import Renderer
 from agentctl.render.jsonl import JsonlRenderer, json_line
-from agentctl.render.layout import STOPPED
+from agentctl.render.layout import stopped
 from agentctl.render.look import look_of, size_of
 from agentctl.render.plain import PlainRenderer
 from agentctl.render.terminal import TerminalRenderer
@@ -111,8 +111,8 @@ def drive(drawn: Drawn, go: Callable[[], None]) -> int:
 
 def _failure(result: Result) -> AgentctlError:
     """Put into a line why a session did not end well, for whoever is told nothing else."""
-    error, stop = result.body()["error"], (result.stop_reason or {}).get("type")
-    word = STOPPED.get(str(stop), (str(stop), ""))[0] if result.signal is None else f"stopped by {result.signal}"
+    error = result.body()["error"]
+    word = stopped(result.stop_reason)[0] if result.signal is None else f"stopped by {result.signal}"
     hint = f"more: agentctl show {result.session_id}"
     return AgentctlError(f"session {result.session_id}: {error['message'] if error else word}", hint=hint)
 

@@ -11,10 +11,13 @@ from agentctl.cli.options import Output
 from agentctl.cli.output import print_json, write_out, write_out_bytes
 from agentctl.errors import UsageError
 from agentctl.policy.budget import hosted_cost
-from agentctl.render.html.page import Shown, page
+from agentctl.render.facts import Known
+from agentctl.render.html.page import page
 from agentctl.render.numbers import many, size
 from agentctl.session.log import Record
 from agentctl.store.blobs import Blobs
+from agentctl.store.leases import is_running
+from agentctl.store.lineage import forks_of
 from agentctl.visible import visible_line
 
 _STANDARD_OUTPUT = Path("-")
@@ -25,8 +28,11 @@ def write_page(session: Opened, selection: Selection, path: Path, output: Output
     """Write the page of what is asked for of a session; ``-`` is standard output. Raises StoreError, UsageError."""
     events = (selection.last or session.row.events) - selection.first + 1
     status = session.status if selection.last is None else "shown in part"
-    made = page(session.row.id, Shown(status, events), _wanted(session, selection), Blobs(session.home.blobs))
-    pieces = (piece.encode() for piece in made.html(hosted_cost(made.summary.result.used)))
+    made = page(session.row.id, events, _wanted(session, selection), Blobs(session.home.blobs))
+    forks = forks_of(session.connection, session.row.id)
+    known = Known(status, hosted_cost(made.glance.summary.result.used), forks)
+    aspects = made.glance.completeness.aspects(under_way=is_running(session.home, session.row.id))
+    pieces = (piece.encode() for piece in made.html(known, aspects))
     if path == _STANDARD_OUTPUT:
         write_out_bytes(pieces)
         return

@@ -69,6 +69,11 @@ def outcome(facts: JsonObject) -> list[str]:
     return found
 
 
+def went(facts: JsonObject, *, is_error: bool) -> list[str]:
+    """Say how a call went: as ``outcome``, and of an error of which nothing more is known that it is one."""
+    return outcome(facts) or (["error"] if is_error else [])
+
+
 def failed(facts: JsonObject, *, is_error: bool) -> bool:
     """Say whether a call did not do what it was asked to."""
     return is_error or bool(facts.get("timed_out")) or facts.get("exit_code") not in (None, 0)

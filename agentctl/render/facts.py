@@ -97,7 +97,7 @@ def _cost(glance: Glance, known: Known) -> list[str]:
 
 def _changed(summary: Summary) -> list[str]:
     counts = summary.files.counts(WORKSPACE)
-    return [counts_text(counts), "see: agentctl files"] if counts else []
+    return [counts_text(counts)] if counts else []
 
 
 def _outputs(summary: Summary) -> list[str]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from agentctl.canonical import JsonObject
 from agentctl.events.local import LocalSessionCreated
-from agentctl.render.calls import asked, change, failed, outcome
+from agentctl.render.calls import asked, change, failed, went
 from agentctl.render.lines import TAB, Line, Span, cells, clip, fit, fit_tail, plain, shown, shown_lines, width, wrap
 from agentctl.render.look import Look
 from agentctl.render.numbers import count, duration, many, money, size, whole
@@ -42,7 +42,7 @@ _NARROW = 44
 _WIDE = 99
 _GUTTER = MARGIN + 2
 
-STOPPED = {
+_STOPPED = {
     "end_turn": ("done", "good"),
     "requires_action": ("waits for a decision", "warning"),
     "budget_reached": ("stopped at a limit", "warning"),
@@ -122,8 +122,7 @@ class Layout:
     def ended(self, item: CallEnded, *, with_call: bool = True) -> list[Line]:
         """Put a call and its result into lines; without the call's own line how it went comes last."""
         is_failed = failed(item.facts, is_error=item.is_error)
-        facts = outcome(item.facts) or (["error"] if item.is_error else [])
-        told = f" {self.look.symbols.dot} ".join(facts)
+        told = f" {self.look.symbols.dot} ".join(went(item.facts, is_error=item.is_error))
         body = [*self._change(item.call), *self._result(item.text, is_failed=is_failed)]
         tone = "bad" if is_failed else "good"
         if with_call and not self.is_narrow:
@@ -218,11 +217,14 @@ class Layout:
         return [(Span(f"{mark} ", style), first), *((Span(" " * MARGIN), span) for span in others), *hint]
 
     def _rest(self, item: Rested) -> list[Line]:
-        kind = str((item.result.stop_reason or {}).get("type"))
-        word, style = STOPPED.get(kind, (shown(kind, self.look), "warning"))
-        why = f": {shown(item.why, self.look)}" if item.why else ""
+        word, style = stopped(item.result.stop_reason)
+        told = shown(f"{word}: {item.why}" if item.why else word, self.look)
         waiting = [line for call in item.waiting for line in self.waiting(call)]
-        return [*waiting, *self.closing(word + why, style, item.result), *self._files(item.outputs, item.result)]
+        return [
+            *waiting,
+            *self.closing(told, style, item.result),
+            *self._files(item.outputs, item.result),
+        ]
 
     def next_steps(self, result: Result, status: str, calls: Sequence[OpenCall]) -> list[Line]:
         """Say with which commands somebody can go on where the session does not do so by itself."""
@@ -290,6 +292,12 @@ class Layout:
     @property
     def _more(self) -> str:
         return self.look.symbols.ellipsis
+
+
+def stopped(reason: JsonObject | None) -> tuple[str, str]:
+    """Say in a word how a session came to rest, and in which style that is said; the word may be the record's own."""
+    kind = str((reason or {}).get("type"))
+    return _STOPPED.get(kind, (kind, "warning"))
 
 
 def tokens_in(usage: Usage) -> int:

@@ -6,7 +6,7 @@ from datetime import datetime
 from agentctl.canonical import JsonObject
 from agentctl.render.facts import Known, facts_told
 from agentctl.render.files import files_counted
-from agentctl.render.layout import STOPPED, Layout
+from agentctl.render.layout import Layout, stopped
 from agentctl.render.lines import EMPTY, Line, Span, clip, fit, plain, shown, shown_lines
 from agentctl.render.listing import table
 from agentctl.render.look import Look
@@ -23,6 +23,7 @@ _MOST_TOOLS, _LEAST_TOOLS = 5, 1
 _ORDINARY_ROWS = 24
 _LEAST_ERROR_LINES = 3
 _HERE = "agentctl show"
+_SEE = {"files": "see: agentctl files"}
 _STYLES = {"running": "accent", "rescheduling": "accent", "interrupted": "warning", "terminated": "bad"}
 
 
@@ -80,9 +81,8 @@ class Overview:
             return self._known.status, _STYLES.get(self._known.status, "")
         if result.stop_reason is None:
             return "not begun", "dim"
-        kind = shown(result.stop_reason.get("type"), self._look)
-        word, style = STOPPED.get(kind, (kind, "warning"))
-        return f"{word} ({kind}, exit {result.exit_code})", style
+        word, style = stopped(result.stop_reason)
+        return shown(f"{word} ({result.stop_reason.get('type')}, exit {result.exit_code})", self._look), style
 
     def _error(self) -> list[Line]:
         error = self._summary.result.body()["error"]
@@ -100,7 +100,8 @@ class Overview:
         return [row for line in shown_lines(text, self._look) for row in self._layout.rows(line)]
 
     def _facts(self) -> list[Line]:
-        return [self._fact(*fact) for fact in facts_told(self._glance, self._known, self._aspects, self._now)]
+        facts = facts_told(self._glance, self._known, self._aspects, self._now)
+        return [self._fact(name, [*parts, _SEE[name]] if name in _SEE else parts) for name, parts in facts]
 
     def _fact(self, name: str, parts: Sequence[str]) -> Line:
         text = f" {self._look.symbols.dot} ".join(shown(part, self._look) for part in parts)

@@ -4,6 +4,7 @@
   const place = new Map(rows.map((row, index) => [row.id, index]));
   const find = document.getElementById("find");
   const every = document.getElementById("every");
+  const keys = document.getElementById("keys");
   const said = document.getElementById("said");
   let at = -1;
   document.documentElement.classList.add("js");
@@ -17,6 +18,8 @@
     const row = rows[at];
     row.classList.add("at");
     history.replaceState(null, "", "#" + row.id);
+    row.tabIndex = -1; // from here Tab goes on, and from here it is read aloud
+    row.focus({ preventScroll: true });
     row.scrollIntoView({ block: row.offsetHeight > innerHeight / 2 ? "start" : "center" });
     said.textContent = "";
   }
@@ -48,11 +51,12 @@
     else if (key === "g") go(rows.findIndex(shown));
     else if (key === "G") go(rows.findLastIndex(shown));
     else if (lower in kinds) step(key === lower, (row) => (row.dataset.k || "").includes(lower), kinds[lower]);
+    else if (key === "]" || key === "[") step(key === "]", (row) => row.dataset.k, "error, approval, file change or cost jump");
     else if (lower === "n") search(key === "n");
     else if (key === "/") find.focus();
     else if (key === "o" && at >= 0) for (const fold of rows[at].querySelectorAll("details")) fold.open = !fold.open;
     else if (key === "v") every.click();
-    else if (key === "?") document.getElementById("keys").scrollIntoView({ block: "nearest" });
+    else if (key === "?") keys.open = !keys.open;
     else return false;
     return true;
   }

@@ -6,8 +6,7 @@ style sheet that are in it, named by their hashes, and may ask nobody for anythi
 
 import base64
 import hashlib
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
@@ -16,6 +15,7 @@ from agentctl.errors import AgentctlError
 from agentctl.events.base import Event
 from agentctl.events.local import LocalModelResponse
 from agentctl.ids import time_of
+from agentctl.render.facts import Known
 from agentctl.render.html.changes import changed
 from agentctl.render.html.markup import NOTHING, Html, empty_tag, folded, join, line, tag, text
 from agentctl.render.html.rows import Row, Telling, grouped, row_of
@@ -25,43 +25,50 @@ from agentctl.render.moments import NONE as NO_KIND
 from agentctl.render.moments import Moments
 from agentctl.render.numbers import money
 from agentctl.render.story import Item, Story
+from agentctl.session.completeness import Aspect
 from agentctl.session.effects import Effect, FilesHistory
 from agentctl.session.files import Contents
+from agentctl.session.glance import Glance
 from agentctl.session.log import Record
-from agentctl.session.summary import Summary
-from agentctl.session.timing import Timing
+from agentctl.session.timing import Activity, activity
 
 _MOST_TEXT, _LEAST_TEXT = 20_000, 700
 _ALL_TEXT = 16_000_000
 _ROWS_OF_A_SECTION = 50
+_KEYS = (
+    ("j →, k ←", "next, previous event"),
+    ("e E", "next, previous error"),
+    ("a A", "next, previous approval"),
+    ("f F", "next, previous change of files"),
+    ("c C", "next, previous jump of the cost"),
+    ("] [", "next, previous of all these"),
+    ("/ n N", "search; next, previous"),
+    ("g G", "first, last event"),
+    ("o", "open, close what is folded"),
+    ("v", "every event, or those that tell"),
+    ("?", "these keys"),
+)
 
 
-@dataclass(frozen=True, slots=True)
-class Shown:
-    """What a page is to show of a session: ``status`` is what it does, ``events`` about how many there are."""
-
-    status: str
-    events: int
-    first: int = 1
-
-    def most_text(self) -> int:
-        """Return how many characters of one text are kept, so that a page of many events can still be opened."""
-        return max(_LEAST_TEXT, min(_MOST_TEXT, _ALL_TEXT // max(1, self.events)))
+def most_text(events: int) -> int:
+    """Return how many characters of one text are kept, so that a page of so many events can still be opened."""
+    return max(_LEAST_TEXT, min(_MOST_TEXT, _ALL_TEXT // max(1, events)))
 
 
 class Page:
-    """Takes the events of a session, one after the other, and becomes its page."""
+    """Takes the events of a session, one after the other, and becomes its page.
 
-    def __init__(self, name: str, shown: Shown, contents: Contents) -> None:
-        self.summary = Summary()
+    Of a text ``most`` characters are kept.
+    """
+
+    def __init__(self, name: str, most: int, contents: Contents) -> None:
+        self.glance = Glance()
         self._name = name
-        self._shown = shown
         self._contents = contents
-        self._most = shown.most_text()
+        self._most = most
         self._telling = Telling(name, self._most)
         self._story = Story()
         self._moments = Moments()
-        self._timing = Timing()
         self._files = FilesHistory(contents)
         self._trouble: str | None = None
         self._rows: list[Row] = []
@@ -74,9 +81,8 @@ class Page:
     def add(self, record: Record, *, wanted: bool) -> None:
         """Take one more event. Raises StoreError for files that are written down wrongly."""
         event = record.event
-        activity, seconds = self._timing.add(event, self.summary.state)
-        self.summary.add(event)
-        cost = self.summary.result.usage.cost
+        what, seconds = self._pass(record)
+        cost = self.glance.summary.result.usage.cost
         kinds = self._moments.after(event, cost)
         row = row_of(record.seq, event, self._since(event), kinds)
         for item in self._story.after(event, wanted=wanted):
@@ -89,25 +95,33 @@ class Page:
             row.body.append(changed(effects, self._contents, self._most, whole))
         self._result = row if self._story.holds_back else None
         self._rows.append(row)
-        self._passed.append(Passed(record.seq, activity, seconds, kinds))
+        self._passed.append(Passed(record.seq, what, seconds, kinds))
         self._pay(event, cost, row)
 
-    def html(self, hosted: Decimal | None) -> Iterator[str]:
-        """Yield the page. ``hosted`` is what the session would have cost on the hosted service, in US dollars."""
+    def html(self, known: Known, aspects: Sequence[Aspect]) -> Iterator[str]:
+        """Yield the page. ``aspects`` say what the record has and lacks."""
         for item in self._story.rest_of():
             if self._result is not None:
                 self._result.body.append(self._telling.told(item, self._result.seq))
         yield "<!doctype html>\n"
         yield f'<html lang="en">{self._head()}<body>'
-        yield heading(self.summary, self._shown.status, hosted)
-        yield tag("nav", timeline(self._passed), legend(self._timing.seconds))
-        yield join(folded(line(title), written, kind="part") for title, written in tables(self.summary))
+        yield heading(self.glance, known, aspects)
+        told = legend(self.glance.timing.seconds, self._passed)
+        yield tag("nav", timeline(self._passed), told, aria_label="the session in time")
+        yield join(folded(line(title), written, kind="part") for title, written in tables(self.glance.summary))
         yield self._changes()
         yield _controls()
         yield "<main>"
         yield from grouped(self._rows, _ROWS_OF_A_SECTION)
         yield "</main>"
         yield f"{tag('script', _own('page.js'))}</body></html>\n"
+
+    def _pass(self, record: Record) -> tuple[Activity, float]:
+        """Take an event into the sums; return what passed until it: what was done, and for how many seconds."""
+        what = activity(self.glance.summary.state)
+        before = self.glance.timing.seconds[what]
+        self.glance.add(record)
+        return what, max(0.0, self.glance.timing.seconds[what] - before)
 
     def _tell(self, row: Row, item: Item) -> None:
         """Put what is told where it belongs: a result, which comes with what is known beside it, to its own event."""
@@ -155,7 +169,7 @@ class Page:
             f"default-src 'none'; style-src {_hash(_own('page.css'))}; script-src {_hash(_own('page.js'))}; "
             "base-uri 'none'; form-action 'none'"
         )
-        created = self.summary.created
+        created = self.glance.summary.created
         title = (created and (created.title or created.agent.get("name"))) or self._name
         return tag(
             "head",
@@ -169,20 +183,27 @@ class Page:
         )
 
 
-def page(name: str, shown: Shown, records: Iterable[tuple[Record, bool]], contents: Contents) -> Page:
-    """Make the page of a session from its events, each with whether it is to be shown. Raises StoreError."""
-    made = Page(name, shown, contents)
+def page(name: str, events: int, records: Iterable[tuple[Record, bool]], contents: Contents) -> Page:
+    """Make the page of a session from its events, about so many, each with whether it is to be shown.
+
+    Raises StoreError.
+    """
+    made = Page(name, most_text(events), contents)
     for record, wanted in records:
         made.add(record, wanted=wanted)
     return made
 
 
 def _controls() -> Html:
-    keys = "j k next, previous · e a f c error, approval, files, cost · / search, n N · o open · ? keys"
     search = empty_tag("input", id="find", type="search", placeholder="search ( / )", aria_label="search")
     every = tag("label", empty_tag("input", id="every", type="checkbox"), text(" every event"))
-    steps = [tag("button", text(sign), type="button", data_go=step) for sign, step in (("↑", "k"), ("↓", "j"))]
-    return tag("div", search, *steps, every, tag("output", id="said"), tag("small", text(keys), id="keys"), id="bar")
+    steps = [
+        tag("button", text(sign), type="button", data_go=key, aria_label=told, title=f"{told} ({key})")
+        for sign, key, told in (("↑", "k", "previous event"), ("↓", "j", "next event"))
+    ]
+    rows = [join([tag("dt", text(key)), tag("dd", text(told))]) for key, told in _KEYS]
+    keys = tag("details", tag("summary", text("keys")), tag("dl", *rows), id="keys")
+    return tag("div", search, *steps, every, tag("output", id="said"), keys, id="bar", role="search")
 
 
 def _own(name: str) -> Html:

@@ -7,10 +7,10 @@ from typing import Literal
 
 from agentctl.events.base import Event
 from agentctl.events.codec import type_of
-from agentctl.render.calls import asked, change, failed, outcome
+from agentctl.render.calls import asked, change, failed, went
 from agentctl.render.gist import gist
 from agentctl.render.html.markup import NOTHING, Html, folded, join, line, shortened, tag, text
-from agentctl.render.layout import STOPPED
+from agentctl.render.layout import stopped
 from agentctl.render.moments import Kind
 from agentctl.render.numbers import count, duration, many, money, size, whole
 from agentctl.render.story import (
@@ -27,6 +27,7 @@ from agentctl.render.story import (
     Thought,
 )
 from agentctl.session.state import OpenCall
+from agentctl.visible import visible_line
 
 _HEAD_LINES = 6
 _ONE_LINE = 160
@@ -35,12 +36,16 @@ _LETTERS = {Kind.ERROR: "e", Kind.APPROVAL: "a", Kind.FILES: "f", Kind.COST: "c"
 
 @dataclass(slots=True)
 class Row:
-    """One event: its number, its type, seconds since the session began, what it is looked for as, and what it says."""
+    """One event: its number and type, and what it says.
+
+    ``seconds`` have passed since the session began, ``at`` is the time of day, ``kinds`` what it is looked for as.
+    """
 
     seq: int
     event_type: str
     gist: str
     seconds: float
+    at: str
     kinds: Kind = Kind(0)
     paid: str = ""
     body: list[Html] = field(default_factory=list)
@@ -52,7 +57,7 @@ class Row:
         number = tag("a", text(f"#{self.seq}"), kind="n", href=f"#{name}", title=self.event_type)
         body = tag("div", *(self.body or [self._quiet()]), kind="b")
         paid = tag("b", text(self.paid)) if self.paid else NOTHING
-        when = tag("span", paid, text(duration(self.seconds)), kind="t")
+        when = tag("span", paid, text(duration(self.seconds)), kind="t", title=(self.body and self.at) or None)
         kind = "r" if self.body else "r q"
         return tag("div", number, body, when, kind=f"{kind} bad" if Kind.ERROR in self.kinds else kind, id=name,
                    data_k=letters or None)  # fmt: skip
@@ -64,7 +69,7 @@ class Row:
 
 def row_of(seq: int, event: Event, seconds: float, kinds: Kind) -> Row:
     """Make the row of an event, which tells nothing yet."""
-    return Row(seq, type_of(event), gist(event), seconds, kinds)
+    return Row(seq, type_of(event), gist(event), seconds, visible_line(event.processed_at or ""), kinds)
 
 
 class Telling:
@@ -73,6 +78,7 @@ class Telling:
     def __init__(self, name: str, most: int) -> None:
         self._name = name
         self._most = most
+        self._places: dict[str, int] = {}
 
     def told(self, item: Item, seq: int) -> Html:
         """Write what an item of event ``seq`` tells; nothing for what is told elsewhere."""
@@ -82,6 +88,7 @@ class Telling:
             case Thought():
                 return self._thought(item.text, seq)
             case CallBegan():
+                self._places[item.call.id] = seq
                 return self._call(item.call, seq)
             case CallEnded():
                 return self._result(item, seq)
@@ -128,12 +135,9 @@ class Telling:
         """Write all that a call asks for, unless its own line says it already."""
         edit = change(call.name, call.input)
         if edit is not None:
-            return tag(
-                "pre",
-                tag("del", self._cut_input(edit.out, seq)),
-                Html("\n"),
-                tag("ins", self._cut_input(edit.into, seq)),
-            )
+            sides = [("del", "- ", edit.out), ("ins", "+ ", edit.into)]
+            parts = [tag(name, self._cut_input(_signed(sign, side), seq)) for name, sign, side in sides if side]
+            return tag("pre", join(parts, "\n"))
         if _is_plain(call) and set(call.input.values()) <= {telling}:
             return NOTHING if len(telling) <= _ONE_LINE else tag("pre", self._cut_input(telling, seq))
         parts = [
@@ -144,21 +148,22 @@ class Telling:
 
     def _result(self, item: CallEnded, seq: int) -> Html:
         is_failed = failed(item.facts, is_error=item.is_error)
-        facts = " · ".join(outcome(item.facts) or (["error"] if item.is_error else []))
+        facts = " · ".join(went(item.facts, is_error=item.is_error))
         output = item.text.strip("\n")
         lines = output.count("\n") + 1 if output.strip() else 0
-        head = tag("span", text(facts), kind="dim") if facts else NOTHING
+        name, place = line(item.call.name), self._places.get(item.call.id)
+        name = tag("a", name, href=f"#e{place}", title=f"the call, #{place}") if place else name
+        head = tag("span", name, Html(" "), text(facts), kind="dim")
         kind = f"out {_tone(good=not is_failed)}"
         if lines <= _HEAD_LINES:
-            return tag("div", *([tag("pre", self._cut(output, seq))] if lines else []), head, kind=kind)
+            return tag("div", head, *([tag("pre", self._cut(output, seq))] if lines else []), kind=kind)
         told = f"{many(lines, 'line')}, {size(len(output))}"
         first = output.split("\n", 1)[0][:_ONE_LINE]
         summary = join([head, text(told), tag("code", line(first))], " ")
         return folded(summary, tag("pre", self._cut(output, seq)), kind=kind, is_open=is_failed)
 
     def _rested(self, item: Rested) -> Html:
-        kind = str((item.result.stop_reason or {}).get("type"))
-        word, tone = STOPPED.get(kind, (kind, "warning"))
+        word, tone = stopped(item.result.stop_reason)
         usage = item.result.used
         why = f": {item.why}" if item.why else ""
         parts = [word + why, money(usage.cost), many(usage.requests, "turn"), many(usage.tool_calls, "call")]
@@ -167,6 +172,11 @@ class Telling:
         told = tag("p", text(f"files: {', '.join(files)}")) if files else NOTHING
         waiting = [self._call(call, 0) for call in item.waiting]
         return tag("div", text(" · ".join(parts)), told, *waiting, kind=f"rest {tone}")
+
+
+def _signed(sign: str, told: str) -> str:
+    """Put a sign before each line: a colour alone says nothing to many."""
+    return "\n".join(sign + row for row in told.split("\n"))
 
 
 def _is_plain(call: OpenCall) -> bool:

@@ -1,25 +1,29 @@
 """The head of a page: what session it is, what it came to, and tables of its tools, models and connections."""
 
 from collections.abc import Sequence
-from decimal import Decimal
 
 from agentctl.canonical import JsonObject
+from agentctl.render.facts import Known, facts_told
 from agentctl.render.html.markup import NOTHING, Html, join, line, table, tag, text
-from agentctl.render.layout import STOPPED, tokens_in
-from agentctl.render.numbers import count, duration, many, money, size
+from agentctl.render.layout import stopped
+from agentctl.render.numbers import duration, many, money, size
+from agentctl.session.completeness import Aspect
 from agentctl.session.egress import EgressSums
+from agentctl.session.glance import Glance
 from agentctl.session.summary import Summary
 
 _MOST_HOSTS = 100
 
 
-def heading(summary: Summary, status: str, hosted: Decimal | None) -> Html:
+def heading(glance: Glance, known: Known, aspects: Sequence[Aspect]) -> Html:
     """Write the title, the result and the facts of a session."""
+    summary = glance.summary
     created, result = summary.created, summary.result
     agent = created.agent.get("name") if created else ""
     title = (created and created.title) or agent or "session"
-    stop = str((result.stop_reason or {}).get("type") or "")
-    word, tone = STOPPED.get(stop, (stop or "not begun", "warning")) if status == "idle" else (status, "warning")
+    is_begun = result.stop_reason is not None
+    word, tone = stopped(result.stop_reason) if is_begun else ("not begun", "warning")
+    word, tone = (word, tone) if known.status == "idle" else (known.status, "warning")
     usage = result.used
     parts = [money(usage.cost), many(usage.requests, "turn"), many(usage.tool_calls, "call")]
     parts += [duration(usage.active_seconds), many(result.events, "event")]
@@ -27,34 +31,17 @@ def heading(summary: Summary, status: str, hosted: Decimal | None) -> Html:
     error = result.body()["error"]
     why = tag("p", text(error["message"]), kind="bad") if error else NOTHING
     name = tag("p", tag("code", line(result.session_id or "")), kind="dim")
-    return tag("header", tag("h1", line(title)), name, said, why, _facts(summary, hosted))
+    facts = [
+        join([tag("dt", line(fact)), tag("dd", line(" · ".join(parts)))])
+        for fact, parts in facts_told(glance, known, aspects, None)
+    ]
+    return tag("header", tag("h1", line(title)), name, said, why, tag("dl", *facts))
 
 
 def tables(summary: Summary) -> list[tuple[str, Html]]:
     """Return the tables that have something in them, each with its title."""
     found = [("Tools", _tools(summary)), ("Network", _network(summary.network)), ("Outputs", _outputs(summary.outputs))]
     return [(title, written) for title, written in found if written]
-
-
-def _facts(summary: Summary, hosted: Decimal | None) -> Html:
-    created = summary.created
-    if created is None:
-        return NOTHING
-    usage, sandbox = summary.result.used, summary.sandbox
-    cached = f" ({summary.cache_share:.0%} from the cache)" if summary.cache_share is not None else ""
-    isolation = "none: NO ISOLATION" if sandbox.get("kind") == "none" else sandbox.get("kind")
-    limits = ", ".join(f"{name} {value}" for name, value in created.limits.items() if value is not None)
-    facts = [
-        ("agent", f"{created.agent.get('name')} {_short(created.agent_hash)}"),
-        ("environment", f"{created.environment.get('name')} {_short(created.environment_hash)}"),
-        ("model", created.model),
-        ("sandbox", " ".join(str(part) for part in (isolation, sandbox.get("image")) if part)),
-        ("begun", f"{created.processed_at} by agentctl {created.agentctl_version}"),
-        ("tokens", f"{count(tokens_in(usage))} in{cached}, {count(usage.output_tokens)} out"),
-        ("on the hosted service", "" if hosted is None or not usage.cost else money(hosted)),
-        ("limits", limits),
-    ]
-    return tag("dl", *(join([tag("dt", line(name)), tag("dd", line(told))]) for name, told in facts if told))
 
 
 def _tools(summary: Summary) -> Html:
@@ -94,7 +81,3 @@ def _outputs(files: Sequence[JsonObject]) -> Html:
         for file in files
     ]
     return table(("file", "size", ""), rows) if rows else NOTHING
-
-
-def _short(name: str) -> str:
-    return name.replace("sha256:", "")[:12]

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from agentctl.render.html.markup import Html, empty_tag, join, tag, text
 from agentctl.render.moments import Kind
-from agentctl.render.numbers import duration
+from agentctl.render.numbers import duration, many
 from agentctl.render.spent import WORDS
 from agentctl.session.timing import ACTIVITIES, Activity
 
@@ -47,12 +47,18 @@ def timeline(passed: Sequence[Passed]) -> Html:
                aria_label="the session in time")  # fmt: skip
 
 
-def legend(seconds: dict[Activity, float]) -> Html:
-    """Say what the colours are, and how long each was."""
+def legend(seconds: dict[Activity, float], passed: Sequence[Passed]) -> Html:
+    """Say what the colours of the bar are and how long each was, and what the marks below it are."""
     parts = [
         tag("span", text(f"{WORDS[name]} {duration(seconds[name])}"), kind=f"key {name}")
         for name in ACTIVITIES
         if seconds[name] >= 0.05
+    ]
+    marked = [next((kind for kind in _MARKED if kind in each.kinds), None) for each in passed]
+    parts += [
+        tag("span", text(many(marked.count(kind), kind.noun)), kind=f"key {_name(kind)}")
+        for kind in _MARKED
+        if kind in marked
     ]
     return tag("p", *parts, kind="legend")
 
