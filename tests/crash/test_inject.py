@@ -18,6 +18,7 @@ from pathlib import Path
 import pytest
 
 from agentctl.paths import Home
+from tests.amount import amount
 from tests.cli.program import ROOT, agentctl
 from tests.crash.invariants import (
     check_acknowledged,
@@ -28,8 +29,7 @@ from tests.crash.invariants import (
     stored_events,
 )
 
-EVERYTHING = os.environ.get("AGENTCTL_TEST_ALL") == "1"  # read here: the tests themselves run without such variables
-MOST_OF_EACH = 12
+MOST_OF_EACH = 6
 CALLS = ("pwrite64", "fdatasync", "fsync", "ftruncate", "unlink", "rename")
 
 AGENT = "name: tester\nmodel: claude-opus-5-5\ntools: [{type: agent_toolset_20260401}]\n"
@@ -84,7 +84,7 @@ def counts(tmp_path_factory: pytest.TempPathFactory) -> Counter[str]:
 
 def sample(count: int) -> list[int]:
     """Numbers from 1 to ``count``: all of them, or some evenly, the first and the last among them."""
-    most = count if EVERYTHING else min(count, MOST_OF_EACH)
+    most = min(count, amount(MOST_OF_EACH, count))
     return sorted({1 + round(index * (count - 1) / max(1, most - 1)) for index in range(most)})
 
 

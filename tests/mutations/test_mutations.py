@@ -1,6 +1,5 @@
 """One thing is changed at a time: what moved is named, and nothing else is called a difference."""
 
-import os
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,13 +7,13 @@ from pathlib import Path
 import pytest
 
 from agentctl.compare.sessions import focus
+from tests.amount import amount
 from tests.mutations.bench import Bench, Setting, bash, differing
 from tests.mutations.kinds import KINDS, SAME, Kind
 from tests.mutations.setting import NAMES, base
 from tests.network.kit import site
 
-UNCHANGED = 50 if os.environ.get("AGENTCTL_TEST_ALL") == "1" else 5
-"""How often the same is done again; read here, because the tests themselves run without such variables."""
+UNCHANGED = amount(5, 50)
 
 MOVING = [kind for kind in KINDS if kind.moved]
 

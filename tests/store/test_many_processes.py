@@ -1,4 +1,4 @@
-"""Fifty processes at once on one store: nothing is refused, nothing is lost, nothing is twice."""
+"""Many processes at once on one store: nothing is refused, nothing is lost, nothing is twice."""
 
 import json
 import os
@@ -9,9 +9,10 @@ from contextlib import closing
 from pathlib import Path
 
 from agentctl.paths import Home
+from tests.amount import amount
 from tests.cli.program import ROOT, agentctl
 
-RUNS, LOOKS = 50, 5
+RUNS, LOOKS = amount(15, 50), 5
 
 SCRIPT = """\
 - tools: [{name: bash, input: {command: "echo one"}}]
@@ -27,7 +28,7 @@ def begin(*words: str) -> "subprocess.Popen[str]":
     )  # fmt: skip
 
 
-def test_fifty_runs_at_once_with_lists_and_gc_between_them(tmp_path: Path, own_home: Path) -> None:
+def test_many_runs_at_once_with_lists_and_gc_between_them(tmp_path: Path, own_home: Path) -> None:
     (tmp_path / "agent.yaml").write_text(
         "name: many\nmodel: claude-opus-5-5\ntools: [{type: agent_toolset_20260401}]\n"
     )
