@@ -1,5 +1,7 @@
 """``agentctl rerun``: a session done again, and whether it came to the same."""
 
+import sys
+from collections.abc import Sequence
 from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
@@ -9,6 +11,7 @@ import typer
 
 from agentctl.canonical import JsonObject
 from agentctl.cli.complain import write_error
+from agentctl.cli.draw import forgiving
 from agentctl.cli.finding import id_and_event
 from agentctl.cli.limiting import MaxCostOption, limits_of
 from agentctl.cli.looking import UntilOption, stdout_look
@@ -22,9 +25,11 @@ from agentctl.launch.again.rerunning import Rerun
 from agentctl.launch.again.rerunning import rerun as do_again
 from agentctl.paths import home
 from agentctl.render.again import findings_body, findings_lines
+from agentctl.render.jsonl import JsonlRenderer
 from agentctl.render.lines import Line, paint_all, plain
 from agentctl.render.look import Look
 from agentctl.sandbox.base import Progress
+from agentctl.session.log import Listener
 from agentctl.visible import visible_line
 
 app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False, add_completion=False)
@@ -107,9 +112,10 @@ def rerun(
         )
         _refuse_what_makes_no_sense(request, which_moved=which_moved)
         tell = _teller(quiet=quiet or output is not Output.TEXT)
+        listeners = [JsonlRenderer(forgiving(sys.stdout))] if output is Output.JSONL else []
         if which_moved:
-            raise typer.Exit(_which_moved(request, tell, output, show_all=show_all))
-        done = do_again(request, home(), [], tell)
+            raise typer.Exit(_which_moved(request, listeners, tell, output, show_all=show_all))
+        done = do_again(request, home(), listeners, tell)
         if output is Output.TEXT:
             look = stdout_look()
             write_out(paint_all([_verdict_line(done), *_report(done, look, show_all=show_all)], look))
@@ -126,7 +132,8 @@ def _refuse_what_makes_no_sense(request: RerunRequest, *, which_moved: bool) -> 
             hint="add --live sandbox, or --live model --on-miss sandbox",
         )
     if request.on_miss_sandbox and request.live != "model":
-        raise UsageError("--on-miss is for the calls of a live model", hint="add --live model")
+        hint = "give --live model, and not --which-moved" if which_moved else "add --live model"
+        raise UsageError("--on-miss is for the calls of a live model", hint=hint)
     if request.vaults and not request.network:
         raise UsageError("--vault needs --network: without it nothing goes out of the fresh sandbox")
     if request.model and not (which_moved or request.live == "model"):
@@ -139,12 +146,14 @@ def _teller(*, quiet: bool) -> Progress:
     return (lambda _line: None) if quiet else (lambda line: write_error(visible_line(line)))
 
 
-def _which_moved(request: RerunRequest, tell: Progress, output: Output, *, show_all: bool) -> int:
-    sandbox = do_again(replace(request, live="sandbox", model=None), home(), [], tell)
+def _which_moved(
+    request: RerunRequest, listeners: Sequence[Listener], tell: Progress, output: Output, *, show_all: bool
+) -> int:
+    sandbox = do_again(replace(request, live="sandbox", model=None), home(), listeners, tell)
     model, why = None, None
     try:
         alone = replace(request, live="model", environment=None, accept_image=False, network=False, vaults=())
-        model = do_again(alone, home(), [], tell)
+        model = do_again(alone, home(), listeners, tell)
     except (CredentialsError, UsageError) as error:
         why = error.message
     line = _which_line(sandbox, model, why)

@@ -96,9 +96,12 @@ class Tape:
 
 @dataclass(frozen=True, slots=True)
 class StandIn:
-    """Where calls go that the record does not hold: ``make`` makes the sandbox, ``files`` are those it begins with."""
+    """Where calls go that the record does not hold.
 
-    make: Callable[[], Sandbox]
+    ``make`` makes the sandbox and prepares it, ``files`` are those it begins with.
+    """
+
+    make: Callable[[Progress], Sandbox]
     files: Callable[[], Restoring]
 
 
@@ -202,8 +205,7 @@ class RecordedSandbox:
                     f"{visible_line(canonical_json(call.input))[:_MOST_QUOTED]}",
                     hint="rerun with --on-miss sandbox sends such calls to a fresh sandbox",
                 )
-            live = self._stand_in.make()
-            live.prepare(self._progress)
+            live = self._stand_in.make(self._progress)
             files = self._stand_in.files()
             live.start(self._session_id, files.files, self._tape.contents, self._progress, files.gone)
             self._live = live

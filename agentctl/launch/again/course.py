@@ -71,9 +71,7 @@ class Course:
         held.callback(self._sandbox.close)
         self._toolset = toolset_of(self._agent, self._sandbox.layout.workspace)
         if self._request.live == "sandbox" and self._toolset.uses_sandbox:
-            self._facts = fresh.prepare(self._sandbox, self._progress)
-            if line := fresh.is_another_image(self._facts):
-                self.notes.append(line)
+            self._facts = self._prepared(self._sandbox, self._progress)
             start = next(iter(self._recording.starts), {})
             self._packages = fresh.moved_packages(self._facts, packages_of_facts(start, self._blobs))
         self._model = self._make_model()
@@ -84,8 +82,11 @@ class Course:
         header, opening = opening_of(
             self._request, self._recording, self._header, self.session_id, self._facts, self._make.clock
         )
-        log.append(self.session_id, opening)
+        if isinstance(opening[0], LocalForked):  # behind a past that has to be there before it is folded
+            log.append(self.session_id, opening)
         session = self._session = Session(self.session_id, log, outlook_of(header), listeners)
+        if not session.seen:
+            session.append(*opening)
         stop = Stop()
         keep_seconds = self._agent.local.keep
         hands = _Hands(
@@ -152,8 +153,20 @@ class Course:
     def _next_sandbox(self) -> Sandbox:
         if self._request.live == "sandbox":
             return self._fresh(self._session.state.checkpoint if self._session else None)
-        stand_in = StandIn(self._fresh, self._files_now) if self._request.on_miss_sandbox else None
+        stand_in = StandIn(self._standing_in, self._files_now) if self._request.on_miss_sandbox else None
         return RecordedSandbox(self._tape, stand_in=stand_in)
+
+    def _standing_in(self, progress: Progress) -> Sandbox:
+        sandbox = self._fresh()
+        self._prepared(sandbox, progress)
+        return sandbox
+
+    def _prepared(self, sandbox: Sandbox, progress: Progress) -> JsonObject:
+        facts = self._fresh.prepare(sandbox, progress)
+        line = self._fresh.is_another_image(facts)
+        if line is not None and line not in self.notes:
+            self.notes.append(line)
+        return facts
 
     def _files_now(self) -> Restoring:
         assert self._session is not None

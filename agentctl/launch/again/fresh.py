@@ -35,7 +35,9 @@ class FreshSandboxes:
             )
         own = request.environment or Environment.model_validate(header.environment)
         environment = own if request.network else _without_network(own)
-        credentials = open_vaults(home, request.vaults, session_id) if request.network else None
+        # Programs print the placeholders of secrets: they are the recorded ones, as far as the vaults are.
+        seen_by = (header.rerun_of or {}).get("session_id") or header.session_id
+        credentials = open_vaults(home, request.vaults, seen_by) if request.network else None
         self.way_out: WayOut | None = way_out_for(environment, home, session_id, credentials)
         gateway = self.way_out.gateway if self.way_out else None
         locked = Origin(header.sandbox, rebuild=request.accept_image)
