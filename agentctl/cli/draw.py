@@ -30,7 +30,7 @@ class Drawn:
     """
 
     def __init__(self, output: Output, *, quiet: bool) -> None:
-        self.result = Result()
+        self._unshown = Result()
         self._said = ""
         self._output = output
         self._write = forgiving(sys.stdout)
@@ -39,19 +39,26 @@ class Drawn:
         self._shown_already = self._on_terminal or (not quiet and _same_file(sys.stdout, sys.stderr))
         self._renderer = _renderer(output, self._write, quiet=quiet, on_terminal=self._on_terminal)
 
+    @property
+    def result(self) -> Result:
+        """What the run has come to."""
+        return self._renderer.result if self._renderer else self._unshown
+
     def learn(self, record: Record) -> None:
         """Take an event of the past into account."""
-        self.result = self.result.after(record.event)
         if self._renderer:
             self._renderer.learn(record)
+        else:
+            self._unshown = self._unshown.after(record.event)
 
     def record(self, record: Record) -> None:
         """Take an event into account, and show it."""
-        self.result = self.result.after(record.event)
-        if isinstance(record.event, AgentMessage):
-            self._said = self.result.text
         if self._renderer:
             self._renderer.record(record)
+        else:
+            self._unshown = self._unshown.after(record.event)
+        if isinstance(record.event, AgentMessage):
+            self._said = self.result.text
 
     def preview(self, preview: Preview) -> None:
         """Show what is being typed."""

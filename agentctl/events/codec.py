@@ -64,6 +64,9 @@ _MEMBERS: dict[type[Event], tuple[str, ...]] = {
     kind: tuple(item.name for item in fields(kind) if item.name != "extra") for kind in _KNOWN.values()
 }
 
+_APART = ("type", "processed_at")
+"""Members that are no extra ones, whatever they are."""
+
 
 def known_types() -> frozenset[str]:
     """Return the types of event that this version has a class for."""
@@ -95,8 +98,13 @@ def decode(body: JsonObject) -> Event:
     if kind is None:
         return _unknown(body)
     members = _MEMBERS[kind]
-    known = {name: value for name, value in body.items() if name in members and value is not None}
-    extra = {name: value for name, value in body.items() if name not in known and name not in ("type", "processed_at")}
+    known: JsonObject = {}
+    extra: JsonObject = {}
+    for name, value in body.items():
+        if name in members and value is not None:
+            known[name] = value
+        elif name not in _APART:
+            extra[name] = value
     try:
         return kind(**known, extra=extra)
     except TypeError:

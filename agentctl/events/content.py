@@ -1,8 +1,20 @@
 """Content blocks: JSON objects of the API, kept as they are, and what is read out of them."""
 
+import json
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 
 from agentctl.canonical import JsonObject
+
+
+@lru_cache(maxsize=1)
+def message_of(raw: str) -> JsonObject:
+    """Read a message of the model; nobody may change what is returned. Raises ValueError.
+
+    Each fold over a session reads every message, one fold after another, and gets the one that was read.
+    """
+    message: JsonObject = json.loads(raw)
+    return message
 
 
 def text_block(text: str) -> JsonObject:

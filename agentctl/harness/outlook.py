@@ -13,11 +13,12 @@ from agentctl.policy.budget import Limits, NextRequest, Reached, affordable_max_
 from agentctl.policy.context import Context, ContextRules, window_of
 from agentctl.policy.prompt import Prompt
 from agentctl.policy.stuck import Stuck, Thresholds, Watch
+from agentctl.session.changing import changed
 from agentctl.session.state import SessionState
 from agentctl.session.usage import Usage
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Outlook:
     """A fold over the log, beside the session's state.
 
@@ -42,8 +43,7 @@ class Outlook:
             limits = Limits.from_json(event.limits)
         context, prompt = self.context.after(event), self.prompt.after(event)
         watch, usage = self.watch.after(event), self.usage.after(event)
-        # Made for every event of a log that is taken up, which replace() would make slower.
-        return Outlook(self.header, self.model, limits, self.thresholds, self.rules, context, prompt, watch, usage)
+        return changed(self, limits=limits, context=context, prompt=prompt, watch=watch, usage=usage)
 
     def reached(self, state: SessionState, now: datetime) -> Reached | None:
         """Return the limit that keeps the next request from being made, if one does."""

@@ -6,7 +6,7 @@ a model or an account that cannot give one is not asked with every request.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
 from typing import Any
 
 from agentctl.catalog import lookup
@@ -18,6 +18,7 @@ from agentctl.events.local import (
     LocalInputProcessed,
     LocalModelResponse,
 )
+from agentctl.session.changing import changed
 
 _ANSWERS_AFTER_FAILURE = 8
 _MOST_DOUBLINGS = 16
@@ -40,7 +41,7 @@ class ContextRules:
         return cls(**{each.name: body[each.name] for each in fields(cls) if body.get(each.name) is not None})
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Context:
     """A fold over the log.
 
@@ -59,15 +60,15 @@ class Context:
         """Return the value after one more event; events that change nothing return the value itself."""
         match event:
             case LocalModelResponse():
-                return replace(self, answers=self.answers + 1, since_failure=self.since_failure + 1, full=False)
+                return changed(self, answers=self.answers + 1, since_failure=self.since_failure + 1, full=False)
             case LocalContextFull():
-                return replace(self, full=True, tried=False)
+                return changed(self, full=True, tried=False)
             case LocalCompactionFailed():
-                return replace(self, failures=self.failures + 1, since_failure=0, tried=True)
+                return changed(self, failures=self.failures + 1, since_failure=0, tried=True)
             case AgentThreadContextCompacted():
                 return Context(full=self.full, tried=True)
             case LocalInputProcessed():
-                return replace(self, full=False)
+                return changed(self, full=False)
             case _:
                 return self
 

@@ -6,7 +6,7 @@ money, and room that must not run out.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -16,6 +16,7 @@ from agentctl.events.local import LocalCompactionResponse, LocalForked, LocalInp
 from agentctl.events.span import SpanModelRequestEnd, SpanModelRequestStart
 from agentctl.events.user import SystemMessage, UserCustomToolResult, UserMessage
 from agentctl.ids import time_of
+from agentctl.session.changing import changed
 
 _BYTES_PER_TOKEN = 3  # four in English prose, fewer in code and in most other languages
 _IMAGE_TOKENS = 4_784  # the most that an image can take
@@ -31,7 +32,7 @@ _SHORTEST_CACHED = 4_096
 _PROMPT_COUNTS = ("input_tokens", "cache_read_input_tokens", "cache_creation_input_tokens")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Prompt:
     """The next request, in tokens.
 
@@ -56,23 +57,23 @@ class Prompt:
         match event:
             case LocalSessionCreated():
                 head = _head_of(event.request)
-                return replace(self, head=head, added=head)
+                return changed(self, head=head, added=head)
             case LocalForked() if event.request is not None:
                 return self._after_other_head(_head_of(event.request))
             case UserMessage() | SystemMessage():
                 return self._after_message(event)
             case LocalInputProcessed():
-                return replace(self, added=self.added + self.queued, queued=0)
+                return changed(self, added=self.added + self.queued, queued=0)
             case AgentToolResult() | UserCustomToolResult():
-                return replace(self, added=self.added + estimated_tokens(event.content))
+                return changed(self, added=self.added + estimated_tokens(event.content))
             case SpanModelRequestStart():
-                return replace(self, started_at=event.processed_at)
+                return changed(self, started_at=event.processed_at)
             case SpanModelRequestEnd():
                 return self._after_answer(event.model_usage)
             case LocalCompactionResponse():
-                return replace(self, summarising=True)
+                return changed(self, summarising=True)
             case AgentThreadContextCompacted():
-                return replace(self, asked=self.head + self.summary, answered=0, added=0, asked_at=None)
+                return changed(self, asked=self.head + self.summary, answered=0, added=0, asked_at=None)
             case _:
                 return self
 
@@ -90,22 +91,22 @@ class Prompt:
 
     def _after_other_head(self, head: int) -> "Prompt":
         """Go on with another head, which no cache has."""
-        return replace(self, head=head, added=self.added + max(0, head - self.head), asked_at=None)
+        return changed(self, head=head, added=self.added + max(0, head - self.head), asked_at=None)
 
     def _after_message(self, event: UserMessage | SystemMessage) -> "Prompt":
         tokens = estimated_tokens(event.content)
         if event.processed_at is None:
-            return replace(self, queued=self.queued + tokens)
-        return replace(self, added=self.added + tokens)
+            return changed(self, queued=self.queued + tokens)
+        return changed(self, added=self.added + tokens)
 
     def _after_answer(self, usage: Mapping[str, Any]) -> "Prompt":
         asked = sum(int(usage.get(name) or 0) for name in _PROMPT_COUNTS)
         if not asked:
-            return replace(self, summarising=False)  # the request failed
+            return changed(self, summarising=False)  # the request failed
         answered = int(usage.get("output_tokens") or 0)
         if self.summarising:
-            return replace(self, summarising=False, summary=answered)
-        return replace(self, asked=asked, answered=answered, added=0, asked_at=self.started_at)
+            return changed(self, summarising=False, summary=answered)
+        return changed(self, asked=asked, answered=answered, added=0, asked_at=self.started_at)
 
 
 def _head_of(request: Mapping[str, Any]) -> int:

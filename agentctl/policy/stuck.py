@@ -15,15 +15,15 @@ the model has its full number of tries to do better. A verdict after a warning i
 forgotten when a person says something, and when the model has moved on.
 """
 
-import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
 from typing import Any, Literal, TypeAlias
 
 from agentctl.canonical import hash_of
 from agentctl.events.agent import AgentCustomToolUse, AgentThreadContextCompacted, AgentToolResult, AgentToolUse
 from agentctl.events.base import Event
+from agentctl.events.content import message_of
 from agentctl.events.local import (
     LocalFilesChanged,
     LocalInputProcessed,
@@ -34,6 +34,7 @@ from agentctl.events.local import (
 )
 from agentctl.events.user import UserCustomToolResult, UserMessage
 from agentctl.ids import time_of
+from agentctl.session.changing import changed
 from agentctl.visible import visible_line
 
 Reason: TypeAlias = Literal["same_result", "same_error", "alternating", "waiting", "no_action", "context_window"]
@@ -89,7 +90,7 @@ class Stuck:
     final: bool
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class _Round:
     """The calls of one answer with their results, in whichever order they were made and ended."""
 
@@ -99,7 +100,7 @@ class _Round:
     waits: bool
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class _Open:
     """The answer that is being worked at: its calls, the results there are, and since when its calls run.
 
@@ -112,7 +113,7 @@ class _Open:
     effects: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class _Circle:
     """The tail of the rounds.
 
@@ -146,7 +147,7 @@ class _Circle:
         return _alike(this, self.last) or _alike(this, self.before)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Watch:
     """A fold over a session's log, of a size that does not grow with it.
 
@@ -171,7 +172,7 @@ class Watch:
             case LocalModelResponse():
                 return self._after_answer(event)
             case AgentToolUse() | AgentCustomToolUse():
-                return replace(self, open=_Open((*self.open.calls, event)))
+                return changed(self, open=_Open((*self.open.calls, event)))
             case LocalToolStarted():
                 return self._after_start(event)
             case AgentToolResult():
@@ -187,7 +188,7 @@ class Watch:
             case LocalStuckWarned():
                 return Watch(warned=True)
             case AgentThreadContextCompacted():
-                return replace(self, shortened=self.shortened + 1 if self.answers <= 1 else 1, answers=0)
+                return changed(self, shortened=self.shortened + 1 if self.answers <= 1 else 1, answers=0)
             case _:
                 return self
 
@@ -198,22 +199,22 @@ class Watch:
 
     def _after_answer(self, event: LocalModelResponse) -> "Watch":
         if event.tool_uses:
-            return replace(self, open=_Open(), idle=0, answers=self.answers + 1)
-        message = json.loads(event.raw)
+            return changed(self, open=_Open(), idle=0, answers=self.answers + 1)
+        message = message_of(event.raw)
         acts = any(str(block.get("type")).endswith("tool_use") for block in message.get("content") or ())
-        return replace(self, open=_Open(), idle=0 if acts else self.idle + 1, answers=self.answers + 1)
+        return changed(self, open=_Open(), idle=0 if acts else self.idle + 1, answers=self.answers + 1)
 
     def _after_start(self, event: LocalToolStarted) -> "Watch":
         if self.open.started_at is not None:
             return self
-        return replace(self, open=replace(self.open, started_at=event.processed_at))
+        return changed(self, open=changed(self.open, started_at=event.processed_at))
 
     def _after_result(self, call_id: str, result: _Result) -> "Watch":
         calls, results = self.open.calls, (*self.open.results, result)
         if all(call.id != call_id for call in calls) or call_id in map(_call_id, self.open.results):
             return self
         if len(results) < len(calls):
-            return replace(self, open=replace(self.open, results=results))
+            return changed(self, open=changed(self.open, results=results))
         this = _round(self.open, results, _seconds(self.open.started_at, result.processed_at))
         return self._with_round(this, self.circle, self.new_rounds)
 
@@ -223,16 +224,16 @@ class Watch:
             return self
         effect = hash_of([{**change, "mtime": None} for change in event.changes])
         if self.open.calls:
-            return replace(self, open=replace(self.open, effects=(*self.open.effects, effect)))
+            return changed(self, open=changed(self.open, effects=(*self.open.effects, effect)))
         last = self.circle.last
         if last is None:
             return self
-        this = replace(last, signature=_sorted(*last.signature, effect))
+        this = changed(last, signature=_sorted(*last.signature, effect))
         return self._with_round(this, self.former, self.new_rounds - (not self.former.has(last)))
 
     def _with_round(self, this: _Round, former: _Circle, new_rounds: int) -> "Watch":
         new_rounds += not former.has(this)
-        return replace(
+        return changed(
             self,
             open=_Open(),
             former=former,

@@ -3,10 +3,16 @@
 from typing import Protocol
 
 from agentctl.session.log import Listener
+from agentctl.session.result import Result
 
 
 class Renderer(Listener, Protocol):
     """A listener that shows what it hears."""
+
+    @property
+    def result(self) -> Result:
+        """What the session has come to, as far as it was heard."""
+        ...
 
     def progress(self, line: str) -> None:
         """Show what a long preparation is doing. May be called from another thread."""

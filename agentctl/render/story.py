@@ -1,6 +1,5 @@
 """What there is to tell of a session, event by event; how it looks is said elsewhere."""
 
-import json
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
@@ -15,7 +14,7 @@ from agentctl.events.agent import (
 )
 from agentctl.events.base import Event, UnknownEvent
 from agentctl.events.codec import type_of
-from agentctl.events.content import describe, text_of
+from agentctl.events.content import describe, message_of, text_of
 from agentctl.events.local import (
     LocalCheckpointFailed,
     LocalCompactionFailed,
@@ -291,6 +290,6 @@ def _answered(event: UserToolConfirmation, call: OpenCall | None) -> list[Item]:
 
 def _thoughts(raw: str) -> list[str]:
     """Return the text of each thinking block of a message, in order; empty for one that is sealed."""
-    blocks = json.loads(raw).get("content") or ()
+    blocks = message_of(raw).get("content") or ()
     thinking = [block for block in blocks if block.get("type") in ("thinking", "redacted_thinking")]
     return [str(block.get("thinking") or "") for block in thinking]

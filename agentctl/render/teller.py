@@ -9,6 +9,7 @@ from agentctl.render.lines import EMPTY, Line
 from agentctl.render.look import Look
 from agentctl.render.story import CallBegan, CallEnded, Cut, FilesChanged, Item, Remark, Rested, Story
 from agentctl.session.log import Record
+from agentctl.session.result import Result
 from agentctl.session.state import OpenCall
 
 _INTERRUPTED = Remark("interrupted: the process that ran the session ended before the session came to rest", "warning")
@@ -27,6 +28,11 @@ class Teller(ABC):
         self.lock = threading.RLock()
         self._told: Item | None = None
         self._untold: dict[str, OpenCall] = {}
+
+    @property
+    def result(self) -> Result:
+        """What the session has come to, as far as it was heard."""
+        return self.story.result
 
     @abstractmethod
     def put(self, lines: Sequence[Line]) -> None:

@@ -25,7 +25,7 @@ _EXIT_CODES = {"end_turn": 0, "requires_action": 3, "budget_reached": 4, "retrie
 _UNFINISHED = 70
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Result:
     """A fold over a session's log. ``text`` is the agent's last message; ``signal`` what stopped the process.
 
@@ -46,21 +46,8 @@ class Result:
 
     def after(self, event: Event) -> "Result":
         """Return the result after one more event."""
-        now = self._after(event)
-        # Made by hand: it is made for every event, and a changed copy takes longer.
-        return Result(
-            now.session_id,
-            now.status,
-            now.stop_reason,
-            now.text,
-            self.usage.after(event),
-            self.events + 1,
-            now.outputs,
-            now.error,
-            now.signal,
-            event.processed_at or self.updated_at,
-            now.not_restored,
-        )
+        usage, updated_at = self.usage.after(event), event.processed_at or self.updated_at
+        return changed(self._after(event), usage=usage, events=self.events + 1, updated_at=updated_at)
 
     @property
     def used(self) -> Usage:

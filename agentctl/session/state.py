@@ -1,6 +1,5 @@
 """What a session's log comes to, as far as choosing the next step needs it."""
 
-import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
@@ -8,6 +7,7 @@ from typing import Literal, TypeAlias
 from agentctl.canonical import JsonObject, hash_of
 from agentctl.events.agent import AgentCustomToolUse, AgentToolResult, AgentToolUse
 from agentctl.events.base import Event
+from agentctl.events.content import message_of
 from agentctl.events.local import (
     LocalCheckpoint,
     LocalCheckpointFailed,
@@ -35,7 +35,7 @@ from agentctl.session.changing import changed
 Status: TypeAlias = Literal["idle", "running", "rescheduling", "terminated"]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class OpenCall:
     """A call that has no result yet.
 
@@ -68,7 +68,7 @@ class OpenCall:
         return self.answer == "deny"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class SessionState:
     """A fold over the log.
 
@@ -229,7 +229,7 @@ class SessionState:
         return changed(self, failure=event.error) if status in ("exhausted", "terminal") else self
 
     def _after_response(self, event: LocalModelResponse) -> "SessionState":
-        message = json.loads(event.raw)
+        message = message_of(event.raw)
         reason = message.get("stop_reason")
         return changed(
             self,

@@ -18,13 +18,12 @@ Held true by construction, and tested one by one:
   from its record sends the very bytes that it sent before.
 """
 
-import json
 from collections.abc import Sequence
 
 from agentctl.canonical import JsonObject, sorted_keys
 from agentctl.events.agent import AgentThreadContextCompacted, AgentToolResult
 from agentctl.events.base import Event
-from agentctl.events.content import text_block
+from agentctl.events.content import message_of, text_block
 from agentctl.events.local import (
     LocalCompactionResponse,
     LocalForked,
@@ -72,7 +71,7 @@ class Transcript:
             case LocalForked() if event.request is not None:
                 self._forget_thinking()
             case LocalCompactionResponse():
-                self._summary = json.loads(event.raw).get("content", [])
+                self._summary = message_of(event.raw).get("content", [])
             case AgentThreadContextCompacted():
                 self._begin_anew()
             case AgentToolResult():
@@ -133,7 +132,7 @@ class Transcript:
 
     def _add_answer(self, event: LocalModelResponse) -> None:
         self._flush_results()
-        message = json.loads(event.raw)
+        message = message_of(event.raw)
         content = [block for block in message.get("content", []) if not _is_empty_text(block)]
         if message.get("stop_reason") == "refusal" or not content:
             return

@@ -6,7 +6,6 @@ held back for it, for nobody can tell what the API asks for it; one that the API
 never reached it, costs nothing, which its end says. A fork counts from the fork.
 """
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import ROUND_HALF_UP, Decimal
@@ -15,6 +14,7 @@ from agentctl.canonical import JsonObject
 from agentctl.catalog import Prices, list_cost, lookup, one_name
 from agentctl.events.agent import AgentCustomToolUse, AgentToolResult, AgentToolUse
 from agentctl.events.base import Event
+from agentctl.events.content import message_of
 from agentctl.events.local import (
     LocalCompactionResponse,
     LocalForked,
@@ -31,7 +31,7 @@ _CREATIONS = ("ephemeral_5m_input_tokens", "ephemeral_1h_input_tokens")
 _TOKENS = ("input_tokens", "output_tokens", "cache_read_input_tokens", "cache_creation_input_tokens")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Usage:
     """Sums over a session.
 
@@ -64,7 +64,7 @@ class Usage:
         """Return the sums after one more event."""
         match event:
             case LocalModelResponse() | LocalCompactionResponse():
-                return self._after_response(json.loads(event.raw))
+                return self._after_response(message_of(event.raw))
             case AgentToolUse() | AgentCustomToolUse():
                 return changed(self, tool_calls=self.tool_calls + 1)
             case SessionStatusRunning():
