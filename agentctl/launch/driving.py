@@ -15,6 +15,7 @@ from agentctl.harness.hands import Hands
 from agentctl.harness.loop import run
 from agentctl.harness.outlook import Outlook
 from agentctl.harness.perform import Performer
+from agentctl.harness.steps import ComeToRest
 from agentctl.harness.stop import Stop
 from agentctl.ids import SystemClock
 from agentctl.launch.parts import forget_former, model_for, open_blobs, tidy_up
@@ -88,10 +89,13 @@ def drive(
     make, stop, kept = Maker(SystemClock()), Stop(), session.state.checkpoint
     perform = Performer(model, session.outlook.header, toolset, hands, make, open_blobs(home), stop)
 
+    def is_last(step: ComeToRest) -> bool:
+        return approve is None or step.stop_reason.get("type") != "requires_action"
+
     def turn() -> None:
         watched = stop.watched(lambda: _is_interrupted(home, session), perform.cancel)
         with watched, first_interrupt(stop.ask):
-            run(session, way_out.recording(perform) if way_out else perform, make, stop)
+            run(session, way_out.recording(perform, is_last) if way_out else perform, make, stop)
 
     try:
         with contextlib.closing(way_out) if way_out else contextlib.nullcontext(), _closing(hands):

@@ -59,12 +59,16 @@ class WayOut:
         self._newest = HttpGateway(self._settled, self._verdicts, self._dialler, self._interceptor, self._totals)
         return self._newest
 
-    def recording(self, perform: Perform) -> Perform:
-        """Perform so that every verdict told by then is in the record before the session comes to rest."""
+    def recording(self, perform: Perform, is_last: Callable[[ComeToRest], bool] = lambda _: False) -> Perform:
+        """Perform so that every verdict told by then is in the record before the session comes to rest.
+
+        ``is_last`` says of a rest that its sandbox does nothing behind it: what is open then ends before it, so
+        that nothing is recorded after it, and nothing goes out any more.
+        """
 
         def recorded(step: Step, session: Session[Outlook]) -> Iterator[Sequence[Event]]:
             if isinstance(step, ComeToRest):
-                self._flush()
+                self._rest(is_last=is_last(step))
             return perform(step, session)
 
         return recorded
@@ -73,10 +77,15 @@ class WayOut:
         """Record what is left to be recorded; may be called twice, never raises."""
         self._verdicts.close()
 
-    def _flush(self) -> None:
+    def _rest(self, *, is_last: bool) -> None:
         if self._newest is not None:
             self._newest.wait(_ENDING_SECONDS)
-        self._verdicts.flush()
+        if not is_last:
+            self._verdicts.flush()
+            return
+        if self._newest is not None:
+            self._newest.close()
+        self._verdicts.close()
 
     def _settled(self) -> Rules:
         if self._rules is None:

@@ -5,6 +5,7 @@ import itertools
 import json
 import os
 import shutil
+import socket
 import subprocess
 import time
 from collections.abc import Iterator, Mapping
@@ -19,10 +20,12 @@ from agentctl.network.dial import Dialler
 from agentctl.network.gateway import HttpGateway
 from agentctl.network.metering import Caps, Totals
 from agentctl.network.rules import rules_of
+from agentctl.paths import Home
 from agentctl.sandbox.base import ToolCall
 from agentctl.sandbox.bubblewrap import BubblewrapSandbox
 from agentctl.sandbox.docker.sandbox import DockerSandbox
 from agentctl.sandbox.supervised import SupervisedSandbox
+from agentctl.store.anchors import read_anchor
 from agentctl.store.blobs import Blobs
 from tests.cli.program import agentctl
 from tests.network.kit import AUTHORITY, PUBLIC, Respond, Site, Table, Told, hello, site
@@ -323,6 +326,37 @@ SCRIPT = """
 - tools: [{name: bash, input: {command: "curl -sS http://127.0.0.1:%d/three http://127.0.0.1:%d/four"}}]
 - text: twice
 """
+
+
+HELD = """
+- tools: [{name: bash, input: {command: "(exec 3<>/dev/tcp/127.0.0.1/3128
+    && printf 'CONNECT 127.0.0.1:%d HTTP/1.1\\r\\nHost: 127.0.0.1:%d\\r\\n\\r\\n' >&3 && head -1 <&3 >said
+    && while sleep 0.05; do curl -sS http://127.0.0.1:%d/; done) >/dev/null 2>&1 &
+    until test -s said; do sleep 0.05; done; cat said"}}]
+- text: It goes on.
+"""
+
+
+@pytest.mark.bubblewrap
+def test_what_is_open_when_a_session_comes_to_rest_ends_in_the_record_before_it(own_home: Path, tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+        (tmp_path / "agent.yaml").write_text(AGENT)
+        (tmp_path / "environment.yaml").write_text(ENVIRONMENT % port)
+        (tmp_path / "script.yaml").write_text(HELD % (port, port, port + 1 if port < 65_535 else port - 1))
+        files = (tmp_path / "agent.yaml", "go", "-e", tmp_path / "environment.yaml")
+        done = agentctl("run", *files, "--model", f"script:{tmp_path / 'script.yaml'}", "-o", "jsonl")
+    assert done.code == 0, done.err
+    bodies = agentctl("events", "@", "-o", "jsonl").lines
+    types = [body["type"] for body in bodies]
+    assert "200" in next(body for body in bodies if body["type"] == "agent.tool_result")["content"][0]["text"]
+    assert types.count("local.egress_started") == 1
+    [ended] = [body for body in bodies if body["type"] == "local.egress" and body["allowed"]]
+    assert types.index("agent.message") < bodies.index(ended)
+    assert types[-1] == "session.status_idle"
+    anchor = read_anchor(Home(own_home), bodies[0]["session_id"])
+    assert anchor is not None
+    assert anchor.seq == len(bodies)
 
 
 @pytest.mark.bubblewrap
