@@ -9,12 +9,13 @@ from dataclasses import asdict
 from typing import Annotated
 
 import typer
+from pydantic import ValidationError
 
 from agentctl.cli.exposure import Finding, exposures
 from agentctl.cli.options import Output, OutputOption
-from agentctl.cli.output import print_json, write_out
+from agentctl.cli.output import print_json, reporting, write_out
 from agentctl.definitions.environment import Environment, EnvironmentConfig
-from agentctl.errors import AgentctlError
+from agentctl.errors import AgentctlError, UsageError
 from agentctl.launch.parts import model_for, sandbox_for
 from agentctl.paths import Home, home
 from agentctl.visible import visible_line
@@ -32,26 +33,26 @@ def doctor(
     output: OutputOption = Output.TEXT,
 ) -> None:
     """Say what this machine has and what is missing."""
-    findings = []
-    for finding in _findings(home(), image):
-        findings.append(finding)
-        if output is Output.TEXT:
-            write_out(_line(finding) + "\n")
-    well = all(finding.ok for finding in findings if finding.needed)
-    if output is not Output.TEXT:
-        print_json(
-            {"type": "doctor", "schema": "agentctl.doctor/1", "ok": well, "findings": [asdict(one) for one in findings]}
-        )
-    raise typer.Exit(0 if well else 1)
+    with reporting(output):
+        findings = []
+        for finding in _findings(home(), _docker(image)):
+            findings.append(finding)
+            if output is Output.TEXT:
+                write_out(_line(finding) + "\n")
+        well = all(finding.ok for finding in findings if finding.needed)
+        if output is not Output.TEXT:
+            listed = [asdict(finding) for finding in findings]
+            print_json({"type": "doctor", "schema": "agentctl.doctor/1", "ok": well, "findings": listed})
+        raise typer.Exit(0 if well else 1)
 
 
-def _findings(store: Home, image: str | None) -> Iterator[Finding]:
+def _findings(store: Home, docker_config: EnvironmentConfig) -> Iterator[Finding]:
     yield _python()
     yield _sqlite()
     yield _store(store)
     yield _disk(store)
-    docker = _sandbox("docker", image, store)
-    bubblewrap = _sandbox("bubblewrap", None, store)
+    docker = _sandbox(docker_config, store)
+    bubblewrap = _sandbox(EnvironmentConfig(type="bubblewrap"), store)
     yield docker
     yield from exposures()
     yield bubblewrap
@@ -96,8 +97,15 @@ def _disk(store: Home) -> Finding:
     return Finding("disk", free >= _LEAST_FREE_BYTES, f"{free / 2**30:.1f} GiB free", "free some space", needed=False)
 
 
-def _sandbox(kind: str, image: str | None, store: Home) -> Finding:
-    config = EnvironmentConfig(type=kind, image=image)  # type: ignore[arg-type]
+def _docker(image: str | None) -> EnvironmentConfig:
+    try:
+        return EnvironmentConfig(type="docker", image=image)
+    except ValidationError as error:
+        raise UsageError(f"--image {image or '(nothing)'} is not the name of an image") from error
+
+
+def _sandbox(config: EnvironmentConfig, store: Home) -> Finding:
+    kind = config.type
     try:
         facts = sandbox_for(Environment(name="doctor", config=config), store).check()
     except AgentctlError as error:

@@ -15,6 +15,7 @@ from typing import Annotated, Any, NamedTuple
 
 import typer
 from typer.core import TyperCommand, TyperGroup
+from typer.exceptions import TyperException
 
 from agentctl import __version__
 from agentctl.cli.quick import read_quickly
@@ -138,7 +139,10 @@ def main() -> None:
             stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
     code = 0
     try:
-        app()
+        ended = app(standalone_mode=False)
+        code = ended if isinstance(ended, int) else 0
+    except TyperException as error:
+        code = _explain_misuse(error)
     except AgentctlError as error:
         code = _explain(error)
     except KeyboardInterrupt:
@@ -147,6 +151,8 @@ def main() -> None:
         code = stop.exit_code
     except BrokenPipeError:
         pass  # whoever reads has read enough
+    except typer.Abort:
+        code = 130
     except Exception as error:  # noqa: BLE001 - the one door: whatever comes here is a bug
         code = _report_bug(error)
     _leave(code)
@@ -158,6 +164,12 @@ def _explain(error: AgentctlError) -> int:
     _trace(error)
     complain(error)
     return error.exit_code
+
+
+def _explain_misuse(error: TyperException) -> int:
+    from agentctl.cli.misuse import explain_misuse
+
+    return explain_misuse(error, sys.argv[1:])
 
 
 def _report_bug(error: Exception) -> int:

@@ -17,6 +17,7 @@ AGENT = Path(__file__).parents[2] / "examples" / "agents" / "data-analyst.yaml"
         (["run", "AGENT", "\udcff"], "the message is not UTF-8 text"),
         (["run", "AGENT", "hi", "--title", "\udcff"], "--title is not UTF-8 text"),
         (["run", "AGENT", "hi", "--max-turns", "9" * 30], "--max-turns"),
+        (["doctor", "--image", ""], "--image (nothing) is not the name of an image"),
         (["deny", "@", "-m", "\udcff"], "--message is not UTF-8 text"),
         (["search", "word", "--agent", "\udcff"], "is not written in UTF-8"),
     ],
@@ -26,3 +27,40 @@ def test_it_is_refused_in_words(own_home: Path, arguments: list[str], told: str)
     assert (done.code, done.out) == (2, "")
     assert told in done.err
     assert not (own_home / "reports").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told", "command"),
+    [
+        (["ls", "-n", "x"], "invalid value for '-n': 'x' is not a number", "ls"),
+        (["ls", "-o"], "option '-o' requires an argument", ""),
+        (["prune", "--keep", "1.5"], "invalid value for '--keep'", "prune"),
+        (["schema", "agnt"], "invalid value for 'kind': 'agnt' is not one of", "schema"),
+        (["show"], "missing argument 'SESSION'", "show"),
+        (["lss"], "no such command 'lss'", ""),
+        (["ls", "--al"], "no such option: --al", "ls"),
+        (["baseline", "put"], "no such command 'put'", "baseline"),
+    ],
+)
+def test_a_command_line_that_cannot_be_read_is_a_failure_like_any_other(
+    own_home: Path, arguments: list[str], told: str, command: str
+) -> None:
+    done = agentctl(*arguments)
+    first, hint = done.err.splitlines()
+    assert (done.code, done.out) == (2, "")
+    assert first.startswith(f"agentctl: {told}")
+    assert hint.startswith("  see: ")
+    assert hint.endswith(f"{command} --help".lstrip())
+
+
+@pytest.mark.parametrize("asked", [["-o", "json"], ["-ojsonl"], ["--output=json"], ["--output", "jsonl"]])
+def test_and_is_written_as_json_where_that_is_asked_for(own_home: Path, asked: list[str]) -> None:
+    done = agentctl("ls", "-n", "0", *asked)
+    assert (done.code, done.json["schema"], done.json["exit_code"]) == (2, "agentctl.result/1", 2)
+    assert done.json["error"]["message"] == "invalid value for '-n': 0 is less than 1"
+
+
+def test_a_group_without_a_command_says_what_there_is(own_home: Path) -> None:
+    done = agentctl("baseline")
+    assert (done.code, done.out) == (2, "")
+    assert "Give a name to a session" in done.err

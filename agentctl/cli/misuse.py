@@ -1,0 +1,39 @@
+"""A command line that cannot be read, told as every other failure: in a line, and as JSON where that was asked for."""
+
+from collections.abc import Sequence
+
+from typer.exceptions import TyperException
+
+from agentctl.cli.complain import complain, write_error
+from agentctl.cli.output import print_json
+from agentctl.errors import UsageError
+from agentctl.session.result import failed
+
+_OF_PYDANTIC = "Value error, "
+
+
+def explain_misuse(error: TyperException, arguments: Sequence[str]) -> int:
+    """Tell what is wrong with these arguments, and return the exit code."""
+    context = getattr(error, "ctx", None)
+    if context is not None and error.message == context.get_help():  # a group without a command
+        write_error(error.message)
+        return UsageError.exit_code
+    command = context.command_path if context is not None else "agentctl"
+    told = UsageError(_in_a_line(error.format_message()), hint=f"see: {command} --help")
+    complain(told)
+    if _is_json_asked_for(arguments):
+        print_json(failed(told.type, told.message, told.hint, told.exit_code))
+    return told.exit_code
+
+
+def _in_a_line(message: str) -> str:
+    line = " ".join(message.replace(_OF_PYDANTIC, "").split()).removesuffix(".")
+    return f"{line[:1].lower()}{line[1:]}"
+
+
+def _is_json_asked_for(arguments: Sequence[str]) -> bool:
+    """Say whether ``-o json`` is among the arguments, of which nobody knows what they mean."""
+    kinds = ("json", "jsonl")
+    joined = {f"{name}{kind}" for name in ("-o", "--output=") for kind in kinds}
+    pairs = zip(arguments, [*arguments[1:], ""], strict=True)
+    return any(one in joined or (one in ("-o", "--output") and other in kinds) for one, other in pairs)
