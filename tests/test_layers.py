@@ -13,7 +13,7 @@ ROOT = Path(agentctl.__file__).parent
 
 RANKS = [
     {"agentctl", "errors", "canonical", "ids", "paths", "visible", "catalog", "signals", "redaction"}
-    | {"programs", "private", "shapes", "patience"},
+    | {"programs", "private", "profiles", "shapes", "patience"},
     {"definitions", "events"},
     {"session"},
     {"compare"},
@@ -53,7 +53,7 @@ LAZY = {"launch/parts.py", "cli/main.py"}
 """Files that import inside functions: the composition root, and the door that finds a command."""
 
 HEAVY = {
-    "anthropic": {"model/anthropic.py"},
+    "anthropic": {"model/sdk.py"},
     "docker": {
         "sandbox/docker/asking.py",
         "sandbox/docker/attach.py",

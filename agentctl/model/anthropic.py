@@ -1,4 +1,4 @@
-"""The Claude API, through Anthropic's SDK; the only module that imports it.
+"""The Claude API, through Anthropic's SDK; with ``model.sdk`` the only module that knows it.
 
 The SDK is used for what it knows best: credentials (all its sources work, because none is named
 here), the connection, proxies, tracing. Three of its habits are not wanted: it retries by itself
@@ -10,11 +10,10 @@ next request has to repeat them all; they are taken as plain JSON instead, which
 import json
 from collections.abc import Generator, Iterator
 from contextlib import closing, contextmanager, suppress
-from typing import Any, NoReturn
+from typing import Any, NoReturn, cast
 
-import anthropic
 import httpx2
-from anthropic import Anthropic, APIResponse, DefaultHttpxClient, Stream
+from pydantic import RootModel
 
 from agentctl.canonical import JsonObject
 from agentctl.errors import AgentctlError, CredentialsError, ModelError
@@ -30,6 +29,15 @@ from agentctl.model.connection import (
 )
 from agentctl.model.failure import NO_KEY_HINT, broken_off, refused, without_secrets
 from agentctl.model.logs import redact_logs
+from agentctl.model.sdk import (
+    Anthropic,
+    AnthropicError,
+    APIConnectionError,
+    APIResponse,
+    APIStatusError,
+    DefaultHttpxClient,
+    Stream,
+)
 from agentctl.model.stream import MessageStream
 from agentctl.model.watchdog import Watchdog
 
@@ -40,13 +48,25 @@ _DRAIN_SECONDS = 1.0
 # What the SDK and the libraries under it raise while a stream is opened and read (ValueError: bad
 # JSON, bad UTF-8, a header or a body that cannot be written).
 _FAILURES = (
-    anthropic.AnthropicError,
+    AnthropicError,
     httpx2.HTTPError,
     httpx2.InvalidURL,
     httpx2.StreamError,
     RecursionError,
     ValueError,
 )
+
+
+class _Ready(RootModel[Any]):
+    """A part of a request that is plain data already.
+
+    Of everything else the SDK makes a copy first, object by object, in which it looks for what is not plain. For
+    a long conversation that takes longer than all the rest of a request; of a model of pydantic's it takes the dump.
+    """
+
+    def model_dump(self, **_: Any) -> Any:
+        """Return the part itself: nobody changes it."""
+        return self.root
 
 
 class AnthropicModel:
@@ -125,11 +145,11 @@ class AnthropicModel:
             return self._create(json.loads(text), request.betas)
 
     def _create(self, body: JsonObject, betas: tuple[str, ...]) -> APIResponse[Any]:
-        more = {key: value for key, value in body.items() if key not in _REQUIRED}
+        more = {key: _Ready(value) for key, value in body.items() if key not in _REQUIRED}
         return self._client.messages.with_raw_response.create(
             model=body["model"],
             max_tokens=body["max_tokens"],
-            messages=body["messages"],
+            messages=cast("Any", _Ready(body["messages"])),
             stream=True,
             extra_body=more,
             extra_headers={"anthropic-beta": ",".join(betas)} if betas else None,
@@ -164,15 +184,15 @@ class AnthropicModel:
         raise failure from (None if isinstance(failure, CredentialsError) else error)
 
     def _failure(self, error: Exception) -> ModelError:
-        if isinstance(error, anthropic.APIStatusError):
+        if isinstance(error, APIStatusError):
             body = _without(self._client.api_key or self._client.auth_token, error.body)
             if error.response.is_success:
                 return broken_off(body, error.request_id, begun=self._has_begun)
             return refused(error.status_code, body, error.response.headers, self._clock.now())
         host = host_of(self._client.base_url)
-        if isinstance(error, anthropic.APIConnectionError) and error.__cause__ is not None:
+        if isinstance(error, APIConnectionError) and error.__cause__ is not None:
             return unreachable(error.__cause__, host)
-        if isinstance(error, anthropic.AnthropicError):
+        if isinstance(error, AnthropicError):
             return _no_credentials(error)
         return unreadable(error, host)
 
@@ -194,7 +214,7 @@ def _client(timeout: httpx2.Timeout, connections: Connections) -> Anthropic:
             # or a definition ever gets into it.
             http_client=DefaultHttpxClient(follow_redirects=False, event_hooks={"request": [connections]}),
         )
-    except anthropic.AnthropicError as error:
+    except AnthropicError as error:
         raise _no_credentials(error) from error
     except (httpx2.InvalidURL, ValueError) as error:
         raise no_address() from error
@@ -208,7 +228,7 @@ def _has_credentials(headers: Any) -> bool:
     return any(name.lower() in ("authorization", "x-api-key") for name in headers)
 
 
-def _no_credentials(error: anthropic.AnthropicError) -> ModelError:
+def _no_credentials(error: AnthropicError) -> ModelError:
     text = without_secrets(str(error))
     if any(isinstance(cause, httpx2.TransportError) for cause in causes_of(error)):
         return ModelError(

@@ -12,6 +12,7 @@ import time
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import pytest
@@ -114,6 +115,40 @@ def test_a_beta_is_named_in_its_header_and_only_then(serve: Serve) -> None:
     ask(model)
     assert [each.headers.get("anthropic-beta") for each in api.requests] == [FAST_BETA, None]
     assert api.violations == []
+
+
+def test_a_request_is_sent_as_it_is_with_its_keys_in_their_order(serve: Serve) -> None:
+    api, model = serve([say("Done.")])
+    asked = request({"role": "user", "content": [{"text": "go", "type": "text"}]})
+    model.respond(asked, lambda _: None)
+    body = api.requests[-1].body or {}
+    assert body == asked.body | {"stream": True}
+    assert [*body["messages"][0]["content"][0]] == ["text", "type"]
+    assert [*body["tools"][0]] == sorted(body["tools"][0])
+
+
+def test_a_long_conversation_is_not_copied_for_each_request(serve: Serve) -> None:
+    _, model = serve([say("One."), say("Two."), say("Three.")])
+
+    def calls_for(number: int) -> int:
+        """Count the calls of functions, of Python's and of others, that a request with so many messages takes."""
+        count = 0
+
+        def counted(_frame: FrameType, event: str, _: object) -> None:
+            nonlocal count
+            count += event in ("call", "c_call")
+
+        conversation = [user("go")] * number
+        sys.setprofile(counted)
+        try:
+            ask(model, *conversation)
+        finally:
+            sys.setprofile(None)
+        return count
+
+    calls_for(1)  # opens the connection
+    few = calls_for(10)
+    assert calls_for(1_010) - few < 1_000
 
 
 def test_half_a_character_from_a_tool_does_not_end_the_session(serve: Serve) -> None:
