@@ -201,7 +201,7 @@ def _from_elsewhere(session: Opened) -> list[str]:
 
 
 def _effects(session: Opened, at: str | None) -> list[Effect]:
-    until = find_event(session.connection, session.row.id, at) if at else None
+    until = find_event(session.connection, session.row.id, at) if at is not None else None
     history = FilesHistory(Blobs(session.home.blobs))
     for record in session.records(until=until):
         history.add(record.event)

@@ -77,8 +77,8 @@ class _Told:
 
 
 def _told(session: Opened, event: str | None, at: str | None) -> _Told:
-    number = find_event(session.connection, session.row.id, event) if event else None
-    until = find_event(session.connection, session.row.id, at) if at else None
+    number = find_event(session.connection, session.row.id, event) if event is not None else None
+    until = find_event(session.connection, session.row.id, at) if at is not None else None
     folded = FilesByCall(Blobs(session.home.blobs))
     asked: Event | None = None
     for record in session.records(until=until):

@@ -109,8 +109,8 @@ def select(session: Opened, first: str | None, last: str | None, types: str | No
 
     Raises NotFoundError for an event or a type that is not there, UsageError for what makes no sense.
     """
-    start = find_event(session.connection, session.row.id, first) if first else 1
-    end = find_event(session.connection, session.row.id, last) if last else None
+    start = find_event(session.connection, session.row.id, first) if first is not None else 1
+    end = find_event(session.connection, session.row.id, last) if last is not None else None
     if end is not None and end < start:
         raise UsageError(f"event #{end} comes before event #{start}")
     patterns = type_patterns(types)

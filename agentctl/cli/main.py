@@ -18,6 +18,7 @@ from typer.core import TyperCommand, TyperGroup
 from typer.exceptions import TyperException
 
 from agentctl import __version__
+from agentctl.cli.nothing import refuse_empty_paths
 from agentctl.cli.quick import read_quickly
 from agentctl.errors import AgentctlError
 from agentctl.signals import Interrupted
@@ -93,6 +94,7 @@ class Commands(TyperGroup):
         module = import_module(module_of(cmd_name))
         command: TyperCommand = typer.main.get_command(module.app)  # type: ignore[assignment]
         command.name = cmd_name
+        refuse_empty_paths(command)
         return command
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:  # noqa: ARG002

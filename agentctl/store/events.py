@@ -198,12 +198,13 @@ def find_event(connection: sqlite3.Connection, session_id: str, name: str) -> in
     number = int(digits) if digits.isascii() and digits.isdigit() and len(digits) < 16 else None
     condition, values = where(lineage(connection, session_id))
     row = connection.execute(
-        f"SELECT seq FROM events WHERE {condition} AND (seq = ? OR id = ?)", (*values, number, name)
+        f"SELECT seq FROM events WHERE {condition} AND (seq = ? OR id = ?)",
+        (*values, number, name.encode(errors="replace").decode()),
     ).fetchone()
     if row is None:
         last = connection.execute("SELECT head_seq FROM sessions WHERE id = ?", (session_id,)).fetchone()
         raise NotFoundError(
-            f"there is no event {name} in session {session_id}",
+            f"there is no event {name or '(nothing)'} in session {session_id}",
             hint=f"its events are #1 to #{last[0]}; see: agentctl events {session_id}" if last else None,
         )
     return int(row[0])

@@ -138,8 +138,9 @@ def test_events_are_found_on_both_sides_of_the_fork_and_nowhere_else(log: Sqlite
         blobs = Blobs(home.blobs)
         assert find_event(connection, "child", past[1].event.id) == 2
         assert find_event(connection, "child", own[1].event.id) == 5
-        with pytest.raises(NotFoundError):
-            find_event(connection, "child", later[0].event.id)
+        for name in (later[0].event.id, "", "\udcff", "9" * 30, "-1"):
+            with pytest.raises(NotFoundError):
+                find_event(connection, "child", name)
         assert not has_type(connection, "child", "session.*")
         assert last_event(connection, blobs, "child", "user.message") == own[1]
 
