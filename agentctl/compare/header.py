@@ -3,7 +3,7 @@
 Where this differs it is often the whole answer, so it is looked at first.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
 from agentctl.canonical import JsonObject
@@ -21,10 +21,9 @@ from agentctl.session.files import Contents, File, read_manifest
 _SANDBOX = ("image", "image_digest", "version", "user", "isolated")
 _IMAGE = "environment: image digest"
 _STARTED = ("python", "platform")
-PACKAGE = "package"
-"""What the name of a difference begins with that is about a package of the image."""
+PACKAGE, FILE, LIMITS = "package", "input file", "limits"
+"""What the names of differences begin with: a package of the image, a file that the session began with, limits."""
 
-_BEGAN = "file it began with: "
 _OWN_NAMES = ("source",)
 """Members of an upload that say where it was on the machine, which is no matter."""
 
@@ -41,16 +40,15 @@ def header_layer(
     """
     if a.created is None or b.created is None:
         return Layer("header", notes=("a record that does not begin with its definitions says nothing of them",))
+    is_of_one_kind = a.created.sandbox.get("kind") == b.created.sandbox.get("kind")
     environment = list(_leaves(a, b, "environment", a.created.environment, b.created.environment))
     said = {place.pointer for each in environment for place in (each.a, each.b) if place is not None}
     found = [
         *_members(a, b, a.created, b.created, ("kind",)),
         *environment,
         *_packages(a, b, packages),
-        *_members(a, b, a.created, b.created, [name for name in _SANDBOX if f"/environment/config/{name}" not in said]),
-        *_started(a, b),
-        *_definitions(a, b, a.created, b.created),
-        *_models(a, b),
+        *(_surroundings(a, b, a.created, b.created, said) if is_of_one_kind else ()),
+        *_definitions(a, b, a.created, b.created, is_of_one_kind=is_of_one_kind),
         *_uploads(a, b, a.created, b.created, contents),
         *_told(a, b),
     ]
@@ -65,6 +63,14 @@ def _members(
     for name in names:
         if (difference := _member(a, b, one.sandbox, other.sandbox, name)) is not None:
             yield difference
+
+
+def _surroundings(
+    a: Side, b: Side, one: LocalSessionCreated, other: LocalSessionCreated, said: Collection[str]
+) -> Iterator[Difference]:
+    """Compare what two sandboxes of a kind are made of, but for what the definitions have ``said`` already."""
+    yield from _members(a, b, one, other, [name for name in _SANDBOX if f"/environment/config/{name}" not in said])
+    yield from _started(a, b)
 
 
 def _packages(a: Side, b: Side, packages: PackagesOfTwo) -> Iterator[Difference]:
@@ -96,14 +102,20 @@ def _member(a: Side, b: Side, one: JsonObject, other: JsonObject, name: str) -> 
     return Difference("header", "changed", what, *places)
 
 
-def _definitions(a: Side, b: Side, one: LocalSessionCreated, other: LocalSessionCreated) -> Iterator[Difference]:
+def _definitions(
+    a: Side, b: Side, one: LocalSessionCreated, other: LocalSessionCreated, *, is_of_one_kind: bool
+) -> Iterator[Difference]:
+    """Compare agents, models and what else was chosen. What a member says that stands before is not said again."""
     agents = list(_leaves(a, b, "agent", one.agent, other.agent))
     yield from agents
-    if one.model != other.model:
+    if one.model == other.model:
+        yield from _models(a, b)
+    elif not any(place.pointer.startswith("/agent/model") for each in agents for place in (each.a, each.b) if place):
         yield from _leaves(a, b, "model", one.model, other.model)
-    if not agents:  # otherwise it says the same again
-        yield from filter(_is_more_than_names, _leaves(a, b, "request", one.request, other.request))
-        yield from _leaves(a, b, "limits", one.limits, other.limits)
+    if not agents:
+        if is_of_one_kind and one.model == other.model:
+            yield from filter(_is_more_than_names, _leaves(a, b, "request", one.request, other.request))
+        yield from _leaves(a, b, LIMITS, one.limits, other.limits)
     yield from _leaves(a, b, "vaults", one.vaults, other.vaults)
     yield from _leaves(a, b, "prices", one.prices, other.prices)
     yield from _leaves(a, b, "agentctl_version", one.agentctl_version, other.agentctl_version)
@@ -154,7 +166,7 @@ def _uploads(
 ) -> Iterator[Difference]:
     if a.uploaded is not None and b.uploaded is not None:
         if a.uploaded.manifest != b.uploaded.manifest:
-            yield from with_moves(_manifests(a, b, contents), _BEGAN)
+            yield from with_moves(_manifests(a, b, contents), f"{FILE}: ")
         return
     mine, theirs = ([_without_source(body) for body in created.uploads] for created in (one, other))
     yield from _leaves(a, b, "uploads", mine, theirs)
@@ -167,7 +179,7 @@ def _without_source(upload: JsonObject) -> JsonObject:
 def _manifests(a: Side, b: Side, contents: Contents | None) -> Iterator[Difference]:
     mine, theirs = began_with(a, contents), began_with(b, contents)
     if mine is None or theirs is None:
-        yield Difference("header", "changed", "files it began with", *_uploaded(a, b))
+        yield Difference("header", "changed", f"{FILE}s", *_uploaded(a, b))
         return
     for path in sorted(mine.keys() | theirs.keys()):
         one, other = mine.get(path), theirs.get(path)
@@ -175,7 +187,7 @@ def _manifests(a: Side, b: Side, contents: Contents | None) -> Iterator[Differen
             continue
         first = None if one is None else Place(a.uploaded_seq, "/manifest", one.as_json())
         second = None if other is None else Place(b.uploaded_seq, "/manifest", other.as_json())
-        yield Difference("header", kind_of(one, other), f"{_BEGAN}{short(path)}", first, second)
+        yield Difference("header", kind_of(one, other), f"{FILE}: {short(path)}", first, second)
 
 
 def began_with(side: Side, contents: Contents | None) -> dict[str, File] | None:
@@ -203,4 +215,7 @@ def _told(a: Side, b: Side) -> Iterator[Difference]:
             continue
         first = None if one is None else Place(one.seq, "/content", one.text)
         second = None if other is None else Place(other.seq, "/content", other.text)
-        yield Difference("header", kind_of(one, other), f"message {number + 1}", first, second)
+        is_only = len(a.told) == len(b.told) == 1
+        yield Difference(
+            "header", kind_of(one, other), "message" if is_only else f"message {number + 1}", first, second
+        )

@@ -53,7 +53,7 @@ def _permissions(steps: Sequence[Step]) -> Iterator[Difference]:
             first = Place(step.a.seq, "/evaluated_permission", step.a.permission)
             second = Place(step.b.seq, "/evaluated_permission", step.b.permission)
             yield Difference("network", "changed", f"permission of {step.a.name}", first, second, step)
-        elif step.a.answer != step.b.answer:
+        if step.a.answer != step.b.answer:
             answers = [
                 None if call.answer is None else Place(call.answer_seq, "/result", call.answer)
                 for call in (step.a, step.b)

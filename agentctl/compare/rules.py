@@ -15,6 +15,7 @@ from typing import TypeAlias
 
 from agentctl.ids import time_of
 from agentctl.patience import patience
+from agentctl.session.effects import OUTPUTS, WORKSPACE
 
 _NEAR_DAYS = 2
 _NEAR_SECONDS = 300
@@ -178,8 +179,13 @@ _TEMPORARY = (
     r"(?P<end>[A-Za-z0-9_]{6,})"
 )
 
+_SANDBOX = r"(?:/[\w.+-]+)+/agentctl-[0-9a-f]{16}"
+_PLACES = {"workspace": WORKSPACE, "outputs": OUTPUTS, "uploads": "/mnt/session/uploads", "tmp": "/tmp"}  # noqa: S108
+"""Where a sandbox without a container has its files, and where every other has them."""
+
 IDENTIFIERS = (
-    _rule("sandbox folders", r"(?:/[\w.+-]+)+/agentctl-[0-9a-f]{16}\b", "<sandbox>"),
+    *(_rule("sandbox folders", rf"{_SANDBOX}/{name}\b", place) for name, place in _PLACES.items()),
+    _rule("sandbox folders", rf"{_SANDBOX}\b", "<sandbox>"),
     _rule("temporary paths", _TEMPORARY, _mixed),
     _rule("temporary paths", r"(/(?:var/)?tmp/tmp)[a-z_]{8}\b", r"\1<tmp>"),
     _rule("temporary paths", r"(/tmp/pytest-of-[\w.-]+/pytest-)\d+", r"\1<tmp>"),

@@ -210,7 +210,7 @@ def test_real_runs_differ_in_what_was_changed(change: str, tmp_path: Path) -> No
         assert set(rules) <= {"dates and times", "temporary paths", "process ids", "sandbox folders"}
         return
     file = "data.csv" if change == "the data" else "tool.py"
-    assert body["summary"].startswith(f"file it began with differs: {file} ")
+    assert body["summary"].startswith(f"input file differs: {file} ")
     first = {"the data": ("observations", 1), "the package": ("observations", 2)}[change]
     assert (body["first"]["layer"], body["first"]["call"]) == first
     assert done.code == 1

@@ -14,7 +14,8 @@ from agentctl.compare.difference import LAYERS
 from agentctl.compare.metrics import Metric
 from agentctl.compare.rules import own_rule
 from agentctl.errors import UsageError
-from agentctl.render.diff.words import heading, relation
+from agentctl.render.diff.heading import heading
+from agentctl.render.diff.words import relation
 from tests.compare.kit import Done, Plan, bash, changed, compared, differing
 
 OUT = "/workspace/out.txt"
@@ -41,14 +42,14 @@ PACKAGES = {"name": "data", "config": {"type": "docker", "packages": {"pip": ["p
         (BASE.but(created={"environment": PACKAGES}), ["header"], "environment differs: config.packages.pip.0 pandas"),
         (BASE.but(created={"agentctl_version": "0.2.0"}), ["header"], "agentctl differs: 0.1.0 > 0.2.0"),
         (BASE.but(created={"model": "claude-sonnet-5"}), ["header"], "model differs: claude-opus-5-5 > claude-"),
-        (BASE.but(created={"limits": {"max_turns": 2}}), ["header"], "limits differs: max_turns 40 > 2"),
+        (BASE.but(created={"limits": {"max_turns": 2}}), ["header"], "limits differ: max_turns 40 > 2"),
         (BASE.but(facts={"python": "3.12"}), [], "the same"),  # only one record says it
-        (BASE.but(message="Look twice."), ["header"], "message 1 differs: Look into it. > Look twice."),
+        (BASE.but(message="Look twice."), ["header"], "message differs: Look into it. > Look twice."),
         (BASE.but(turns=BASE.turns[:2]), ["trajectory", "files"], "the agents part after 3 same calls: A calls bash"),
         (
             BASE.with_call(1, bash("pip list --all", "pandas 3.0.1\nnumpy 2.4.0")),
             ["arguments"],
-            "the agents part after 2 same calls: bash command differs",
+            "the agents part after 2 same calls: bash is given another command",
         ),
         (
             BASE.with_call(1, bash("pip list", "pandas 3.0.2\nnumpy 2.4.0")),
@@ -67,7 +68,7 @@ PACKAGES = {"name": "data", "config": {"type": "docker", "packages": {"pip": ["p
         ),
         (BASE.but(hosts=(("pkg.test", True),)), ["network"], "network differs: pkg.test:443 refused"),
         (BASE.but(hosts=()), ["network"], "network differs: pkg.test:443 only in A"),
-        (BASE.but(stop_reason="budget_reached"), ["outcome"], "outcome differs: stop reason end_turn > budget_reached"),
+        (BASE.but(stop_reason="budget_reached"), ["outcome"], "B ended with budget_reached after 4 same calls"),
         (BASE.but(outputs=()), ["outcome"], "outcome differs: output report.md only in A"),
         (BASE.but(said="Other words."), [], "the same, but for the words of the answer"),
         (BASE.but(seconds=9.0), [], "the same"),

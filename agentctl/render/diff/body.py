@@ -9,7 +9,8 @@ from agentctl.compare.metrics import Amount, Metric
 from agentctl.compare.sessions import Compared, around, focus
 from agentctl.compare.side import Side
 from agentctl.events.codec import type_of
-from agentctl.render.diff.words import heading, relation
+from agentctl.render.diff.heading import cause_text, heading
+from agentctl.render.diff.words import relation
 
 SCHEMA = "agentctl.diff/1"
 _MOST_TEXT = 2_000
@@ -23,6 +24,7 @@ def diff_body(compared: Compared, failed: Sequence[Failure] | None, exit_code: i
         "same": compared.is_same,
         "exit_code": exit_code,
         "summary": heading(compared)[0],
+        "cause": cause_text(compared) or None,
         "a": _side(compared.a),
         "b": _side(compared.b),
         "packages": {"a": compared.packages.a, "b": compared.packages.b},

@@ -7,15 +7,10 @@ from agentctl.compare.demands import Failure
 from agentctl.compare.difference import LAYERS, Difference
 from agentctl.compare.sessions import Compared, focus
 from agentctl.compare.side import Side
+from agentctl.render.diff.heading import cause_text, heading
 from agentctl.render.diff.inside import detail_lines
-from agentctl.render.diff.words import (
-    amount_text,
-    call_text,
-    heading,
-    layer_text,
-    share_text,
-    side_text,
-)
+from agentctl.render.diff.values import call_text
+from agentctl.render.diff.words import amount_text, layer_text, share_text, side_text
 from agentctl.render.look import Look
 from agentctl.visible import visible, visible_line
 
@@ -26,7 +21,8 @@ _COLUMNS = 160
 
 def markdown(compared: Compared, failed: Sequence[Failure] | None) -> str:
     """Write a comparison as Markdown that GitHub and others take."""
-    lines = [f"### {_inline(heading(compared)[0])}", ""]
+    cause = cause_text(compared)
+    lines = [f"### {_inline(heading(compared)[0])}", "", *([_inline(cause), ""] if cause else [])]
     lines += [f"- **{name}** {_inline(' · '.join(filter(None, side_text(side))))}" for name, side in _sides(compared)]
     if failed is not None:
         lines += [
@@ -69,8 +65,7 @@ def _first(compared: Compared, first: Difference) -> list[str]:
     more = len(compared.in_steps) - 1
     return [
         f"First difference ({first.layer}, call {first.step.number}, {events}): {_inline(call_text(first.step))}",
-        "",
-        *_fenced(text),
+        *(["", *_fenced(text)] if text else []),
         *(["", f"{more:,} later differences."] if more else []),
     ]
 

@@ -7,18 +7,15 @@ from agentctl.compare.difference import Difference, Layer
 from agentctl.compare.sessions import Compared, around, focus
 from agentctl.compare.side import Side
 from agentctl.events.base import Event
+from agentctl.render.diff.heading import cause_text, heading
 from agentctl.render.diff.inside import detail_lines, text_lines
+from agentctl.render.diff.values import call_text, change_text, given_text, name_text
 from agentctl.render.diff.words import (
     alike_text,
     amount_text,
-    call_text,
-    cause_text,
-    change_text,
-    heading,
     hints,
     layer_text,
     metrics_texts,
-    name_text,
     relation,
     share_text,
     side_text,
@@ -36,6 +33,7 @@ _MOST_LISTED = 20
 _MOST_HEADING = 4
 _MOST_ROWS = 3
 _MOST_OF_LATER = 4
+_SIDES = {"changed": "", "only_a": ", only in A", "only_b": ", only in B"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,8 +154,8 @@ class Page:
     def _first(self, first: Difference) -> list[Line]:
         assert first.step is not None
         what = {
-            "trajectory": "a call that only one has",
-            "arguments": f"what {first.what} is asked",
+            "trajectory": f"a call that only {'A' if first.step.a else 'B'} has",
+            "arguments": given_text(first) if first.layer == "arguments" else "",
             "observations": "what the same call gave" + (" (same exit code and files)" if first.is_weak else ""),
             "files": "what the same call did to the files",
             "network": first.what,
@@ -178,7 +176,9 @@ class Page:
         events = " / ".join(f"{name} #{seq}" for name, seq in zip("AB", focus(difference), strict=True) if seq)
         head = [
             Span(f"{events}  ", "dim"),
-            Span(f"{difference.layer}  ", "warning"),
+            Span(
+                f"{difference.layer}{_SIDES[difference.kind] if difference.layer == 'trajectory' else ''}  ", "warning"
+            ),
             Span(shown(why, self._look), "bold" if word == "consequence" else "dim"),
         ]
         named = self._clip([Span("  "), Span(shown(call_text(difference.step), self._look), "accent")])

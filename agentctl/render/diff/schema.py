@@ -25,6 +25,7 @@ def diff_schema() -> JsonObject:
                 "same": _BOOLEAN | {"description": "Whether nothing differs that counts"},
                 "exit_code": {"enum": [0, 1]},
                 "summary": _TEXT | {"description": "The likely cause, in a line"},
+                "cause": _or_null(_TEXT) | {"description": "Why the first call that parts gave something else"},
                 "a": _side(),
                 "b": _side(),
                 "packages": _closed({"a": _packages(), "b": _packages()}),

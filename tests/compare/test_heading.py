@@ -1,0 +1,151 @@
+"""The first line names the likeliest cause, once, in words; a consequence never stands before it."""
+
+from typing import Any
+
+import pytest
+
+from agentctl.compare.sessions import Compared, compare
+from agentctl.compare.side import Side
+from agentctl.events.base import Event
+from agentctl.events.local import LocalInterrupted, LocalLimitReached
+from agentctl.events.make import Maker
+from agentctl.events.session import SessionError, SessionStatusIdle
+from agentctl.render.diff.heading import heading
+from agentctl.render.diff.inside import detail_lines
+from agentctl.render.diff.page import Page, Wanted
+from agentctl.render.lines import paint_all
+from agentctl.render.look import Look
+from agentctl.session.log import Record
+from tests.compare.kit import Plan, bash, compared, events_of, side_of
+from tests.kit import FixedClock
+
+LONG = Plan(((bash("one"),), (bash("two"),), (bash("three"),)))
+MAKE = Maker(FixedClock())
+RETRIED = {"type": "model_overloaded_error", "message": "529: overloaded", "retry_status": {"type": "exhausted"}}
+
+ENDS: dict[str, tuple[list[Event], str]] = {
+    "an error": (
+        [MAKE(SessionError, error=RETRIED), MAKE(SessionStatusIdle, stop_reason={"type": "retries_exhausted"})],
+        "failed (529: overloaded)",
+    ),
+    "a limit": (
+        [
+            MAKE(LocalLimitReached, limit="max_turns", allowed=1, used=1, line="1 of 1"),
+            MAKE(SessionStatusIdle, stop_reason={"type": "budget_reached"}),
+        ],
+        "came to its limit (max_turns)",
+    ),
+    "a signal": ([MAKE(LocalInterrupted, signal="SIGTERM")], "was stopped (SIGTERM)"),
+    "nothing": ([], "has not come to rest"),
+    "a refusal": ([MAKE(SessionStatusIdle, stop_reason={"type": "refusal"})], "ended because the model declined"),
+}
+
+
+def ended(plan: Plan, end: list[Event]) -> Side:
+    """Return a session that ends otherwise than by its last answer."""
+    events = [event for event in events_of(plan) if not isinstance(event, SessionStatusIdle)]
+    events += end
+    return Side.of("B", (Record(number, event, "") for number, event in enumerate(events, 1)))
+
+
+def first_line(found: Compared) -> str:
+    return heading(found)[0]
+
+
+def page(found: Compared, **wanted: Any) -> str:
+    look = Look(columns=100, wraps=True)
+    return paint_all(Page(found, look, Wanted(**wanted)).lines(), look)
+
+
+@pytest.mark.parametrize("how", ENDS)
+@pytest.mark.parametrize("calls", [0, 1, 3])
+def test_a_session_that_did_not_come_to_its_end_is_said_to_be_one(how: str, calls: int) -> None:
+    end, words = ENDS[how]
+    side = ended(Plan(LONG.turns[:calls]), end)
+    when = "before its first call" if not calls else f"after {calls} same call{'s' if calls > 1 else ''}"
+    assert first_line(compare(side_of(LONG), side)) == f"B {words} {when}"
+    assert first_line(compare(side, side_of(LONG))) == f"A {words} {when}"
+
+
+def test_an_agent_that_is_done_earlier_has_not_failed() -> None:
+    line = first_line(compared(LONG, Plan(LONG.turns[:2])))
+    assert line == "the agents part after 2 same calls: A calls bash three, where B ends"
+
+
+def test_what_parts_before_the_end_comes_first() -> None:
+    side = ended(Plan(((bash("one"),), (bash("else", "otherwise"),))), ENDS["an error"][0])
+    assert "the agents part after 1 same call" in first_line(compare(side_of(LONG), side))
+
+
+def test_a_long_text_is_shown_where_it_differs() -> None:
+    before, behind = "Read every file. " * 40, " And so on." * 40
+    agents = [{"name": "analyst", "system": f"{before}Explain {what}.{behind}"} for what in ("nothing", "everything")]
+    line = first_line(compared(LONG.but(created={"agent": agents[0]}), LONG.but(created={"agent": agents[1]})))
+    assert "Explain nothing." in line
+    assert "Explain everything." in line
+    assert len(line) < 180
+
+
+def test_a_model_is_named_once() -> None:
+    one, other = ({"name": "analyst", "model": {"id": f"claude-{name}"}} for name in ("opus", "haiku"))
+    models = [
+        {"agent": agent, "model": agent["model"]["id"], "request": {"model": agent["model"]}} for agent in (one, other)
+    ]
+    found = compared(LONG.but(created=models[0]), LONG.but(created=models[1]))
+    assert first_line(found) == "agent differs: model.id claude-opus > claude-haiku"
+    assert len(found.layers["header"].differences) == 1
+
+
+def test_another_kind_of_sandbox_says_what_follows_from_it() -> None:
+    created = {
+        "sandbox": {"kind": "none", "version": "3"},
+        "request": {"model": "m", "system": "Your sandbox is none."},
+    }
+    found = compared(LONG, LONG.but(created=created, facts={"python": "3.9"}))
+    assert first_line(found) == "sandbox differs: docker > none"
+    assert len(found.layers["header"].differences) == 1
+
+
+def test_that_a_call_had_to_be_asked_for_and_what_was_answered_are_both_told() -> None:
+    one, other = (Plan(((bash("rm x", **how),),)) for how in ({}, {"permission": "ask", "answer": "deny"}))
+    assert "permission of bash allow > ask, answer to bash only in B: deny" in page(compared(one, other))
+
+
+def details(one: str, other: str, **how: Any) -> list[str]:
+    found = compared(Plan(((bash("x", one, **how),),)), Plan(((bash("x", other, **how),),)))
+    assert found.first is not None
+    look = Look(columns=100)
+    return ["".join(span.text for span in line).strip() for line in detail_lines(found.first, look, 100)]
+
+
+def test_lines_that_are_the_same_but_for_noise_are_not_shown_as_differing() -> None:
+    one = "Fri Nov 20 11:52:54 UTC 2026\nrows 3\ntook 0.3s"
+    other = "Fri Nov 20 11:53:26 UTC 2026\nrows 4\ntook 0.9s"
+    assert [line for line in details(one, other) if line[0] in "+-"] == ["- rows 3", "+ rows 4"]
+
+
+def test_an_exit_code_that_the_text_says_is_not_said_again() -> None:
+    assert "(exit 1)" not in "".join(details("a\n[exit code 1]", "b\n[exit code 1]", exit_code=1))
+
+
+def test_texts_that_have_little_in_common_stand_below_each_other() -> None:
+    assert details("wrote 35 bytes to report.md", "Permission to use write has been denied") == [
+        "- wrote 35 bytes to report.md",
+        "+ Permission to use write has been denied",
+    ]
+
+
+def test_numbers_that_read_the_same_are_no_row() -> None:
+    assert "seconds" not in page(compared(LONG.but(seconds=1.0), LONG.but(seconds=1.001)))
+
+
+def test_what_cannot_be_done_again_is_not_offered_to_be() -> None:
+    other = LONG.with_call(0, bash("one", "otherwise"))
+    imported = {"imported": {"format": "claude-code", "name": "x", "sha256": "0"}}
+    assert "rerun A" in page(compared(LONG, other))
+    assert "rerun" not in page(compared(LONG.but(created=imported), other.but(created=imported)))
+
+
+def test_a_call_that_its_name_says_whole_is_not_repeated_below_it() -> None:
+    found = compared(LONG, Plan((*LONG.turns, (bash("four"),))))
+    assert page(found).count("four") == 3, "the first line, the call, and the event"
