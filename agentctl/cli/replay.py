@@ -63,7 +63,7 @@ def replay(
     plain: Annotated[
         bool, typer.Option("--plain", help="No player: lines, at the recorded pace, and then the end.")
     ] = False,
-    full: Annotated[bool, typer.Option("--full", help="Messages and results whole.")] = False,
+    full: Annotated[bool, typer.Option("--full", help="Messages, what calls asked for, and results whole.")] = False,
     html: Annotated[
         Path | None,
         typer.Option("--html", metavar="FILE", help="Write it as one page for a browser; - is standard output."),

@@ -55,6 +55,24 @@ def change(name: str, arguments: JsonObject) -> Change | None:
             return None
 
 
+def whole_input(name: str, arguments: JsonObject) -> str:
+    """Return all that a call asks for; empty where the change it makes, or its path or pattern, says it already."""
+    telling, remark, _ = asked(name, arguments)
+    match name, arguments:
+        case "bash", {"command": str(command)} if set(arguments) == {"command"}:
+            return command.strip("\n")
+        case "write", {"file_path": str(), "content": str(content)}:
+            return content
+    said = {telling, remark.removeprefix("in ")}
+    if (
+        change(name, arguments)
+        or not telling
+        or all(isinstance(each, str) and each in said for each in arguments.values())
+    ):
+        return ""
+    return "\n".join(f"{key}: {_value(value)}" for key, value in arguments.items())
+
+
 def outcome(facts: JsonObject) -> list[str]:
     """Say how a call went: what went wrong first, then how long it took."""
     found = []
@@ -89,6 +107,10 @@ def _other(arguments: JsonObject) -> Asked:
         if isinstance(value := arguments.get(key), str) and value:
             return Asked(value.split("\n", 1)[0], is_path=key.endswith("path"))
     return Asked(json.dumps(arguments, ensure_ascii=False) if arguments else "")
+
+
+def _value(value: object) -> str:
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
 def _line_count(text: str) -> int:

@@ -4,15 +4,14 @@ Marks in the first columns (``›``, ``●``, ``─``) are ours alone: text of p
 set further in, behind a bar where it is a tool's, so that none of it can pass for something else.
 """
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 
 from agentctl.canonical import JsonObject
 from agentctl.events.local import LocalSessionCreated
-from agentctl.render.calls import asked, change, failed, went
-from agentctl.render.lines import TAB, Line, Span, cells, clip, fit, fit_tail, plain, shown, shown_lines, width, wrap
-from agentctl.render.look import Look
+from agentctl.render.calls import asked, change, failed, went, whole_input
+from agentctl.render.lines import Line, Span, cells, clip, fit, fit_tail, plain, shown, shown_lines, width, wrap
 from agentctl.render.numbers import count, duration, many, money, size, whole
+from agentctl.render.rows import GUTTER, MARGIN, Rows, head_of
 from agentctl.render.story import (
     CallAnswered,
     CallBegan,
@@ -30,18 +29,13 @@ from agentctl.session.result import Result
 from agentctl.session.state import OpenCall
 from agentctl.session.usage import Usage
 
-MARGIN = 2
-
 _SCRIPT = "script:"
 _HEAD_LINES = 4
 _TAIL_LINES = 3
 _MESSAGE_LINES = 12
 _CHANGE_LINES = 3
 _MOST_FILES = 6
-_NARROW = 44
 _WIDE = 99
-_GUTTER = MARGIN + 2
-
 _STOPPED = {
     "end_turn": ("done", "good"),
     "requires_action": ("waits for a decision", "warning"),
@@ -51,22 +45,8 @@ _STOPPED = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Layout:
+class Layout(Rows):
     """Puts items into lines for one look; ``full`` leaves no line of messages and results out."""
-
-    look: Look
-    full: bool = False
-
-    @property
-    def columns(self) -> int:
-        """The cells of a line; one is left free, because some terminals break a line that is full."""
-        return self.look.columns - 1
-
-    @property
-    def is_narrow(self) -> bool:
-        """Whether a line holds too little to tell two things on it."""
-        return self.columns < _NARROW
 
     def lines(self, item: Item) -> list[Line]:
         """Return the lines of one item."""
@@ -86,7 +66,7 @@ class Layout:
             case Cut():
                 return [plain(" " * MARGIN + "(cut off here; the answer was not received whole)", "dim")]
             case FilesChanged():
-                return self._gutter([shown(item.text, self.look)], "dim" if item.is_whole else "warning")
+                return self.gutter([shown(item.text, self.look)], "dim" if item.is_whole else "warning")
             case Remark():
                 return self._remark(item)
             case Rested():
@@ -105,30 +85,38 @@ class Layout:
             *([Span("root inside", "warning")] if created.sandbox.get("user") == "root" else []),
             Span(shown(created.session_id, self.look), "dim"),
         ]
-        title = [plain(fit(shown(created.title, self.look), self.columns, self._more))] if created.title else []
-        return [*self._flow(parts), *title]
+        title = [plain(fit(shown(created.title, self.look), self.columns, self.more))] if created.title else []
+        return [*self.flow(parts), *title]
 
     def call(self, call: OpenCall, tone: str = "accent", right: str = "", mark: str | None = None) -> Line:
         """Put a call on one line: its name, its most telling argument, and at the right how it went."""
-        name = fit(shown(call.name, self.look), max(8, self.columns // 3), self._more)
+        name = fit(shown(call.name, self.look), max(8, self.columns // 3), self.more)
         line = [Span((mark or self.look.symbols.bullet) + " ", tone), Span(name, "bold"), Span("  ")]
         space = cells(right) + 2 if right else 0
         line += self._asked(call, self.columns - width(line) - space)
         # On a wide terminal it stays near, unless the call itself needs the room.
         gap = max(2, min(self.columns, _WIDE) - width(line) - cells(right)) if right else 0
         end = Span(right, "bad" if tone == "bad" else "dim")
-        return clip([*line, Span(" " * gap), end], self.columns, self._more)
+        return clip([*line, Span(" " * gap), end], self.columns, self.more)
+
+    def asking(self, call: OpenCall) -> list[Line]:
+        """Put what a call asks for into lines where nothing is to be left out and its own line does not say it."""
+        told = whole_input(call.name, call.input) if self.full else ""
+        rows = [row for line in (shown_lines(told, self.look) if told else []) for row in self.rows(line, GUTTER)]
+        if len(rows) == 1 and cells(rows[0]) <= self.columns // 2:
+            return []  # the call's own line has had room for it
+        return [(Span(" " * MARGIN + self.look.symbols.dashes + " ", "dim"), Span(row)) for row in rows]
 
     def ended(self, item: CallEnded, *, with_call: bool = True) -> list[Line]:
         """Put a call and its result into lines; without the call's own line how it went comes last."""
         is_failed = failed(item.facts, is_error=item.is_error)
         told = f" {self.look.symbols.dot} ".join(went(item.facts, is_error=item.is_error))
-        body = [*self._change(item.call), *self._result(item.text, is_failed=is_failed)]
+        body = [*self.asking(item.call), *self._change(item.call), *self._result(item.text, is_failed=is_failed)]
         tone = "bad" if is_failed else "good"
         if with_call and not self.is_narrow:
             return [self.call(item.call, tone, told), *body]
         head = [self.call(item.call, tone)] if with_call else []
-        return [*head, *body, *self._gutter([told] if told else [], "bad" if is_failed else "dim")]
+        return [*head, *body, *self.gutter([told] if told else [], "bad" if is_failed else "dim")]
 
     def need(self, call: OpenCall) -> str:
         """Say what a call that waits is waiting for."""
@@ -139,41 +127,29 @@ class Layout:
         need = self.need(call)
         name = shown(call.id, self.look)
         if self.is_narrow:
-            return [self.call(call, "warning"), *self._gutter([need, name], "dim")]
-        return [self.call(call, "warning", need), *self._gutter([name], "dim")]
-
-    def prose(self, text: str, style: str) -> list[Line]:
-        """Put text of the agent into lines, the same ones as when it is typed."""
-        return [
-            plain(" " * MARGIN + row, style) if row.strip() else ()
-            for line in shown_lines(text.replace("\t", TAB), self.look)
-            for row in self.rows(line)
-        ]
-
-    def rows(self, line: str, indent: int = MARGIN) -> list[str]:
-        """Break a line of text where the stream does not do so itself."""
-        return wrap(line, self.columns - indent) if self.look.wraps else [line]
+            return [self.call(call, "warning"), *self.gutter([need, name], "dim")]
+        return [self.call(call, "warning", need), *self.gutter([name], "dim")]
 
     def _message(self, text: str) -> list[Line]:
         rows = [row for line in shown_lines(text, self.look) for row in self.rows(line)]
-        kept, left = _head(rows, None if self.full else _MESSAGE_LINES)
+        kept, left = head_of(rows, None if self.full else _MESSAGE_LINES)
         start = Span(self.look.symbols.prompt + " ", "accent")
         first, *others = [Span(row, "bold") for row in kept]
-        return [(start, first), *((Span(" " * MARGIN), span) for span in others), *self._left_out(left, "")]
+        return [(start, first), *((Span(" " * MARGIN), span) for span in others), *self.left_out(left, "")]
 
     def _result(self, text: str, *, is_failed: bool) -> list[Line]:
         if not text.strip():
             return []
         lines = shown_lines(text, self.look)
         if self.full:
-            return self._gutter([row for line in lines for row in self.rows(line, _GUTTER)], "dim")
+            return self.gutter([row for line in lines for row in self.rows(line, GUTTER)], "dim")
         if not is_failed:
-            head, left = _head(lines, _HEAD_LINES)
-            return [*self._gutter(head, "dim"), *self._left_out(left, self.look.symbols.bar + " ")]
+            head, left = head_of(lines, _HEAD_LINES)
+            return [*self.gutter(head, "dim"), *self.left_out(left, self.look.symbols.bar + " ")]
         head, tail = (lines, []) if len(lines) <= _TAIL_LINES + 2 else (lines[:1], lines[-_TAIL_LINES:])
         left = len(lines) - len(head) - len(tail)
-        between = self._left_out(left, self.look.symbols.bar + " ")
-        return [*self._gutter(head, "dim"), *between, *self._gutter(tail, "dim")]
+        between = self.left_out(left, self.look.symbols.bar + " ")
+        return [*self.gutter(head, "dim"), *between, *self.gutter(tail, "dim")]
 
     def _change(self, call: OpenCall) -> list[Line]:
         edit = change(call.name, call.input)
@@ -181,20 +157,9 @@ class Layout:
             return []
         lines: list[Line] = []
         for sign, text, style in (("-", edit.out, "bad"), ("+", edit.into, "good")):
-            kept, left = _head(shown_lines(text, self.look) if text else [], None if self.full else _CHANGE_LINES)
-            lines += [*self._gutter([f"{sign} {row}" for row in kept], style), *self._left_out(left, f"{sign} ")]
+            kept, left = head_of(shown_lines(text, self.look) if text else [], None if self.full else _CHANGE_LINES)
+            lines += [*self.gutter([f"{sign} {row}" for row in kept], style), *self.left_out(left, f"{sign} ")]
         return lines
-
-    def _gutter(self, rows: Iterable[str], style: str) -> list[Line]:
-        bar = Span(" " * MARGIN + self.look.symbols.bar + " ", "dim")
-        room = self.columns - cells(bar.text)
-        return [(bar, Span(row if self.full else fit(row, room, self._more), style)) for row in rows]
-
-    def _left_out(self, number: int, start: str) -> list[Line]:
-        if not number:
-            return []
-        text = f"{self._more} {many(number, 'more line')}"
-        return [plain(fit(" " * MARGIN + start + text, self.columns, self._more), "dim")]
 
     def _answer(self, item: CallAnswered) -> list[Line]:
         reason = f": {shown(item.reason, self.look)}" if item.reason else ""
@@ -202,7 +167,7 @@ class Layout:
         name = shown(item.call.name, self.look)
         told = self._asked(item.call, max(10, self.columns - cells(word.text) - cells(name) - 6))
         start = Span(self.look.symbols.prompt + " ", "accent")
-        return [clip([start, word, Span("  "), Span(name, "bold"), Span("  "), *told], self.columns, self._more)]
+        return [clip([start, word, Span("  "), Span(name, "bold"), Span("  "), *told], self.columns, self.more)]
 
     def _remark(self, item: Remark) -> list[Line]:
         mark = self.look.symbols.cross if item.tone == "bad" else self.look.symbols.dot
@@ -250,7 +215,7 @@ class Layout:
             Span(f"{count(tokens_in(usage))} in, {count(usage.output_tokens)} out" if tokens else ""),
             Span(duration(usage.active_seconds)),
         ]
-        return self._flow(parts, Span(self.look.symbols.rule * MARGIN + " ", "dim"))
+        return self.flow(parts, Span(self.look.symbols.rule * MARGIN + " ", "dim"))
 
     def _files(self, files: Sequence[JsonObject], result: Result) -> list[Line]:
         if not files:
@@ -264,34 +229,11 @@ class Layout:
 
     def _asked(self, call: OpenCall, room: int) -> list[Span]:
         text, remark, is_path = asked(call.name, call.input)
-        remark = fit(shown(remark, self.look), room // 2, self._more)
+        remark = fit(shown(remark, self.look), room // 2, self.more)
         space = room - (cells(remark) + 2 if remark and text else cells(remark))
         cut = fit_tail if is_path else fit
-        told = cut(shown(text, self.look), space, self._more)
+        told = cut(shown(text, self.look), space, self.more)
         return [Span(told), Span("  " if told and remark else ""), Span(remark, "dim")]
-
-    def _flow(self, parts: Iterable[Span], start: Span | None = None) -> list[Line]:
-        """Set parts side by side, with dots between, on as many lines as they need."""
-        dot = Span(f" {self.look.symbols.dot} ", "dim")
-        first = start or Span("")
-        lines: list[list[Span]] = [[first]]
-        used = cells(first.text)
-        for part in filter(lambda span: span.text, parts):
-            size_needed = cells(part.text) + cells(dot.text)
-            if len(lines[-1]) > 1 and used + size_needed > self.columns:
-                lines.append([Span(" " * cells(first.text))])
-                used = cells(first.text)
-            if len(lines[-1]) > 1:
-                lines[-1].append(dot)
-                used += cells(dot.text)
-            kept = Span(fit(part.text, self.columns - used, self._more), part.style)
-            lines[-1].append(kept)
-            used += cells(kept.text)
-        return list(lines)
-
-    @property
-    def _more(self) -> str:
-        return self.look.symbols.ellipsis
 
 
 def stopped(reason: JsonObject | None) -> tuple[str, str]:
@@ -303,10 +245,3 @@ def stopped(reason: JsonObject | None) -> tuple[str, str]:
 def tokens_in(usage: Usage) -> int:
     """Return how many tokens the model read, from the cache or not."""
     return usage.input_tokens + usage.cache_read_input_tokens + usage.cache_creation_input_tokens
-
-
-def _head(rows: list[str], most: int | None) -> tuple[list[str], int]:
-    """Return the first rows and how many are left out; a single row is never left out."""
-    if most is None or len(rows) <= most + 1:
-        return rows, 0
-    return rows[:most], len(rows) - most

@@ -24,6 +24,7 @@ class Symbols:
     rule: str = "─"
     ellipsis: str = "…"
     bar: str = "│"
+    dashes: str = "┊"
     cross: str = "✗"
     play: str = "▶"
     pause: str = "■"
@@ -32,7 +33,7 @@ class Symbols:
 
 
 UNICODE = Symbols()
-ASCII = Symbols("*", ">", "-", "-", "...", "|", "x", ">", "=", "#=~.-", "|/-\\")
+ASCII = Symbols("*", ">", "-", "-", "...", "|", ":", "x", ">", "=", "#=~.-", "|/-\\")
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 
+from agentctl.events.base import Event
 from agentctl.events.codec import type_of
 from agentctl.render.gist import gist
 from agentctl.render.layout import Layout
@@ -11,8 +12,9 @@ from agentctl.render.lines import EMPTY, Line, Span, cells, clip, fit, plain, sh
 from agentctl.render.look import Look
 from agentctl.render.moments import Kind
 from agentctl.render.numbers import duration, many, money
+from agentctl.render.pieces import Under
 from agentctl.render.player import KEYS, PlayerState
-from agentctl.render.reel import Under
+from agentctl.render.searching import excerpt
 from agentctl.session.log import Record
 
 LINES_BELOW = 2
@@ -22,6 +24,7 @@ _MOST_CALLS = 6
 _SHORTEST_BAR = 10
 _LONGEST_BAR = 40
 _SHOWS_SECONDS_FROM = 1.0
+_SEEN_OF_A_GIST = 40
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +52,7 @@ def screen(state: PlayerState, view: View, look: Look) -> list[Line]:
     """Return the rows of the whole screen, ``look.rows`` of them."""
     room = max(0, look.rows - LINES_BELOW)
     body = _help(state, look, room) if state.mode == "help" else _story(state, view, look, room)
-    rows = [*body, *[EMPTY] * (room - len(body)), _event(view, look), _status(state, view, look)]
+    rows = [*body, *[EMPTY] * (room - len(body)), _event(state, view, look), _status(state, view, look)]
     return [clip(row, look.columns - 1, look.symbols.ellipsis) for row in rows[-look.rows :]]
 
 
@@ -60,7 +63,11 @@ def rows_wanted(state: PlayerState, look: Look) -> int:
 
 def _story(state: PlayerState, view: View, look: Look, room: int) -> list[Line]:
     layout = Layout(look, state.is_full)
-    calls = [_running(layout, under, seconds) for under, seconds in view.under_way[-_MOST_CALLS:]]
+    calls = [
+        line
+        for under, seconds in view.under_way[-_MOST_CALLS:]
+        for line in (_running(layout, under, seconds), *layout.asking(under.call))
+    ]
     space = [EMPTY] if calls and view.lines else []
     lines = [*view.lines, *([EMPTY, *view.typed] if view.typed else []), *space, *calls]
     end = max(min(room, len(lines)), len(lines) - state.scroll)
@@ -74,14 +81,21 @@ def _running(layout: Layout, under: Under, seconds: float) -> Line:
     return layout.call(under.call, "accent", duration(seconds) if seconds >= _SHOWS_SECONDS_FROM else "", mark=mark)
 
 
-def _event(view: View, look: Look) -> Line:
+def _event(state: PlayerState, view: View, look: Look) -> Line:
     event = view.record.event
     tone = "bad" if view.kinds & Kind.ERROR else "warning" if view.kinds else "dim"
     marks = ", ".join(kind.noun for kind in Kind if kind in view.kinds)
-    told = shown(gist(event).replace("\n", " "), look)
+    told = shown(_found(event, state.query) or gist(event).replace("\n", " "), look)
     head = [Span(f"#{view.record.seq} ", "bold"), Span(shown(type_of(event), look), tone)]
     note = [Span(f" [{marks}]", tone)] if marks else []
     return [*head, *note, Span("  " + told if told else "", "dim")]
+
+
+def _found(event: Event, query: str) -> str:
+    """Say where in an event it stands that was searched for, unless its gist begins with it."""
+    if not query or query.casefold() in gist(event)[:_SEEN_OF_A_GIST].casefold():
+        return ""
+    return excerpt(event, query)
 
 
 def _status(state: PlayerState, view: View, look: Look) -> Line:

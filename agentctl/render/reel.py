@@ -7,7 +7,7 @@ be told again.
 
 from bisect import bisect_right
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from copy import deepcopy
 from dataclasses import dataclass
 from datetime import datetime
@@ -21,12 +21,11 @@ from agentctl.ids import time_of
 from agentctl.render.lines import Line
 from agentctl.render.look import Look
 from agentctl.render.moments import Kind, Moments
+from agentctl.render.pieces import Mark, Piece, PieceTeller, Under
 from agentctl.render.player import Seek
 from agentctl.render.searching import holds
 from agentctl.render.story import CallBegan, Cut, Item, Story
-from agentctl.render.teller import Teller
 from agentctl.session.log import Record
-from agentctl.session.state import OpenCall
 
 _PIECE = 256
 _MOST_PIECES = 48
@@ -52,34 +51,6 @@ class Point:
     files: int
 
 
-@dataclass(frozen=True, slots=True)
-class Under:
-    """A call that is under way after an event, and when it began."""
-
-    call: OpenCall
-    began_at: datetime | None
-
-
-@dataclass(frozen=True, slots=True)
-class _Mark:
-    """The story after event ``seq``, and what was told last."""
-
-    seq: int
-    story: Story
-    told: Item | None
-
-
-@dataclass(frozen=True, slots=True)
-class _Piece:
-    """Some events in a row, told: ``ends`` says how many of the lines stand after each of them."""
-
-    after: int
-    records: Sequence[Record]
-    lines: Sequence[Line]
-    ends: Sequence[int]
-    under_way: Sequence[tuple[Under, ...]]
-
-
 class Reel:
     """The events of a session up to number ``last``, as far as they were read.
 
@@ -98,9 +69,9 @@ class Reel:
         self._told: Item | None = None
         self._touched: set[str] = set()
         self._points: list[Point] = []
-        self._marks = [_Mark(0, deepcopy(self._story), None)]
+        self._marks = [Mark(0, deepcopy(self._story), None)]
         self._is_whole = False
-        self._pieces: OrderedDict[tuple[int, Look, bool], _Piece] = OrderedDict()
+        self._pieces: OrderedDict[tuple[int, Look, bool], Piece] = OrderedDict()
 
     @property
     def seen(self) -> int:
@@ -151,7 +122,8 @@ class Reel:
         """Return up to ``most`` of the last lines that are told up to an event. Raises StoreError."""
         place = self._mark_of(seq)
         piece = self._piece(place, look, full=full)
-        lines = list(piece.lines[: piece.ends[seq - piece.after - 1]])
+        at = seq - piece.after - 1
+        lines = [*piece.lines[: piece.ends[at]], *piece.tails[at]]
         while len(lines) < most and place > max(0, self._mark_of(seq) - _MOST_PIECES // 2):
             place -= 1
             lines = [*self._piece(place, look, full=full).lines, *lines]
@@ -221,8 +193,8 @@ class Reel:
         at = time_of(event.processed_at) or (self._points[-1].at if self._points else None)
         kinds = self._moments.after(event, cost)
         self._points.append(Point(at, kinds, self._wants(event), cost, len(self._touched)))
-        if record.seq >= self._marks[-1].seq + _PIECE and not self._story.holds_back:
-            self._marks.append(_Mark(record.seq, deepcopy(self._story), self._told))
+        if record.seq >= self._marks[-1].seq + _PIECE and self._story.held_back is None:
+            self._marks.append(Mark(record.seq, deepcopy(self._story), self._told))
 
     def _end(self) -> None:
         if self.seen < self.last:
@@ -233,7 +205,7 @@ class Reel:
     def _mark_of(self, seq: int) -> int:
         return bisect_right(self._marks, seq - 1, key=lambda mark: mark.seq) - 1
 
-    def _piece(self, place: int, look: Look, *, full: bool) -> _Piece:
+    def _piece(self, place: int, look: Look, *, full: bool) -> Piece:
         key = (place, look, full)
         if key in self._pieces:
             self._pieces.move_to_end(key)
@@ -246,42 +218,14 @@ class Reel:
             self._pieces.popitem(last=False)
         return piece
 
-    def _told_piece(self, place: int, look: Look, *, full: bool) -> _Piece:
+    def _told_piece(self, place: int, look: Look, *, full: bool) -> Piece:
         mark = self._marks[place]
         is_last = place + 1 == len(self._marks)
         until = self.seen if is_last else self._marks[place + 1].seq
-        teller = _PieceTeller(mark, look, full=full)
-        records = list(self._read(after=mark.seq, until=until)) if until > mark.seq else []
-        ends, under_way = [], []
-        for record in records:
-            if self._wants(record.event):
-                teller.record(record)
-            else:
-                teller.learn(record)
+        teller = PieceTeller(mark, look, full=full)
+        for record in self._read(after=mark.seq, until=until) if until > mark.seq else ():
+            teller.take(record, wanted=self._wants(record.event))
             if is_last and record.seq == self.last and self._is_whole and self.trouble is None:
                 teller.finish(self._status, whole=self._status is not None)
-            ends.append(len(teller.lines))
-            under_way.append(teller.calls)
-        return _Piece(mark.seq, records, teller.lines, ends, under_way)
-
-
-class _PieceTeller(Teller):
-    """Tells a story from its middle on, into a list."""
-
-    def __init__(self, mark: _Mark, look: Look, *, full: bool) -> None:
-        super().__init__(look, full=full)
-        self.story = deepcopy(mark.story)
-        self.lines: list[Line] = []
-        self._told = mark.told
-        self._untold = {call.id: call for call in self.story.open_calls}
-
-    def put(self, lines: Sequence[Line]) -> None:
-        """Keep lines."""
-        self.lines += lines
-
-    @property
-    def calls(self) -> tuple[Under, ...]:
-        """The calls that are under way, and those that wait for somebody's word and were not told yet."""
-        began = self.story.began_at
-        calls = [call for call in self.story.open_calls if call.started or call.id in self._untold]
-        return tuple(Under(call, time_of(began.get(call.id))) for call in calls)
+            teller.mark()
+        return teller.piece

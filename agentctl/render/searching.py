@@ -7,6 +7,9 @@ from agentctl.events.base import Event
 from agentctl.events.codec import encode
 from agentctl.events.local import LocalCompactionResponse, LocalModelResponse
 
+_BEFORE = 12
+"""How many characters before what was found are shown: enough to see where it stands, little enough to see it."""
+
 
 def holds(event: Event, text: str) -> bool:
     """Say whether any value of an event holds ``text``, in capitals or not.
@@ -16,6 +19,17 @@ def holds(event: Event, text: str) -> bool:
     """
     wanted = text.casefold()
     return any(wanted in value.casefold() for value in _texts(event))
+
+
+def excerpt(event: Event, text: str) -> str:
+    """Return the line of an event in which ``text`` stands first, from a little before it; empty where it does not."""
+    wanted = text.casefold()
+    for value in _texts(event):
+        place = value.casefold().find(wanted)
+        if place >= 0:
+            start = max(value.rfind("\n", 0, place) + 1, place - _BEFORE)
+            return value[start:].split("\n", 1)[0] if "\n" not in text else value[start:]
+    return ""
 
 
 def _texts(event: Event) -> Iterator[str]:

@@ -154,9 +154,9 @@ class Story:
         return [*told, *own] if wanted else told
 
     @property
-    def holds_back(self) -> bool:
-        """Whether a result is told only with what comes next."""
-        return self._held is not None
+    def held_back(self) -> CallEnded | None:
+        """A result that is told only with what comes next."""
+        return self._held
 
     @property
     def open_calls(self) -> tuple[OpenCall, ...]:

@@ -1,8 +1,9 @@
 """Text while it is typed: rows that are full stay, the last one is still growing."""
 
 from agentctl.events.preview import Preview
-from agentctl.render.layout import MARGIN, Layout
+from agentctl.render.layout import Layout
 from agentctl.render.lines import EMPTY, TAB, Line, plain
+from agentctl.render.rows import MARGIN
 from agentctl.render.story import Said, Thought
 from agentctl.visible import visible
 

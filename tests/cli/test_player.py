@@ -72,6 +72,8 @@ def test_keys_go_to_errors_and_to_the_ends_and_to_what_is_searched(paused: Playe
     paused.press("/", *"WROTE chart")
     paused.wait(lambda shown: shown.rows[-1] == "/WROTE chart_")
     paused.goes_to(46, "enter")
+    assert paused.rows[-2] == "#46 agent.tool_result  wrote chart.png"
+    assert "  │ wrote chart.png" in paused.rows
     paused.press("n")
     paused.wait(lambda shown: "no other “WROTE chart”" in shown.rows[-1])
     paused.press("?")
@@ -90,6 +92,14 @@ def test_enter_shows_all_of_it_and_arrows_scroll(paused: Played) -> None:
     paused.wait(lambda shown: "11 rows up" in shown.rows[-1])
     paused.press("enter")
     paused.wait(lambda shown: "  │ … 28 more lines" in shown.rows)
+
+
+def test_enter_shows_what_a_call_asks_for_beside_what_came_of_it(paused: Played) -> None:
+    paused.goes_to(21, *["right"] * 20)
+    paused.wait(lambda shown: any(row.startswith("▶ write  /workspace/analysis.py  41 lines") for row in shown.rows))
+    assert not [row for row in paused.rows if row.startswith("  ┊ ")]
+    paused.press("enter")
+    paused.wait(lambda shown: len([row for row in shown.rows if row.startswith("  ┊ ")]) > 10)
 
 
 def test_it_plays_at_the_recorded_pace_and_pauses(home: Home) -> None:

@@ -219,6 +219,28 @@ def test_everything_is_whole_where_that_is_wanted(home: Home) -> None:
     assert "more line" not in drawing.written
 
 
+def test_what_a_call_asks_for_is_whole_too(home: Home) -> None:
+    asked = [
+        call("bash", "toolu_1", command="cat > x <<'END'\n  one\nEND"),
+        call("bash", "toolu_2", command="y" * 100),
+        call("bash", "toolu_3", command="ls"),
+        call("write", "toolu_4", file_path="/workspace/x", content="first\nlast\n"),
+        call("grep", "toolu_5", pattern="x", path="src", multiline=True),
+        call("edit", "toolu_6", file_path="/workspace/x", old_string="a", new_string="b"),
+        call("read", "toolu_7", file_path="/workspace/x"),
+    ]
+    with Drawing(home, full=True) as drawing:
+        drawing.recorder.user("Go")
+        calls = drawing.recorder.answer(*asked)
+        drawing.recorder.run_tools(*calls)
+        for each in calls:
+            drawing.recorder.result(each, "fine", 1)
+    told = [line.removeprefix("  ┊ ") for line in drawing.lines() if line.startswith("  ┊ ")]
+    assert told[:3] == ["cat > x <<'END'", "  one", "END"]
+    assert "".join(told[3:5]) == "y" * 100
+    assert told[5:] == ["first", "last", "pattern: x", "path: src", "multiline: true"]
+
+
 def test_a_long_message_and_a_long_line_are_cut(home: Home) -> None:
     with Drawing(home) as drawing:
         drawing.recorder.user("\n".join(f"line {number}" for number in range(50)))

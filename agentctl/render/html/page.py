@@ -93,7 +93,7 @@ class Page:
         if effects:
             whole = f"agentctl files {self._name} {record.seq} --patch"
             row.body.append(changed(effects, self._contents, self._most, whole))
-        self._result = row if self._story.holds_back else None
+        self._result = row if self._story.held_back else None
         self._rows.append(row)
         self._passed.append(Passed(record.seq, what, seconds, kinds))
         self._pay(event, cost, row)
