@@ -15,6 +15,8 @@ from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
+from agentctl.profiles import profile_secrets
+
 SHORTEST = 8
 """Characters; a shorter value is looked for nowhere, because too much else looks like it."""
 
@@ -297,8 +299,8 @@ KNOWN = Redactor()
 
 
 def learn_own_keys() -> None:
-    """Learn the keys that this process was started with: the model's, and the vaults'."""
-    found = {os.environ[name]: name for name in own_keys() if name != _CUSTOM_HEADERS}
+    """Learn the keys that this process was started with, the model's and the vaults', and those of profiles."""
+    found = profile_secrets() | {os.environ[name]: name for name in own_keys() if name != _CUSTOM_HEADERS}
     found = {value: name for value, name in found.items() if weakness(value) is None}
     KNOWN.learn(found | dict.fromkeys(_in_custom_headers(), _CUSTOM_HEADERS))
 

@@ -8,6 +8,7 @@ import subprocess
 import textwrap
 import urllib.parse
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from hypothesis import example, given, settings
@@ -165,6 +166,27 @@ def test_the_keys_that_the_process_was_started_with_are_known(monkeypatch: pytes
     said = "sk-ant-api03-Zq81mN0pXw7cRb5Ve2 gw_Zq81mN0pXw7cRb5Ve2 a passphrase of some length 9 data"
     names = ("ANTHROPIC_API_KEY", "ANTHROPIC_CUSTOM_HEADERS", "AGENTCTL_VAULT_KEY")
     assert KNOWN.text(said) == " ".join(f"[redacted:{name}]" for name in names) + " data"
+
+
+def test_the_tokens_of_profiles_are_learnt(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ANTHROPIC_CONFIG_DIR", str(tmp_path))
+    monkeypatch.setenv("ANTHROPIC_IDENTITY_TOKEN_FILE", str(tmp_path / "identity"))
+    tokens = {name: f"sk-ant-oat01-{name}-Zq81mN0pXw7cRb5Ve2" for name in ("one", "two", "three", "four", "five")}
+    for folder in ("configs", "credentials"):
+        (tmp_path / folder).mkdir()
+    first = {"access_token": tokens["one"], "refresh_token": tokens["two"], "expires_at": 1, "type": "oauth_token_long"}
+    (tmp_path / "credentials" / "default.json").write_text(json.dumps(first))
+    (tmp_path / "credentials" / "broken.json").write_text("{")
+    (tmp_path / "elsewhere").write_text(json.dumps({"access_token": tokens["three"]}))
+    (tmp_path / "identity").write_text(f"{tokens['four']}\n")
+    (tmp_path / "federated").write_text(tokens["five"])
+    identity = {"identity_token": {"source": "file", "path": str(tmp_path / "federated")}}
+    config = {"authentication": {"credentials_path": str(tmp_path / "elsewhere"), **identity}}
+    (tmp_path / "configs" / "work.json").write_text(json.dumps(config))
+    learn_own_keys()
+    said = KNOWN.text(" ".join(tokens.values()) + " oauth_token_long")
+    names = ("ACCESS_TOKEN", "REFRESH_TOKEN", "ACCESS_TOKEN", "IDENTITY_TOKEN", "IDENTITY_TOKEN")
+    assert said == " ".join(f"[redacted:ANTHROPIC_{name}]" for name in names) + " oauth_token_long"
 
 
 def test_a_program_that_is_started_inherits_no_key(monkeypatch: pytest.MonkeyPatch) -> None:  # K13

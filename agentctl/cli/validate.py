@@ -10,8 +10,11 @@ from agentctl.cli.complain import complain
 from agentctl.cli.options import Output, OutputOption
 from agentctl.cli.output import print_json, write_out
 from agentctl.definitions.agent import Agent, definition_hash
+from agentctl.definitions.environment import Environment
 from agentctl.definitions.load import load_any
 from agentctl.errors import DefinitionError, UsageError
+from agentctl.launch.secrets import learn_secrets, refuse_secrets
+from agentctl.paths import home
 from agentctl.visible import visible_line
 
 app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False, add_completion=False)
@@ -34,6 +37,7 @@ def validate(
 def _check(path: Path, output: Output) -> JsonObject:
     try:
         definition = load_any(path)
+        _refuse_secrets(path, definition)
     except UsageError as error:
         problems = [*getattr(error, "problems", ())] or [error]
         if output is Output.TEXT:
@@ -51,6 +55,14 @@ def _check(path: Path, output: Output) -> JsonObject:
         "hash": definition_hash(definition),
         "problems": [],
     }
+
+
+def _refuse_secrets(path: Path, definition: Agent | Environment) -> None:
+    """Refuse what a session that is run with this file would refuse. Raises UsageError."""
+    try:
+        refuse_secrets(learn_secrets(home()), None, [definition])
+    except UsageError as error:
+        raise UsageError(f"{path}: {error.message}", hint=error.hint) from error
 
 
 def _problem(error: UsageError) -> JsonObject:

@@ -80,6 +80,22 @@ def test_every_problem_of_a_file_is_named_with_its_place_and_the_nearest_key(fil
     assert "agent.yaml: ok" in done.out
 
 
+def test_a_secret_in_a_definition_is_refused_as_run_refuses_it(files: Path) -> None:
+    (files / "agent.yaml").write_text("name: a\nmodel: claude-opus-5-5\nsystem: the key is gw_Zq81mN0pXw7cRb5Ve2\n")
+    (files / "environment.yaml").write_text(f"name: e\nconfig: {{type: docker, env: {{GITHUB: ghp_{'a1B2' * 9}}}}}\n")
+    own = {"ANTHROPIC_AUTH_TOKEN": "gw_Zq81mN0pXw7cRb5Ve2"}
+    run = agentctl("run", files / "agent.yaml", "go", **own)
+    for name, told in (("agent.yaml", "ANTHROPIC_AUTH_TOKEN"), ("environment.yaml", "GITHUB")):
+        done = agentctl("validate", files / name, **own)
+        assert done.code == run.code == 2
+        assert f"{files / name}: " in done.err
+        assert told in done.err
+        assert "vault" in done.err
+        assert "gw_Zq81" not in done.err
+    body = agentctl("validate", files / "agent.yaml", "-o", "json", **own).json
+    assert (body["valid"], len(body["files"][0]["problems"])) == (False, 1)
+
+
 def test_validation_speaks_json(files: Path) -> None:
     body = agentctl("validate", files / "bad.yaml", files / "agent.yaml", "-o", "json").json
     assert body["schema"] == "agentctl.validate/1"
