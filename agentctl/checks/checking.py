@@ -40,13 +40,22 @@ class Checking:
         for check in self._checks:
             check.add(record)
 
+    def end(self, status: str) -> None:
+        """Say what the session's status is, behind its last event: a record cannot say that its process is gone."""
+        self._sums.status = status
+
     def verdicts(self) -> list[Checked]:
         """Say how each check stands."""
         return [Checked(check.name, check.verdict()) for check in self._checks]
 
 
-def bisected(checks: Checks, redactor: Redactor, records: Iterable[Record]) -> list[Checked]:
-    """Find for each check the first event after which it fails for good: every beginning is folded, each event once."""
+def bisected(
+    checks: Checks, redactor: Redactor, records: Iterable[Record], *, status: str | None = None
+) -> list[Checked]:
+    """Find for each check the first event after which it fails for good: every beginning is folded, each event once.
+
+    ``status`` is the session's, where it is known better than the record knows it.
+    """
     checking = Checking(checks, redactor)
     since: list[int | None] = []
     passed: list[bool] = []
@@ -55,16 +64,19 @@ def bisected(checks: Checks, redactor: Redactor, records: Iterable[Record]) -> l
         stands = [each.verdict.status for each in checking.verdicts()]
         since = since or [None] * len(stands)
         passed = passed or [False] * len(stands)
-        for place, status in enumerate(stands):
-            passed[place] = passed[place] or status == "pass"
-            if status != "fail":
+        for place, stand in enumerate(stands):
+            passed[place] = passed[place] or stand == "pass"
+            if stand != "fail":
                 since[place] = None
             elif since[place] is None:
                 since[place] = record.seq
+    if status is not None:
+        checking.end(status)
     ends = checking.verdicts()
     since, passed = since or [None] * len(ends), passed or [False] * len(ends)
     return [
-        Checked(each.name, each.verdict, first, once) for each, first, once in zip(ends, since, passed, strict=True)
+        Checked(each.name, each.verdict, first if each.verdict.status == "fail" else None, once)
+        for each, first, once in zip(ends, since, passed, strict=True)
     ]
 
 

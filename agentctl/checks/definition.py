@@ -139,9 +139,7 @@ class Checks(Definition):
     must_not_call: Items[CallOrName] = Field((), max_length=_MOST, description="Calls that there must not be")
     order: Items[CallOrName] = Field((), max_length=_MOST, description="Calls that there must be, in this order")
     paths: Allowed[PathPattern] | None = Field(None, description="Files that may be written; ** stands for folders too")
-    hosts: Allowed[HostPattern] | None = Field(
-        None, description="Hosts that may be contacted; *.x is all below x"
-    )
+    hosts: Allowed[HostPattern] | None = Field(None, description="Hosts that may be contacted; *.x is all below x")
     limits: Limits | None = Field(None, description="What may be used at most")
     status: Literal["idle", "running", "rescheduling", "terminated", "interrupted"] | None = Field(
         None, description="What the session's status must be in the end"

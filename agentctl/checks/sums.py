@@ -19,10 +19,14 @@ from agentctl.session.summary import Summary
 
 
 class Sums:
-    """What the checks of one session count together, and each event once: to be told each before they are."""
+    """What the checks of one session count together, and each event once: to be told each before they are.
+
+    ``status`` is what those know who see more than the record does: that the process that ran the session is gone.
+    """
 
     def __init__(self) -> None:
         self.summary = Summary()
+        self.status: str | None = None
 
     def add(self, record: Record) -> None:
         """Take one more event."""
@@ -85,7 +89,7 @@ def limits_of(limits: Limits, sums: Sums) -> list[WithinLimit]:
 class Ends:
     """The status or the reason that a session must end with."""
 
-    def __init__(self, what: str, wanted: str, found: Callable[[Result], str | None], sums: Sums) -> None:
+    def __init__(self, what: str, wanted: str, found: Callable[[Sums], str | None], sums: Sums) -> None:
         self.name = f"{what}: {wanted}"
         self._wanted, self._found, self._sums = wanted, found, sums
         self._was: str | None = None
@@ -93,25 +97,26 @@ class Ends:
 
     def add(self, record: Record) -> None:
         """Take one more event."""
-        now = self._found(self._sums.result)
+        now = self._found(self._sums)
         if now != self._was or self._since is None:
             self._was, self._since = now, record.seq
 
     def verdict(self) -> Verdict:
         """Say what it is."""
-        if self._was == self._wanted:
+        now = self._found(self._sums)
+        if now == self._wanted:
             return Verdict("pass", "", self._since)
-        return Verdict("fail", f"it is {self._was or 'none'}", self._since)
+        return Verdict("fail", f"it is {now or 'none'}", self._since)
 
 
 def ends_with_status(status: str, sums: Sums) -> Ends:
     """Check the status in the end."""
-    return Ends("status", status, lambda result: result.status, sums)
+    return Ends("status", status, lambda sums: sums.status or sums.result.status, sums)
 
 
 def ends_because(reason: str, sums: Sums) -> Ends:
     """Check the reason for coming to rest."""
-    return Ends("stop_reason", reason, lambda result: (result.stop_reason or {}).get("type"), sums)
+    return Ends("stop_reason", reason, lambda sums: (sums.result.stop_reason or {}).get("type"), sums)
 
 
 class Says:

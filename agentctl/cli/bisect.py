@@ -4,7 +4,7 @@ import typer
 
 from agentctl.canonical import JsonObject
 from agentctl.checks.checking import Checked, bisected
-from agentctl.cli.check import ChecksArgument, loaded
+from agentctl.cli.check import ChecksArgument, loaded, status_of
 from agentctl.cli.looking import Opened, opened, stdout_look
 from agentctl.cli.options import Output, OutputOption, SessionArgument
 from agentctl.cli.output import print_json, reporting, write_out
@@ -25,7 +25,7 @@ def bisect(session: SessionArgument, checks: ChecksArgument, output: OutputOptio
     with reporting(output):
         wanted = loaded(checks)
         with opened(session) as found:
-            checked = bisected(wanted, KNOWN, found.records())
+            checked = bisected(wanted, KNOWN, found.records(), status=status_of(found))
             failed = sorted((each for each in checked if each.since is not None), key=lambda each: each.since or 0)
             shown_by = {each.since: _record(found, each.since or 1) for each in failed if each.passed_once}
         if output is Output.TEXT:

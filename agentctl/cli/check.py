@@ -8,8 +8,9 @@ import typer
 from agentctl.checks.checking import Checking
 from agentctl.checks.definition import Checks, load_checks
 from agentctl.checks.junit import junit_xml
+from agentctl.cli.complain import write_error
 from agentctl.cli.export import learn_secrets
-from agentctl.cli.looking import opened, stdout_look
+from agentctl.cli.looking import Opened, opened, stdout_look
 from agentctl.cli.options import Output, OutputOption, SessionArgument
 from agentctl.cli.output import print_json, reporting, write_out
 from agentctl.errors import UsageError
@@ -41,6 +42,7 @@ def check(
             session_id = found.row.id
             for record in found.records():
                 checking.add(record)
+            checking.end(status_of(found))
         checked = checking.verdicts()
         if junit is not None:
             _write(junit, junit_xml(session_id, checked, allow_unknown=allow_unknown))
@@ -59,6 +61,13 @@ def check(
                 }
             )
         raise typer.Exit(0 if passed else 1)
+
+
+def status_of(found: Opened) -> str:
+    """Return the status of a session, and say so where what is checked is not its end."""
+    if found.status in ("running", "rescheduling"):
+        write_error(f"session {found.row.id} is being run: this is how it stands now")
+    return found.status
 
 
 def loaded(path: Path) -> Checks:

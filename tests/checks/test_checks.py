@@ -318,3 +318,11 @@ def test_the_schema_takes_what_the_loader_takes() -> None:
     assert schema["additionalProperties"] is False
     assert set(schema["properties"]) == set(Checks.model_fields)
     assert TypeAdapter(Checks).validate_python({"must_call": ["a"]}).must_call[0].tool == "a"
+
+
+def test_a_status_that_only_others_know_counts_in_the_end(recorded: list[Record]) -> None:
+    checks = Checks.model_validate({"status": "interrupted"})
+    (without,) = bisected(checks, Redactor(), recorded[:5])
+    (gone,) = bisected(checks, Redactor(), recorded[:5], status="interrupted")
+    assert (without.verdict.status, without.since) == ("fail", 1)
+    assert (gone.verdict.status, gone.since) == ("pass", None)
