@@ -154,6 +154,69 @@ def test_a_session_uses_a_secret_and_nothing_of_it_is_learnt_or_left(
     assert (tmp_path / "outputs" / "found.txt").read_text() == "[redacted:TOKEN]"
 
 
+ASTRAY = """\
+import http.client, os, ssl
+token, other = os.environ["TOKEN"], os.environ["OTHER"]
+class Tunnel(http.client.HTTPSConnection):
+    def connect(self):  # whatever it is called, it is the host of CONNECT that counts
+        http.client.HTTPConnection.connect(self)
+        self.sock = trusting.wrap_socket(self.sock, server_hostname="localhost")
+trusting = ssl._create_unverified_context()
+for host, port in (("127.0.0.1", {wrong}), ("localhost", {right})):
+    tunnel = Tunnel("127.0.0.1", 3128, timeout=20)
+    tunnel.set_tunnel(host, port)
+    sent = {{"Host": "localhost:{right}", "Authorization": "Bearer " + token, "X-Other": other}}
+    tunnel.request("POST", "/?key=" + token, token + " " + other, sent)
+    print(tunnel.getresponse().status)
+print(token, other)
+"""
+
+
+@pytest.mark.bubblewrap
+def test_a_placeholder_that_is_sent_to_a_wrong_host_stays_one(own_home: Path, tmp_path: Path) -> None:  # K4
+    secret, other = (f"cred+{secrets.token_urlsafe(24)}" for _ in range(2))
+    create_vault(Home(own_home), "work", SystemClock())
+    for name, value, host in (("TOKEN", secret, "localhost"), ("OTHER", other, "other.example")):
+        body = {"type": "environment_variable", "secret_name": name, "secret_value": value}
+        add_credential(
+            Home(own_home), "work", body | {"networking": {"type": "limited", "allowed_hosts": [host]}}, SystemClock()
+        )
+    with upstream("localhost") as right, upstream("localhost") as wrong:
+        hosts = [f"localhost:{right.port}", f"127.0.0.1:{wrong.port}"]
+        networking = {"type": "limited", "allowed_hosts": ["other.example"], "private_hosts": hosts}
+        config = {"type": "bubblewrap", "networking": networking}
+        (tmp_path / "env.yaml").write_text(json.dumps({"name": "e", "config": config}))
+        (tmp_path / "agent.yaml").write_text(AGENT)
+        (tmp_path / "script.yaml").write_text(
+            "- tools: [{name: bash, input: {command: python3 astray.py}}]\n- {text: Sent.}\n"
+        )
+        workspace = tmp_path / "workspace"
+        workspace.mkdir()
+        (workspace / "astray.py").write_text(ASTRAY.format(right=right.port, wrong=wrong.port))
+        (tmp_path / "upstream.pem").write_bytes(right.authority.pem)
+        done = agentctl(
+            "run", tmp_path / "agent.yaml", "go", "-e", tmp_path / "env.yaml", "--workspace", workspace,
+            "--model", f"script:{tmp_path / 'script.yaml'}", "--vault", "work", "-o", "jsonl",
+            SSL_CERT_FILE=str(tmp_path / "upstream.pem"),
+        )  # fmt: skip
+    assert done.code == 0, done.err
+    [said] = [text_of(line) for line in done.lines if line["type"] == "agent.tool_result"]
+    first, second, token, placeholder = said.split()
+    assert (first, second) == ("200", "200")
+    [(astray, body)] = wrong.requests
+    assert not Canaries(secret, other).are_in(astray + body.decode())
+    assert f"Authorization: Bearer {token}" in astray
+    assert f"POST /?key={token}" in astray
+    assert body.decode() == f"{token} {placeholder}"
+    [(head, body)] = right.requests
+    assert f"Authorization: Bearer {secret}" in head
+    assert f"X-Other: {placeholder}" in head
+    assert body.decode() == f"{secret} {placeholder}"
+    egress = {line["host"]: line.get("credentials") or [] for line in done.lines if line["type"] == "local.egress"}
+    assert egress == {"127.0.0.1": [], "localhost": ["TOKEN"]}
+    assert Canaries(secret, other).files(own_home) == []
+
+
 HELPER = """\
 #!/bin/sh
 env > "$SEEN"
