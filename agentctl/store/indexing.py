@@ -157,13 +157,13 @@ class Indexing:
         """Return when something happened next to an event that has no time: what a person says has none before long."""
         for order in ("seq > ? ORDER BY seq", "seq < ? ORDER BY seq DESC"):
             rows = self._connection.execute(
-                "SELECT CASE WHEN json_valid(body) THEN json_extract(body, '$.processed_at') END FROM events "
-                f"WHERE session = ? AND {order} LIMIT {_NEAR_ROWS}",
+                "SELECT CASE WHEN json_valid(body) THEN CAST(json_extract(body, '$.processed_at') AS BLOB) END "
+                f"FROM events WHERE session = ? AND {order} LIMIT {_NEAR_ROWS}",
                 (session.key, seq),
             )
             for (time,) in rows:
                 if time is not None:
-                    return str(time)
+                    return bytes(time).decode("utf-8", "replace")
         return None
 
 

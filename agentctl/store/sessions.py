@@ -44,6 +44,7 @@ INDEXED = (
 _COLUMNS = f"id, {', '.join(INDEXED)}, head_seq"
 _PREFIX = "sesn_"
 _SHORTEST = 8
+_SHORTEST_CHOSEN = 24
 _FIRST = ("first_message",)
 _DECODED = ("stop_reason", "usage", "error")
 _NAME = re.compile(r"@(?:~(?P<back>[0-9]{1,9}))?|=(?P<baseline>[a-z0-9][a-z0-9_.-]{0,63})|[a-z0-9][a-z0-9_-]{0,63}")
@@ -94,7 +95,7 @@ def list_forks(connection: sqlite3.Connection) -> dict[str, ForkRow]:
     if not has_forks(connection):
         return {}
     own_words = (
-        "SELECT CASE WHEN json_valid(body) THEN json_extract(body, '$.content[0].text') END FROM events "
+        "SELECT CASE WHEN json_valid(body) THEN CAST(json_extract(body, '$.content[0].text') AS BLOB) END FROM events "
         "WHERE session = forks.key AND seq BETWEEN forks.parent_seq + 2 AND forks.parent_seq + 3 "
         "AND type = 'user.message'"
     )
@@ -102,7 +103,10 @@ def list_forks(connection: sqlite3.Connection) -> dict[str, ForkRow]:
         f"SELECT forks.id, parents.id, forks.parent_seq, ({own_words}) "
         "FROM sessions AS forks JOIN sessions AS parents ON parents.key = forks.parent"
     )
-    return {str(name): ForkRow(str(parent), int(at), said and str(said)[:500]) for name, parent, at, said in rows}
+    return {
+        str(name): ForkRow(str(parent), int(at), said and bytes(said).decode("utf-8", "replace")[:500])
+        for name, parent, at, said in rows
+    }
 
 
 def count_sessions(connection: sqlite3.Connection) -> int:
@@ -120,11 +124,12 @@ def sessions_by_image(connection: sqlite3.Connection) -> dict[str, int]:
     # A fork with another sandbox than its parent's says so in the first event of its own.
     first = "coalesce(parent_seq, 0) + 1" if has_forks(connection) else "1"
     rows = connection.execute(
-        "SELECT CASE WHEN json_valid(body) THEN json_extract(body, '$.sandbox.image_digest') END AS image, count(*) "
+        "SELECT CASE WHEN json_valid(body) THEN CAST(json_extract(body, '$.sandbox.image_digest') AS BLOB) END "
+        "AS image, count(*) "
         f"FROM sessions JOIN events ON events.session = sessions.key AND events.seq = {first} "
         "WHERE sandbox = 'docker' GROUP BY image"
     )
-    return {str(image): int(number) for image, number in rows if image is not None}
+    return {bytes(image).decode("utf-8", "replace"): int(number) for image, number in rows if image is not None}
 
 
 def find_session(connection: sqlite3.Connection, name: str) -> SessionRow:
@@ -151,13 +156,22 @@ def find_session(connection: sqlite3.Connection, name: str) -> SessionRow:
 
 
 def short_name(connection: sqlite3.Connection, session_id: str) -> str:
-    """Return a short name that finds this session and no other: the beginning of its id, mostly without ``sesn_``."""
+    """Return a short name that finds this session and no other: the beginning of its id, mostly without ``sesn_``.
+
+    Of an id that somebody chose enough stays to be read: ``report-2026-11-20``.
+    """
     name = session_id.removeprefix(_PREFIX)
-    for length in range(min(_SHORTEST, len(name)), len(name) + 1):
+    shortest = _SHORTEST if session_id.startswith(_PREFIX) else _SHORTEST_CHOSEN
+    for length in range(min(shortest, len(name)), len(name) + 1):
         found = [*_beginning(connection, name[:length]), *_beginning(connection, _PREFIX + name[:length])]
         if [values[0] for values in found] == [session_id]:
             return name[:length]
     return session_id
+
+
+def storable(text: str) -> str:
+    """Return a text that SQLite takes: half a surrogate pair, which JSON can hold and UTF-8 cannot, becomes ``?``."""
+    return text.encode("utf-8", "replace").decode("utf-8")
 
 
 def create_row(connection: sqlite3.Connection, event: LocalSessionCreated) -> int:
@@ -170,11 +184,11 @@ def create_row(connection: sqlite3.Connection, event: LocalSessionCreated) -> in
             event.session_id,
             time,
             time,
-            event.title,
-            str(event.agent.get("name", "")),
-            str(event.environment.get("name", "")),
-            event.model,
-            str(event.sandbox.get("kind", "")),
+            event.title and storable(event.title),
+            storable(str(event.agent.get("name", ""))),
+            storable(str(event.environment.get("name", ""))),
+            storable(event.model),
+            storable(str(event.sandbox.get("kind", ""))),
         ),
     )
     return int(cursor.lastrowid or 0)
@@ -215,7 +229,7 @@ def update_row(connection: sqlite3.Connection, key: int, events: Sequence[Event]
 def _changes(event: Event) -> dict[str, str | int | None]:
     match event:
         case UserMessage():
-            return {"first_message": text_of(event.content)[:500].encode("utf-8", "replace").decode("utf-8")}
+            return {"first_message": storable(text_of(event.content)[:500])}
         case LocalForked():
             return _changes_of_fork(event)
         case SessionStatusRunning():
@@ -245,7 +259,7 @@ def _changes_of_fork(event: LocalForked) -> dict[str, str | int | None]:
         "environment": (event.environment or {}).get("name"),
         "sandbox": (event.sandbox or {}).get("kind"),
     }
-    kept = {name: str(value) for name, value in changed.items() if value is not None}
+    kept = {name: storable(str(value)) for name, value in changed.items() if value is not None}
     return {"status": "idle", "stop_reason": None, "usage": None, "error": None, **kept}
 
 

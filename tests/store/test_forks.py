@@ -2,6 +2,7 @@
 
 import sqlite3
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -20,7 +21,7 @@ from agentctl.store.blobs import Blobs
 from agentctl.store.database import Database, reading
 from agentctl.store.events import SqliteEventLog, find_event, has_type, last_event, read_events
 from agentctl.store.migrations import migrate, migrations
-from agentctl.store.sessions import find_session
+from agentctl.store.sessions import find_session, list_forks, list_sessions, sessions_by_image
 
 make = Maker(SystemClock())
 
@@ -220,3 +221,17 @@ def _sqlite_utils(connection: sqlite3.Connection):  # type: ignore[no-untyped-de
     from sqlite_utils import Database as UtilsDatabase
 
     return UtilsDatabase(connection, execute_plugins=False)
+
+
+def test_half_a_character_does_not_keep_sessions_from_being_listed(log: SqliteEventLog, home: Home) -> None:
+    half = "half \ud83d"
+    header = replace(created("parent"), title=half, model=half, agent={"name": half}, environment={"name": half})
+    past = log.append("parent", [replace(header, sandbox={"kind": "docker", "image_digest": half}), message(half)])
+    log.append("child", [fork_of("parent", past[1], "child", title=half, agent={"name": half}), message(half)])
+    with reading(home) as connection:
+        parent, child = sorted(list_sessions(connection), key=lambda row: row.id, reverse=True)
+        assert {parent.title, parent.model, parent.agent, parent.environment, parent.first_message} == {"half ?"}
+        assert (child.title, child.agent) == ("half ?", "half ?")
+        assert str(list_forks(connection)["child"].first_message).startswith("half ")
+        assert all(image.startswith("half ") for image in sessions_by_image(connection))
+        assert [record.event for record in read_events(connection, Blobs(home.blobs), "parent")][1] == past[1].event
