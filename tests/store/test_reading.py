@@ -105,6 +105,10 @@ def test_a_short_name_finds_one_session_and_no_other(home: Home) -> None:
         "02kaf3m9x",
         "own",
         "sesn_zzzzzzzzzzzzzz",
+        "report-2026-11-19",
+        "report-2026-11-20",
+        "a-name-that-is-longer-than-most-columns",
+        "sesn_yyyyyyyyyyyyyy",
     ]
     with open_log(home) as log:
         for name in names:
@@ -112,7 +116,7 @@ def test_a_short_name_finds_one_session_and_no_other(home: Home) -> None:
     with reading(home) as connection:
         short = [short_name(connection, name) for name in names]
         assert [find_session(connection, name).id for name in short] == names
-        assert short[-1] == "zzzzzzzz"
+        assert short[6:] == ["zzzzzzzz", *names[7:9], "a-name-that-is-longer-th", "yyyyyyyy"]
         assert short[0] == names[0].removeprefix("sesn_")
         assert short[2] == names[2]  # whose own name is the beginning of others
         assert count_sessions(connection) == len(names)
