@@ -5,10 +5,13 @@ A command's module is imported when the command is called, not before: ``agentct
 ``--help`` shows; a test holds it equal to what the commands say of themselves.
 """
 
+import errno
 import os
 import platform
 import sys
 import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib import import_module
 from keyword import iskeyword
 from typing import Annotated, Any, NamedTuple
@@ -20,7 +23,7 @@ from typer.exceptions import TyperException
 from agentctl import __version__
 from agentctl.cli.nothing import refuse_empty_paths
 from agentctl.cli.quick import read_quickly
-from agentctl.errors import AgentctlError
+from agentctl.errors import AgentctlError, UsageError
 from agentctl.signals import Interrupted
 
 
@@ -76,8 +79,27 @@ def module_of(command: str) -> str:
     return f"agentctl.cli.{command}{'_' if iskeyword(command) else ''}"
 
 
+@contextmanager
+def _read_enough() -> Iterator[None]:
+    """End well where whoever reads has read enough; Typer would end with 1."""
+    try:
+        yield
+    except BrokenPipeError:
+        raise typer.Exit(0) from None
+
+
 class Commands(TyperGroup):
     """The commands, each imported when it is asked for."""
+
+    def make_context(self, *args: Any, **settings: Any) -> Any:
+        """Read the command line; asked for, help and version are written here."""
+        with _read_enough():
+            return super().make_context(*args, **settings)
+
+    def invoke(self, ctx: Any) -> Any:
+        """Call the command."""
+        with _read_enough():
+            return super().invoke(ctx)
 
     def get_params(self, ctx: Any) -> Any:
         """Return the parameters of the program itself."""
@@ -151,12 +173,11 @@ def main() -> None:
         code = 130
     except Interrupted as stop:
         code = stop.exit_code
-    except BrokenPipeError:
-        pass  # whoever reads has read enough
     except typer.Abort:
         code = 130
     except Exception as error:  # noqa: BLE001 - the one door: whatever comes here is a bug
-        code = _report_bug(error)
+        is_output = isinstance(error, OSError) and error.errno == errno.ENOSPC and error.filename is None
+        code = _explain(UsageError(f"cannot write: {os.strerror(errno.ENOSPC)}")) if is_output else _report_bug(error)
     _leave(code)
 
 

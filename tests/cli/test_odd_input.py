@@ -1,12 +1,15 @@
 """What nobody means to type: numbers and times out of all bounds, bytes that are no text."""
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
-from tests.cli.program import agentctl
+from tests.cli.program import ROOT, agentctl
 
-AGENT = Path(__file__).parents[2] / "examples" / "agents" / "data-analyst.yaml"
+AGENT = ROOT / "examples" / "agents" / "data-analyst.yaml"
 
 
 @pytest.mark.parametrize(
@@ -70,3 +73,16 @@ def test_a_group_without_a_command_says_what_there_is(own_home: Path) -> None:
     done = agentctl("baseline")
     assert (done.code, done.out) == (2, "")
     assert "Give a name to a session" in done.err
+
+
+@pytest.mark.parametrize("arguments", [["--version"], ["--help"], ["ls", "--help"]])
+def test_help_that_nobody_can_take_is_no_bug(own_home: Path, arguments: list[str]) -> None:
+    command = [sys.executable, "-m", "agentctl", *arguments]
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, cwd=ROOT, check=False)
+    assert (done.returncode, done.stderr) == (2, "agentctl: cannot write: No space left on device\n")
+    reader, writer = os.pipe()
+    os.close(reader)
+    with open(writer, "w") as unread:
+        done = subprocess.run(command, stdout=unread, stderr=subprocess.PIPE, text=True, cwd=ROOT, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
