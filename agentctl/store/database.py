@@ -176,22 +176,40 @@ def _open_to_read(path: Path) -> sqlite3.Connection:
             raise StoreError(f"{path.parent} is no directory", hint=_HINT)
         raise no_sessions()
     _refuse_emptied(path)
-    connection = sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True, isolation_level=None)
+    try:
+        return _connected_to_read(path, "mode=ro")
+    except sqlite3.OperationalError as error:
+        name = getattr(error, "sqlite_errorname", "")
+        if name == "SQLITE_READONLY_ROLLBACK":
+            # Only the making of a database, before it has a WAL, can leave a journal to be rolled back.
+            raise no_sessions() from None
+        if not name.startswith(("SQLITE_CANTOPEN", "SQLITE_READONLY")) or os.access(path.parent, os.W_OK):
+            raise
+    # Readers of a WAL share a file beside it, which cannot be made here; nor can anybody write here meanwhile.
+    _refuse_unfinished(path)
+    return _connected_to_read(path, "immutable=1")
+
+
+def _connected_to_read(path: Path, how: str) -> sqlite3.Connection:
+    connection = sqlite3.connect(f"{path.as_uri()}?{how}", uri=True, isolation_level=None)
     try:
         connection.execute("PRAGMA trusted_schema = OFF")
         connection.execute("PRAGMA busy_timeout = 5000")
         if check_version(connection, path) == 0:
             raise no_sessions()
-    except sqlite3.OperationalError as error:
-        connection.close()
-        if getattr(error, "sqlite_errorname", "") == "SQLITE_READONLY_ROLLBACK":
-            # Only the making of a database, before it has a WAL, can leave a journal to be rolled back.
-            raise no_sessions() from None
-        raise
     except BaseException:
         connection.close()
         raise
     return connection
+
+
+def _refuse_unfinished(path: Path) -> None:
+    wal = path.with_name(f"{path.name}-wal")
+    if wal.exists() and wal.stat().st_size:
+        raise StoreError(
+            f"what was written last is still in {wal}, which cannot be read where nothing can be written",
+            hint="copy the whole folder to where it can be written, and set AGENTCTL_HOME to the copy",
+        )
 
 
 def no_sessions() -> NotFoundError:
