@@ -4,12 +4,15 @@ import os
 import shutil
 import signal
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from xdist.workermanage import WorkerController
 
+from agentctl.paths import Home
 from agentctl.sandbox.docker.containers import owner_of
+from tests.cli.program import end_what_was_begun
 from tests.side_by_side import DockerApart, tell_where, write_apart
 
 SKIPPABLE = set(filter(None, os.environ.get("AGENTCTL_TEST_SKIP", "").split(",")))
@@ -29,6 +32,19 @@ def own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("HOME", str(tmp_path))
     HOMES.append(home)
     return home
+
+
+@pytest.fixture
+def home(own_home: Path) -> Home:
+    """Return the test's own store by its places."""
+    return Home(own_home)
+
+
+@pytest.fixture(autouse=True)
+def no_process_is_left() -> Iterator[None]:
+    """End what a test has begun and, having failed, has not ended."""
+    yield
+    end_what_was_begun()
 
 
 def pytest_configure() -> None:

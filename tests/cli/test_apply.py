@@ -25,11 +25,6 @@ AFTER = {
 
 
 @pytest.fixture
-def home(own_home: Path) -> Home:
-    return Home(own_home)
-
-
-@pytest.fixture
 def folder(tmp_path: Path) -> Path:
     make(tmp_path / "project", BEFORE)
     return tmp_path / "project"

@@ -6,7 +6,6 @@ The daemon is the real one, behind a socket that fails as it is told (``tests/do
 import json
 import os
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,12 +15,12 @@ import pytest
 
 from agentctl.paths import Home
 from agentctl.sandbox.docker.containers import owner_of
-from tests.cli.program import ROOT, Outcome, agentctl
+from tests.agents import TESTER
+from tests.cli.program import Outcome, agentctl, begin, until
 from tests.docker_proxy import Change, Delay, DockerProxy, HangUp, Make, Reply, Silence
 
 pytestmark = pytest.mark.docker
 
-AGENT = "name: tester\nmodel: claude-opus-5-5\ntools: [{type: agent_toolset_20260401}]\n"
 SCRIPT = """\
 - tools: [{name: bash, input: {command: "echo one >> counted; wc -l < counted"}}]
 - tools: [{name: bash, input: {command: "echo two >> counted; cat counted"}}]
@@ -45,7 +44,7 @@ def proxy(tmp_path: Path, docker_answers: None) -> Iterator[DockerProxy]:
 @pytest.fixture
 def run(tmp_path: Path, proxy: DockerProxy) -> list[str]:
     """The words of a run through the proxy."""
-    (tmp_path / "agent.yaml").write_text(AGENT)
+    (tmp_path / "agent.yaml").write_text(TESTER)
     (tmp_path / "script.yaml").write_text(SCRIPT)
     model = f"script:{tmp_path / 'script.yaml'}"
     return ["run", str(tmp_path / "agent.yaml"), "go", "--session", SESSION, "--model", model, "-o", "jsonl"]
@@ -67,24 +66,6 @@ def remove(names: list[str]) -> None:
 
 def through(proxy: DockerProxy, *words: str) -> Outcome:
     return agentctl(*words, DOCKER_HOST=proxy.url)
-
-
-def begin(proxy: DockerProxy, *words: str) -> "subprocess.Popen[str]":
-    return subprocess.Popen(
-        [sys.executable, "-m", "agentctl", *words], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
-        env={**os.environ, "PYTHONPATH": str(ROOT), "DOCKER_HOST": proxy.url},
-    )  # fmt: skip
-
-
-def until(process: "subprocess.Popen[str]", kind: str, times: int = 1) -> list[Json]:
-    """Read the events of a run up to the first of a type, or a later one."""
-    assert process.stdout is not None
-    lines: list[Json] = []
-    for line in process.stdout:
-        lines.append(json.loads(line))
-        if count(lines, kind) == times:
-            return lines
-    raise AssertionError(f"there was no {kind}")
 
 
 def events() -> list[Json]:
@@ -197,14 +178,14 @@ def test_a_name_that_somebody_else_has_is_left_to_them(proxy: DockerProxy, run: 
 
 def test_a_creation_that_outlives_its_harness_leaves_one_container(proxy: DockerProxy, run: list[str]) -> None:  # D5
     proxy.on("POST /containers/create", Delay(after=3.0), times=1)
-    process = begin(proxy, *run)
+    process = begin(*run, DOCKER_HOST=proxy.url)
     until(process, "span.model_request_end")
     while not containers():
         time.sleep(0.05)
     process.kill()
     process.communicate()
     (made,) = containers()
-    again = begin(proxy, "resume", SESSION, "-o", "jsonl")
+    again = begin("resume", SESSION, "-o", "jsonl", DOCKER_HOST=proxy.url)
     until(again, "local.sandbox_started")
     assert len(containers()) == 1
     assert containers() != [made]
@@ -217,7 +198,7 @@ def test_a_container_whose_harness_died_before_it_spoke_to_it_is_not_waited_for(
     proxy: DockerProxy, run: list[str]
 ) -> None:
     proxy.on("POST /containers/*/start", Delay(after=60.0), times=1)
-    process = begin(proxy, *run)
+    process = begin(*run, DOCKER_HOST=proxy.url)
     while not containers("--filter", "status=running"):
         time.sleep(0.05)
     process.kill()
@@ -233,7 +214,7 @@ def test_a_connection_that_breaks_in_a_call_is_a_lost_sandbox_and_the_session_go
     proxy: DockerProxy, run: list[str], tmp_path: Path
 ) -> None:
     let_the_second_call_last(tmp_path)
-    process = begin(proxy, *run)
+    process = begin(*run, DOCKER_HOST=proxy.url)
     until(process, "local.tool_started", times=2)
     proxy.hang_up()
     out, _ = process.communicate(timeout=60)
@@ -249,7 +230,7 @@ def test_a_daemon_that_is_killed_in_a_call_and_comes_back(
     proxy: DockerProxy, run: list[str], tmp_path: Path
 ) -> None:  # D2: a daemon that is killed ends its connections and is not there; when it comes back, it has ended all
     let_the_second_call_last(tmp_path)
-    process = begin(proxy, *run)
+    process = begin(*run, DOCKER_HOST=proxy.url)
     until(process, "local.tool_started", times=2)
     proxy.stop()
     subprocess.run(["docker", "kill", *containers()], capture_output=True, check=True)
@@ -272,7 +253,7 @@ def test_a_session_whose_container_and_image_were_pruned_rests_and_goes_on_when_
     (tmp_path / "environment.yaml").write_text(
         f"name: e\nconfig: {{type: docker, setup: 'echo {os.urandom(6).hex()} > /pruned'}}\n"
     )
-    process = begin(proxy, *run, "-e", str(tmp_path / "environment.yaml"))
+    process = begin(*run, "-e", str(tmp_path / "environment.yaml"), DOCKER_HOST=proxy.url)
     lines = until(process, "local.tool_started", times=2)
     image = next(line["facts"]["image_tag"] for line in lines if line["type"] == "local.sandbox_started")
     proxy.on("POST /containers/create", Delay(before=2.0), times=1)

@@ -14,7 +14,7 @@ import pytest
 
 from agentctl.paths import Home
 from agentctl.store.leases import is_running
-from tests.cli.program import ROOT, Outcome, agentctl
+from tests.cli.program import ROOT, Outcome, agentctl, begin
 from tests.cli.test_run import project as project  # noqa: PLC0414 - a fixture
 from tests.cli.test_run import run, script
 
@@ -128,13 +128,9 @@ def test_a_signal_while_the_session_is_being_made_ends_both(project: Path, own_h
     with socket.socket(socket.AF_UNIX) as silent:  # a daemon that is waited for
         silent.bind(str(tmp_path / "d.sock"))
         silent.listen()
-        process = subprocess.Popen(
-            [
-                sys.executable, "-m", "agentctl", "run", str(project / "agent.yaml"), "go", "--detach",
-                "--model", f"script:{project / 'hello.yaml'}",
-            ],
-            stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-            env={**os.environ, "PYTHONPATH": str(ROOT), "DOCKER_HOST": f"unix://{tmp_path / 'd.sock'}"},
+        process = begin(
+            "run", project / "agent.yaml", "go", "--detach", "--model", f"script:{project / 'hello.yaml'}",
+            DOCKER_HOST=f"unix://{tmp_path / 'd.sock'}",
         )  # fmt: skip
         silent.accept()[0].close()
         children = Path(f"/proc/{process.pid}/task/{process.pid}/children")

@@ -20,11 +20,6 @@ BEFORE = {"README.md": Node(b"# Hello\n"), "old.txt": Node(b"old\n"), "src/a.py"
 EVIL = "\x1b]0;owned\x07\x1b[2J\u202egpj.exe"
 
 
-@pytest.fixture
-def home(own_home: Path) -> Home:
-    return Home(own_home)
-
-
 def record(home: Home, *trees: dict[str, Node], source: Path | None = None) -> list[str]:
     """Record a session in which each call makes the next of these trees; return the ids of the calls."""
     with open_log(home) as log:

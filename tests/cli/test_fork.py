@@ -1,11 +1,6 @@
 """``agentctl fork``, from the outside: the same past, the same files, another future."""
 
-import json
-import os
-import signal
 import sqlite3
-import subprocess
-import sys
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -24,18 +19,10 @@ from agentctl.store.blobs import Blobs
 from agentctl.store.database import reading
 from agentctl.store.events import read_events
 from agentctl.store.sessions import list_sessions
+from tests.agents import CAREFUL
 from tests.api_rules import beta_values, check_body
-from tests.cli.program import ROOT, Outcome, agentctl
+from tests.cli.program import Outcome, agentctl, begin, until
 from tests.loopback_api import LoopbackApi, say, think
-
-AGENT = """\
-name: tester
-model: claude-opus-5-5
-system: You test.
-tools:
-  - type: agent_toolset_20260401
-    configs: [{name: write, permission_policy: {type: always_ask}}]
-"""
 
 STEPS = """\
 - thinking: First I look.
@@ -63,16 +50,11 @@ def project(tmp_path: Path) -> Path:
     (folder / "workspace").mkdir(parents=True)
     (folder / "workspace/start.txt").write_text("begin\n")
     (folder / "workspace/given.txt").write_text("given\n")
-    (folder / "agent.yaml").write_text(AGENT)
+    (folder / "agent.yaml").write_text(CAREFUL)
     (folder / "steps.yaml").write_text(STEPS)
     (folder / "other.yaml").write_text(OTHER)
     (folder / "environment.yaml").write_text("name: bw\nconfig: {type: bubblewrap}\n")
     return folder
-
-
-@pytest.fixture
-def home(own_home: Path) -> Home:
-    return Home(own_home)
 
 
 def run(project: Path, script: str = "steps", *more: str | Path) -> str:
@@ -153,7 +135,8 @@ def test_what_a_fork_does_not_have_is_in_its_object_in_its_record_and_on_standar
     project: Path, home: Home
 ) -> None:
     (project / "large.yaml").write_text(
-        "- tools: [{name: bash, input: {command: 'echo a > a; truncate -s 200M large'}}]\n- text: Made.\n- text: More.\n"
+        "- tools: [{name: bash, input: {command: 'echo a > a; truncate -s 200M large'}}]\n"
+        "- text: Made.\n- text: More.\n"
     )
     parent = run(project, "large")
 
@@ -227,7 +210,8 @@ def test_another_agent_begins_with_another_head_and_forgets_what_was_thought(pro
     done = agentctl("run", project / "agent.yaml", "go", "--sandbox", "none", "-q", "--max-turns", "40",
                     "--model", f"script:{project / 'steps.yaml'}", "-o", "json")  # fmt: skip
     parent = str(done.json["session_id"])
-    (project / "stricter.yaml").write_text(AGENT.replace("You test.", "You test twice.").replace("tester", "stricter"))
+    stricter = CAREFUL.replace("You test.", "You test twice.").replace("tester", "stricter")
+    (project / "stricter.yaml").write_text(stricter)
 
     same = agentctl("fork", parent, "--no-run", "-o", "json", "--title", "as it was").json["session_id"]
     other = agentctl("fork", parent, "--no-run", "-o", "json", "--agent", project / "stricter.yaml",
@@ -301,14 +285,14 @@ def test_a_fork_that_was_killed_goes_on_with_its_files(project: Path, home: Home
         "- text: never said\n- tools: [{name: bash, input: {command: 'cat a; sleep 30'}}]\n"
         "- tools: [{name: bash, input: {command: 'cat a d/e'}}]\n- text: Survived.\n"
     )
-    command = [sys.executable, "-m", "agentctl", "fork", parent, "--at", str(at), "go on", "--session", "killed",
-               "--model", f"script:{project / 'slow.yaml'}", "-o", "jsonl"]  # fmt: skip
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, env={**os.environ, "PYTHONPATH": str(ROOT)}, text=True)
-    with closing(process.stdout):  # type: ignore[type-var]
-        started = next(line for line in process.stdout or () if "local.tool_started" in line)
-        assert json.loads(started)["tool_use_ids"]
-        process.send_signal(signal.SIGKILL)
-        process.wait()
+    process = begin(
+        "fork", parent, "--at", str(at), "go on", "--session", "killed", "--model", f"script:{project / 'slow.yaml'}",
+        "-o", "jsonl",
+    )  # fmt: skip
+    *_, started = until(process, "local.tool_started")
+    assert started["tool_use_ids"]
+    process.kill()
+    process.wait()
 
     done = agentctl("resume", "killed", "-o", "json")
 

@@ -1,7 +1,5 @@
 """``agentctl gc``: what killed runs leave behind is removed; what somebody runs, and what is not ours, is not."""
 
-import json
-import os
 import subprocess
 import sys
 import time
@@ -15,7 +13,7 @@ from agentctl.paths import Home
 from agentctl.sandbox.bubblewrap import folders_in
 from agentctl.sandbox.docker.containers import owner_of
 from agentctl.store.leases import Lease, at_rest, is_running
-from tests.cli.program import ROOT, agentctl
+from tests.cli.program import ROOT, agentctl, begin, until, watched
 from tests.cli.test_run import project as project  # noqa: PLC0414 - a fixture
 from tests.cli.test_run import script
 
@@ -45,19 +43,13 @@ def make(made: list[str], owner: str, session_id: str, *, runs: bool = True) -> 
     return made[-1]
 
 
-def begin(project: Path, sandbox: str, session_id: str) -> "subprocess.Popen[str]":
+def begin_slow(project: Path, sandbox: str, session_id: str) -> "subprocess.Popen[str]":
     """Start a run, and wait until a call is under way."""
-    process = subprocess.Popen(
-        [
-            sys.executable, "-m", "agentctl", "run", str(project / "agent.yaml"), "go", "--session", session_id,
-            "--sandbox", sandbox, "--model", script(project, SLOW), "-o", "jsonl",
-        ],
-        stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env={**os.environ, "PYTHONPATH": str(ROOT)},
+    process = begin(
+        "run", project / "agent.yaml", "go", "--session", session_id, "--sandbox", sandbox,
+        "--model", script(project, SLOW), "-o", "jsonl",
     )  # fmt: skip
-    assert process.stdout is not None
-    for line in process.stdout:
-        if json.loads(line)["type"] == "local.tool_started":
-            break
+    until(process, "local.tool_started")
     return process
 
 
@@ -77,7 +69,7 @@ def gc(*more: str) -> list[dict[str, Any]]:
 def test_only_containers_of_this_store_that_nobody_runs_are_removed(
     project: Path, own_home: Path, containers: list[str]
 ) -> None:
-    process = begin(project, "docker", "runs")
+    process = begin_slow(project, "docker", "runs")
     try:
         mine = owner_of(Home(own_home).builds)
         stray, unstarted = make(containers, mine, "stray"), make(containers, mine, "unstarted", runs=False)
@@ -105,7 +97,7 @@ def test_only_containers_of_this_store_that_nobody_runs_are_removed(
 
 @pytest.mark.docker
 def test_a_killed_run_leaves_a_container_that_gc_removes(project: Path, own_home: Path, containers: list[str]) -> None:
-    process = begin(project, "docker", "killed")
+    process = begin_slow(project, "docker", "killed")
     container = docker("ps", "--quiet", "--filter", "label=agentctl.session=killed")
     containers.append(container)
     end(process)
@@ -149,11 +141,11 @@ def test_a_killed_run_leaves_a_folder_that_gc_removes_and_a_running_one_keeps_it
     def folders() -> set[Path]:
         return set(place.glob(f"{own}*"))
 
-    killed = begin(project, sandbox, "killed")
+    killed = begin_slow(project, sandbox, "killed")
     (left,) = folders()
     end(killed)
     assert folders() == {left}
-    runs = begin(project, sandbox, "runs")
+    runs = begin_slow(project, sandbox, "runs")
     try:
         assert [one["name"] for one in gc("--dry-run")] == [str(left)]
         assert left in folders()
@@ -199,8 +191,8 @@ def test_whoever_takes_a_session_up_waits_for_what_tidies_after_it(own_home: Pat
         "from agentctl.store.leases import at_rest\n"
         "with at_rest(Home(Path(sys.argv[1])), 'one') as free: print(free, flush=True); time.sleep(1)"
     )
-    tidier = subprocess.Popen(
-        [sys.executable, "-c", command, str(own_home)], stdout=subprocess.PIPE, cwd=ROOT, text=True
+    tidier = watched(
+        subprocess.Popen([sys.executable, "-c", command, str(own_home)], stdout=subprocess.PIPE, cwd=ROOT, text=True)
     )
     assert tidier.stdout is not None
     assert tidier.stdout.readline() == "True\n"

@@ -1,9 +1,7 @@
 """Sessions that outgrow the model's context window, against a server that checks every rule of summaries."""
 
 import json
-import os
 import subprocess
-import sys
 import threading
 from collections.abc import Callable
 from itertools import pairwise
@@ -13,7 +11,7 @@ from typing import Any
 import pytest
 
 from tests.api_rules import COMPACT_BETA, CONTEXT_BETA, beta_values
-from tests.cli.program import ROOT, Outcome, agentctl
+from tests.cli.program import Outcome, agentctl, begin
 from tests.loopback_api import (
     Answer,
     Break,
@@ -110,11 +108,7 @@ def test_a_session_that_crosses_the_threshold_again_and_again_keeps_every_rule(w
 
 
 def start(api: LoopbackApi, *arguments: str | Path) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [sys.executable, "-m", "agentctl", *map(str, arguments), "-o", "jsonl"],
-        stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
-        env={**os.environ, "PYTHONPATH": str(ROOT), **environ(api)},
-    )  # fmt: skip
+    return begin(*arguments, "-o", "jsonl", **environ(api))
 
 
 def kill_at(process: subprocess.Popen[str], kind: str, before: int) -> bool:

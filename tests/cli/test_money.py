@@ -1,8 +1,5 @@
 """What a session is said to have cost: prices of one's own, and requests whose answer never came."""
 
-import os
-import subprocess
-import sys
 import time
 from collections.abc import Callable
 from decimal import Decimal
@@ -12,7 +9,7 @@ from typing import Any
 import pytest
 
 from agentctl.catalog import list_cost
-from tests.cli.program import ROOT, Outcome, agentctl
+from tests.cli.program import Outcome, agentctl, begin
 from tests.loopback_api import Break, LoopbackApi, call, refuse, say
 
 Json = dict[str, Any]
@@ -114,14 +111,7 @@ def test_a_file_of_prices_that_is_wrong_is_one_placed_line_and_nothing_is_made(
 def test_what_was_held_back_for_a_request_that_a_kill_cut_short_counts_as_spent(agent: Callable[..., Path]) -> None:
     slow = say("Never heard to its end.", breaks=[Break("stall", after=4)])  # H6
     with LoopbackApi([WORK, slow, say("Done.")]) as api:
-        process = subprocess.Popen(
-            [
-                sys.executable, "-m", "agentctl", "run", str(agent()), "go", "--session", "money",
-                "--sandbox", "none", "-o", "jsonl",
-            ],
-            stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
-            env={**os.environ, "PYTHONPATH": str(ROOT), **environ(api)},
-        )  # fmt: skip
+        process = begin("run", agent(), "go", "--session", "money", "--sandbox", "none", "-o", "jsonl", **environ(api))
         while len(api.billed) < 2 and process.poll() is None:
             time.sleep(0.02)
         process.kill()

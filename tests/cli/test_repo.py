@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.agents import TESTER
 from tests.cli.program import Outcome, agentctl
 
-AGENT = "name: tester\nmodel: claude-opus-5-5\ntools: [{type: agent_toolset_20260401}]\n"
 LOOK = '- tools: [{name: bash, input: {command: "%s"}}]\n- {expect: {result_text: "%s"}, text: done}\n'
 
 
@@ -30,7 +30,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder.mkdir()
     git(folder, "init", "--quiet")
     commit(folder, "first\n")
-    (tmp_path / "agent.yaml").write_text(AGENT)
+    (tmp_path / "agent.yaml").write_text(TESTER)
     (tmp_path / "clones").mkdir()
     monkeypatch.setenv("TMPDIR", str(tmp_path / "clones"))
     return folder

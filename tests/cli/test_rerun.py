@@ -1,8 +1,5 @@
 """``agentctl rerun``: the same again is the same, and what moved is named."""
 
-import os
-import subprocess
-import sys
 import tempfile
 from collections.abc import Iterator
 from dataclasses import replace
@@ -19,20 +16,12 @@ from agentctl.session.usage import Usage
 from agentctl.store.blobs import Blobs
 from agentctl.store.database import reading
 from agentctl.store.events import read_events
+from tests.agents import CAREFUL
 from tests.amount import amount
-from tests.cli.program import ROOT, agentctl
+from tests.cli.program import agentctl, begin, until
 from tests.kit import Recorder, analysis, open_log
 from tests.loopback_api import LoopbackApi, call, say
 from tests.network.kit import site
-
-AGENT = """\
-name: tester
-model: claude-opus-5-5
-system: You test.
-tools:
-  - type: agent_toolset_20260401
-    configs: [{name: write, permission_policy: {type: always_ask}}]
-"""
 
 TALK = """\
 - thinking: Noise first.
@@ -63,14 +52,9 @@ def project(tmp_path: Path) -> Path:
     folder = tmp_path / "project"
     (folder / "workspace").mkdir(parents=True)
     (folder / "workspace/given.txt").write_text("given\n")
-    (folder / "agent.yaml").write_text(AGENT)
+    (folder / "agent.yaml").write_text(CAREFUL)
     (folder / "environment.yaml").write_text("name: bw\nconfig: {type: bubblewrap}\n")
     return folder
-
-
-@pytest.fixture
-def home(own_home: Path) -> Home:
-    return Home(own_home)
 
 
 def run(project: Path, script: str, *more: str | Path) -> str:
@@ -307,15 +291,13 @@ def test_a_fork_and_a_session_that_was_killed_are_done_again_as_far_as_they_can_
 
 def killed(project: Path, session: str, script: str) -> None:
     (project / "slow.yaml").write_text(script)
-    command = [
-        sys.executable, "-m", "agentctl", "run", project / "agent.yaml", "go", "-e", project / "environment.yaml",
-        "--session", session, "--model", f"script:{project / 'slow.yaml'}", "-o", "jsonl",
-    ]  # fmt: skip
-    with subprocess.Popen(
-        command, stdout=subprocess.PIPE, env={**os.environ, "PYTHONPATH": str(ROOT)}, text=True
-    ) as run:
-        assert any("local.tool_started" in line for line in run.stdout or ())
-        run.kill()
+    run = begin(
+        "run", project / "agent.yaml", "go", "-e", project / "environment.yaml", "--session", session,
+        "--model", f"script:{project / 'slow.yaml'}", "-o", "jsonl",
+    )  # fmt: skip
+    until(run, "local.tool_started")
+    run.kill()
+    run.wait()
 
 
 @pytest.mark.bubblewrap

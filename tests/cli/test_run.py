@@ -16,7 +16,7 @@ from agentctl.definitions.load import load_agent
 from agentctl.events.content import text_block
 from agentctl.events.local import LocalSessionCreated
 from agentctl.launch.request import RunRequest, input_of, recorded_input
-from tests.cli.program import ROOT, Outcome, agentctl
+from tests.cli.program import ROOT, Outcome, agentctl, begin, until
 from tests.loopback_api import Failure, LoopbackApi, call, refuse, say, think
 
 AGENT = """\
@@ -345,17 +345,10 @@ def test_a_session_that_an_older_version_began_is_still_the_same_input(project: 
 
 def test_the_same_id_again_while_it_runs_is_exit_9_and_after_a_kill_points_to_resume(project: Path) -> None:
     slow = script(project, "- tools: [{name: bash, input: {command: 'sleep 98765'}}]\n- {text: never}")
-    process = subprocess.Popen(
-        [
-            sys.executable, "-m", "agentctl", "run", str(project / "agent.yaml"), "go", "--sandbox", "none",
-            "--model", slow, "-o", "jsonl", "--session", "twice",
-        ],
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env={**os.environ, "PYTHONPATH": str(ROOT)},
-    )  # fmt: skip
-    assert process.stdout is not None
-    for line in process.stdout:
-        if json.loads(line)["type"] == "local.tool_started":
-            break
+    process = begin(
+        "run", project / "agent.yaml", "go", "--sandbox", "none", "--model", slow, "-o", "jsonl", "--session", "twice"
+    )
+    until(process, "local.tool_started")
     busy = run(project, "--session", "twice", model=slow)
     assert (busy.code, str(process.pid) in busy.err) == (9, True), busy.err
     assert run(project, "--session", "twice", model=slow, message="another").code == 2
@@ -369,14 +362,10 @@ def test_the_same_id_again_while_it_runs_is_exit_9_and_after_a_kill_points_to_re
 
 def test_the_same_id_and_input_started_many_times_at_once_is_one_session(project: Path) -> None:
     command = [
-        sys.executable, "-m", "agentctl", "run", str(project / "agent.yaml"), "go", "--sandbox", "none",
-        "--model", f"script:{project / 'hello.yaml'}", "--session", "one", "-q",
+        "run", project / "agent.yaml", "go", "--sandbox", "none", "--model", f"script:{project / 'hello.yaml'}",
+        "--session", "one", "-q",
     ]  # fmt: skip
-    environ = {**os.environ, "PYTHONPATH": str(ROOT)}
-    processes = [
-        subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environ)
-        for _ in range(6)
-    ]
+    processes = [begin(*command, stderr=subprocess.PIPE) for _ in range(6)]
     ended = [(process.communicate(timeout=60), process.returncode) for process in processes]
     assert {code for _, code in ended} <= {0, 9}, ended
     assert {out for (out, _), code in ended if code == 0} == {"All is well.\n"}
@@ -386,18 +375,15 @@ def test_the_same_id_and_input_started_many_times_at_once_is_one_session(project
 
 
 def test_nobody_reading_does_not_stop_a_session(project: Path) -> None:
-    command = [
-        sys.executable, "-m", "agentctl", "run", str(project / "agent.yaml"), "go", "--sandbox", "none",
-        "--model", f"script:{project / 'hello.yaml'}", "-o", "jsonl", "--session", "piped",
-    ]  # fmt: skip
-    process = subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env={**os.environ, "PYTHONPATH": str(ROOT)}
-    )
+    process = begin(
+        "run", project / "agent.yaml", "go", "--sandbox", "none", "--model", f"script:{project / 'hello.yaml'}",
+        "-o", "jsonl", "--session", "piped", stderr=subprocess.PIPE,
+    )  # fmt: skip
     assert process.stdout is not None
     assert process.stderr is not None
     process.stdout.readline()
     process.stdout.close()
-    errors = process.stderr.read().decode()
+    errors = process.stderr.read()
     process.stderr.close()
     assert process.wait(60) == 0, errors
     assert "Traceback" not in errors
@@ -419,17 +405,8 @@ def begun(project: Path, *more: str) -> subprocess.Popen[str]:
     """Start a run, and return when its call is under way."""
     slow = script(project, "- tools: [{name: bash, input: {command: 'sleep 98765'}}]\n- {text: Gone on.}")
     command = ["run", str(project / "agent.yaml"), "go", "--sandbox", "none", "--model", slow, "-o", "jsonl", *more]
-    process = subprocess.Popen(
-        [sys.executable, "-m", "agentctl", *command],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-    )
-    assert process.stdout is not None
-    for line in process.stdout:
-        if json.loads(line)["type"] == "local.tool_started":
-            break
+    process = begin(*command, stderr=subprocess.PIPE)
+    until(process, "local.tool_started")
     return process
 
 

@@ -21,10 +21,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from agentctl.paths import Home
-from tests.cli.program import ROOT, Outcome
+from tests.agents import TESTER
+from tests.cli.program import Outcome, begin
 from tests.crash.invariants import check_acknowledged, check_database, check_deeds, check_events, stored_events
 
-AGENT = "name: tester\nmodel: claude-opus-5-5\ntools: [{type: agent_toolset_20260401}]\n"
 SCRIPT = """\
 - text: First.
   tools: [{name: bash, input: {command: "sleep 0.1; echo one >> COUNTED"}}]
@@ -60,16 +60,12 @@ class Arena:
         folder = self.root / name
         folder.mkdir()
         counted = "counted" if self.docker else str(folder / "counted")
-        (folder / "agent.yaml").write_text(AGENT)
+        (folder / "agent.yaml").write_text(TESTER)
         (folder / "script.yaml").write_text(SCRIPT.replace("COUNTED", counted))
         return folder
 
     def begin(self, *arguments: str) -> subprocess.Popen[str]:
-        return subprocess.Popen(
-            [sys.executable, "-m", "agentctl", *arguments, "-o", "jsonl"],
-            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-            env={**os.environ, "PYTHONPATH": str(ROOT), "AGENTCTL_HOME": str(self.home.root)},
-        )  # fmt: skip
+        return begin(*arguments, "-o", "jsonl", stderr=subprocess.PIPE, AGENTCTL_HOME=str(self.home.root))
 
 
 def run_chaos(arena: Arena, sessions: int, seed: int, *, at_once: int = 3, deadline: float | None = None) -> list[str]:

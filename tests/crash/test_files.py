@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 
 from agentctl.paths import Home
+from tests.agents import TESTER
 from tests.cli.program import agentctl
 from tests.crash.invariants import check_events, check_files, stored_events
-from tests.crash.test_kill import AGENT, containers, kill_when, start, texts
+from tests.crash.test_kill import containers, kill_when, start, texts
 
 LIST = (
     "find . -type f -exec sha256sum {} + | sort -k2; find . -type l -o -type d | sort; stat -c %a tool; readlink link"
@@ -32,7 +33,7 @@ SCRIPT = f"""\
 
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
-    (tmp_path / "agent.yaml").write_text(AGENT)
+    (tmp_path / "agent.yaml").write_text(TESTER)
     (tmp_path / "script.yaml").write_text(SCRIPT)
     source = tmp_path / "source"
     (source / "old/deep").mkdir(parents=True)

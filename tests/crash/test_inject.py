@@ -18,6 +18,7 @@ from pathlib import Path
 import pytest
 
 from agentctl.paths import Home
+from tests.agents import TESTER
 from tests.amount import amount
 from tests.cli.program import ROOT, agentctl
 from tests.crash.invariants import (
@@ -32,7 +33,6 @@ from tests.crash.invariants import (
 MOST_OF_EACH = 6
 CALLS = ("pwrite64", "fdatasync", "fsync", "ftruncate", "unlink", "rename")
 
-AGENT = "name: tester\nmodel: claude-opus-5-5\ntools: [{type: agent_toolset_20260401}]\n"
 SCRIPT = """\
 - text: First.
   tools: [{name: bash, input: {command: "echo one >> COUNTED; echo one > made"}}]
@@ -49,7 +49,7 @@ class Place:
 
     def __post_init__(self) -> None:
         self.root.mkdir()
-        (self.root / "agent.yaml").write_text(AGENT)
+        (self.root / "agent.yaml").write_text(TESTER)
         (self.root / "script.yaml").write_text(SCRIPT.replace("COUNTED", str(self.root / "counted")))
 
     @property

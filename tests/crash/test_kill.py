@@ -1,10 +1,8 @@
 """A run that is killed (SIGKILL) is taken up again: the same answer, and no call made twice."""
 
 import json
-import os
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -12,10 +10,9 @@ from typing import Any
 
 import pytest
 
-from tests.cli.program import ROOT, Outcome, agentctl
+from tests.agents import TESTER
+from tests.cli.program import Outcome, agentctl, begin, until
 from tests.loopback_api import LoopbackApi, say, think
-
-AGENT = "name: tester\nmodel: claude-opus-5-5\ntools: [{type: agent_toolset_20260401}]\n"
 
 SCRIPT = """\
 - text: First.
@@ -29,18 +26,15 @@ Json = dict[str, Any]
 
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
-    (tmp_path / "agent.yaml").write_text(AGENT)
+    (tmp_path / "agent.yaml").write_text(TESTER)
     (tmp_path / "script.yaml").write_text(SCRIPT)
     return tmp_path
 
 
 def start(project: Path, sandbox: str, *more: str) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [
-            sys.executable, "-m", "agentctl", "run", str(project / "agent.yaml"), "go", "--session", "killed",
-            "--sandbox", sandbox, "--model", f"script:{project / 'script.yaml'}", "-o", "jsonl", *more,
-        ],
-        stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env={**os.environ, "PYTHONPATH": str(ROOT)},
+    return begin(
+        "run", project / "agent.yaml", "go", "--session", "killed", "--sandbox", sandbox,
+        "--model", f"script:{project / 'script.yaml'}", "-o", "jsonl", *more,
     )  # fmt: skip
 
 
@@ -198,23 +192,17 @@ def test_resuming_can_itself_be_killed_again_and_again(project: Path) -> None:
     process = start(project, "none")
     kill_when(process, lambda line: line["type"] == "local.tool_started")
     for delay in (0.2, 0.4, 0.5, 0.6, 0.7):
-        again = subprocess.Popen(
-            [sys.executable, "-m", "agentctl", "resume", "killed", "-q"],
-            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env={**os.environ, "PYTHONPATH": str(ROOT)},
-        )  # fmt: skip
+        again = begin("resume", "killed", "-q")
         time.sleep(delay)
         again.kill()
-        again.wait()
+        again.communicate()
     resume()
     check_record(events())
 
 
 def test_a_second_process_is_refused_and_told_who_runs_the_session(project: Path) -> None:
     process = start(project, "none")
-    assert process.stdout is not None
-    for line in process.stdout:
-        if json.loads(line)["type"] == "local.tool_started":
-            break
+    until(process, "local.tool_started")
     done = agentctl("resume", "killed", "-o", "json")
     assert done.code == 9
     assert str(process.pid) in done.err

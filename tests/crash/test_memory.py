@@ -6,10 +6,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+from tests.agents import TESTER
 from tests.amount import amount
 from tests.cli.program import ROOT
 
-AGENT = "name: tester\nmodel: claude-opus-5-5\ntools: [{type: agent_toolset_20260401}]\n"
 SCRIPT = """\
 - tools: [{name: bash, input: {command: "head -c SAID /dev/zero; echo; echo the end"}}]
 - {text: Finished.}
@@ -27,7 +27,7 @@ sys.exit(code)
 
 
 def test_output_that_is_larger_than_the_memory_needs_none_of_it(tmp_path: Path) -> None:  # H9
-    (tmp_path / "agent.yaml").write_text(AGENT)
+    (tmp_path / "agent.yaml").write_text(TESTER)
     (tmp_path / "script.yaml").write_text(SCRIPT.replace("SAID", str(SAID)))
     done = subprocess.run(
         [

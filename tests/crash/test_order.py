@@ -7,9 +7,9 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+from tests.agents import TESTER
 from tests.cli.program import ROOT
 
-AGENT = "name: tester\nmodel: claude-opus-5-5\ntools: [{type: agent_toolset_20260401}]\n"
 SCRIPT = "- tools: [{name: bash, input: {command: echo one}}]\n- {text: Finished.}\n"
 
 BEGUN = re.compile(r"^\d+ +(pwrite64|fdatasync|write|writev)\((\d+)<([^>]*)>")
@@ -20,7 +20,7 @@ TOLD = re.compile(r'\\"id\\": \\"(sevt_[0-9a-z]{26})\\"')
 
 def traced(folder: Path) -> Iterator[str]:
     """The lines of a run's trace; what it prints is in ``out``."""
-    (folder / "agent.yaml").write_text(AGENT)
+    (folder / "agent.yaml").write_text(TESTER)
     (folder / "script.yaml").write_text(SCRIPT)
     command = [
         "strace", "-f", "-y", "-s", "6000", "-o", str(folder / "trace"), "-e", "trace=pwrite64,fdatasync,write,writev",

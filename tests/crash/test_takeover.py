@@ -1,20 +1,18 @@
 """A harness that stood still while another took its session over does nothing more: no write, no call, exit code 9."""
 
 import json
-import os
 import signal
 import subprocess
-import sys
 import time
 from pathlib import Path
 
 import pytest
 
 from agentctl.paths import Home
-from tests.cli.program import ROOT, agentctl
+from tests.agents import TESTER
+from tests.cli.program import agentctl, begin, until
 from tests.crash.invariants import check_database, check_deeds, check_events, stored_events
 
-AGENT = "name: tester\nmodel: claude-opus-5-5\ntools: [{type: agent_toolset_20260401}]\n"
 SCRIPT = """\
 - tools: [{name: bash, input: {command: "echo one >> COUNTED; sleep 1"}}]
 - tools: [{name: bash, input: {command: "echo two >> COUNTED"}}]
@@ -23,19 +21,13 @@ SCRIPT = """\
 
 
 def start(folder: Path, counted: str, sandbox: str) -> "subprocess.Popen[str]":
-    (folder / "agent.yaml").write_text(AGENT)
+    (folder / "agent.yaml").write_text(TESTER)
     (folder / "script.yaml").write_text(SCRIPT.replace("COUNTED", counted))
-    process = subprocess.Popen(
-        [
-            sys.executable, "-m", "agentctl", "run", str(folder / "agent.yaml"), "go", "--session", "taken",
-            "--sandbox", sandbox, "--model", f"script:{folder / 'script.yaml'}", "-o", "jsonl",
-        ],
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env={**os.environ, "PYTHONPATH": str(ROOT)},
+    process = begin(
+        "run", folder / "agent.yaml", "go", "--session", "taken", "--sandbox", sandbox,
+        "--model", f"script:{folder / 'script.yaml'}", "-o", "jsonl", stderr=subprocess.PIPE,
     )  # fmt: skip
-    assert process.stdout is not None
-    for line in process.stdout:
-        if json.loads(line)["type"] == "local.tool_started":
-            break
+    until(process, "local.tool_started")
     time.sleep(0.3)
     process.send_signal(signal.SIGSTOP)
     return process
@@ -71,14 +63,8 @@ def test_the_container_that_was_taken_over_is_left_to_its_new_harness(
 ) -> None:
     process = start(tmp_path, "counted; sleep 3", "docker")
     (own_home / "leases" / "taken").unlink()
-    again = subprocess.Popen(
-        [sys.executable, "-m", "agentctl", "resume", "taken", "-o", "jsonl"],
-        stdout=subprocess.PIPE, text=True, env={**os.environ, "PYTHONPATH": str(ROOT)},
-    )  # fmt: skip
-    assert again.stdout is not None
-    for line in again.stdout:
-        if json.loads(line)["type"] == "local.sandbox_started":
-            break
+    again = begin("resume", "taken", "-o", "jsonl")
+    until(again, "local.sandbox_started")
     process.send_signal(signal.SIGCONT)
     process.communicate(timeout=30)
     out, _ = again.communicate(timeout=60)

@@ -119,11 +119,6 @@ HOSTED: list[JsonObject] = [
 ]
 
 
-@pytest.fixture
-def home(own_home: Path) -> Home:
-    return Home(own_home)
-
-
 def brought(home: Home, folder: Path, data: str | bytes) -> tuple[str, list[Record]]:
     file = folder / "transcript"
     file.write_bytes(data if isinstance(data, bytes) else data.encode())

@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
+from tests.agents import TESTER
 from tests.cli.program import agentctl
 from tests.mutations.bench import FIRST_LINES
 from tests.mutations.setting import package
 
 IMAGE = "agentctl-test-mutations"
 
-AGENT = "name: tester\nmodel: claude-opus-5-5\ntools: [{type: agent_toolset_20260401}]\n"
 
 SCRIPT = """\
 - tools: [{name: bash, input: {command: "printf 'a bb ccc' > row.txt"}}]
@@ -54,7 +54,7 @@ def build(folder: Path, version: str, more: str = "") -> None:
 
 @pytest.fixture
 def project(tmp_path: Path, docker_answers: None) -> Iterator[Path]:
-    (tmp_path / "agent.yaml").write_text(AGENT)
+    (tmp_path / "agent.yaml").write_text(TESTER)
     (tmp_path / "script.yaml").write_text(SCRIPT)
     (tmp_path / "environment.yaml").write_text(f"name: boxed\nconfig: {{type: docker, image: '{IMAGE}'}}\n")
     yield tmp_path

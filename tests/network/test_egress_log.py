@@ -4,7 +4,6 @@ import contextlib
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 
 import pytest
 
@@ -38,11 +37,6 @@ class Failing:
 
     def read(self, session_id: str, *, after: int = 0) -> Iterator[Record]:
         return self.log.read(session_id, after=after)
-
-
-@pytest.fixture
-def home(own_home: Path) -> Home:
-    return Home(own_home)
 
 
 @pytest.fixture

@@ -3,8 +3,6 @@
 import re
 from pathlib import Path
 
-import pytest
-
 from agentctl.cli.main import COMMANDS
 from agentctl.events.agent import AgentToolResult
 from agentctl.events.codec import decode
@@ -46,11 +44,6 @@ class Drawing:
 
     def lines(self) -> list[str]:
         return self.written.splitlines()
-
-
-@pytest.fixture
-def home(own_home: Path) -> Home:
-    return Home(own_home)
 
 
 def test_a_recorded_session_reads_as_people_know_it(home: Home) -> None:

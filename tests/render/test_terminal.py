@@ -19,11 +19,6 @@ from tests.kit import analysis, call, text, thinking
 from tests.render.stage import Stage, stage, unclean
 
 
-@pytest.fixture
-def home(own_home: Path) -> Home:
-    return Home(own_home)
-
-
 def test_text_appears_while_it_is_typed_and_not_a_second_time_when_it_is_whole(home: Home) -> None:
     whole = "A first line that is long enough to be broken somewhere, and then it goes on.\n\nA second paragraph."
     with stage(home) as shown:

@@ -23,6 +23,7 @@ from agentctl.sandbox.docker.sandbox import DockerSandbox
 from agentctl.sandbox.pipe import conversation
 from agentctl.sandbox.seccomp import docker_profile
 from agentctl.store.blobs import Blobs
+from tests.cli.program import watched
 from tests.docker_proxy import Change, DockerProxy
 
 pytestmark = pytest.mark.docker
@@ -359,12 +360,8 @@ finally:
 def test_an_interrupt_at_any_moment_leaves_no_container(
     session_id: str, tmp_path: Path, client: APIClient, after_seconds: float
 ) -> None:
-    process = subprocess.Popen(
-        [sys.executable, "-c", INTERRUPTED, session_id, str(tmp_path), BASE],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
-    )
+    command = [sys.executable, "-c", INTERRUPTED, session_id, str(tmp_path), BASE]
+    process = watched(subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True))
     assert process.stdout is not None
     with process.stdout:
         assert process.stdout.readline() == "prepared\n"

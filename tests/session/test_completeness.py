@@ -1,9 +1,5 @@
 """What a record lacks, each thing with its reason and the events that show it."""
 
-from pathlib import Path
-
-import pytest
-
 from agentctl.canonical import JsonObject
 from agentctl.events.local import (
     LocalCheckpointFailed,
@@ -21,11 +17,6 @@ from agentctl.session.completeness import Aspect, Completeness
 from tests.kit import Recorder, call, open_log, text
 
 NO_TOKENS: JsonObject = {}
-
-
-@pytest.fixture
-def home(own_home: Path) -> Home:
-    return Home(own_home)
 
 
 def looked_at(recorder: Recorder, *, under_way: bool = False) -> dict[str, Aspect]:

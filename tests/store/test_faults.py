@@ -27,11 +27,11 @@ from agentctl.store.database import Database, reading
 from agentctl.store.events import read_events
 from agentctl.store.migrations import migrate
 from agentctl.store.sessions import list_sessions
-from tests.cli.program import ROOT, Outcome, agentctl
+from tests.agents import TESTER
+from tests.cli.program import ROOT, Outcome, agentctl, begin, until, watched
 from tests.crash.invariants import check_acknowledged, check_database, check_deeds, check_events, stored_events
 from tests.kit import Recorder, analysis, open_log
 
-AGENT = "name: tester\nmodel: claude-opus-5-5\ntools: [{type: agent_toolset_20260401}]\n"
 SCRIPT = """\
 - text: First.
   tools: [{name: bash, input: {command: "echo one >> COUNTED"}}]
@@ -42,13 +42,8 @@ WORDS = ("one", "two")
 
 
 @pytest.fixture
-def home(own_home: Path) -> Home:
-    return Home(own_home)
-
-
-@pytest.fixture
 def command(tmp_path: Path) -> list[str]:
-    (tmp_path / "agent.yaml").write_text(AGENT)
+    (tmp_path / "agent.yaml").write_text(TESTER)
     (tmp_path / "script.yaml").write_text(SCRIPT.replace("COUNTED", str(tmp_path / "counted")))
     script = f"script:{tmp_path / 'script.yaml'}"
     return ["run", str(tmp_path / "agent.yaml"), "go", "--session", "kept", "--sandbox", "none", "--model", script]
@@ -190,16 +185,8 @@ def test_a_database_that_goes_away_while_a_session_runs_stops_it(
     (tmp_path / "script.yaml").write_text(
         (tmp_path / "script.yaml").read_text().replace("echo two", "sleep 1; echo two")
     )
-    process = subprocess.Popen(
-        [sys.executable, "-m", "agentctl", *command, "-o", "jsonl"],
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env={**os.environ, "PYTHONPATH": str(ROOT)},
-    )  # fmt: skip
-    assert process.stdout is not None
-    begun = 0
-    for line in process.stdout:
-        begun += json.loads(line)["type"] == "local.tool_started"
-        if begun == 2:
-            break
+    process = begin(*command, "-o", "jsonl", stderr=subprocess.PIPE)
+    until(process, "local.tool_started", times=2)
     home.database.rename(tmp_path / "moved")
     if replace:
         shutil.copy(tmp_path / "moved", home.database)
@@ -271,7 +258,8 @@ def test_a_lock_that_a_stopped_process_holds_is_waited_for_then_said(home: Home)
     program = (
         "import fcntl, sys, time; file = open(sys.argv[1]); fcntl.flock(file, 2); print(flush=True); time.sleep(60)"
     )
-    holder = subprocess.Popen([sys.executable, "-c", program, str(home.root / "lock")], stdout=subprocess.PIPE)
+    lock = str(home.root / "lock")
+    holder = watched(subprocess.Popen([sys.executable, "-c", program, lock], stdout=subprocess.PIPE))
     assert holder.stdout is not None
     holder.stdout.readline()
     holder.send_signal(signal.SIGSTOP)

@@ -1,20 +1,15 @@
 """A fork has its parent's past, to the byte, and a future of its own."""
 
 import sqlite3
-from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
 from agentctl.errors import NotFoundError, StoreError, UsageError
 from agentctl.events.base import Event
-from agentctl.events.content import text_block
-from agentctl.events.local import LocalForked, LocalSessionCreated
-from agentctl.events.make import Maker
+from agentctl.events.local import LocalForked
 from agentctl.events.session import SessionStatusIdle
 from agentctl.events.user import UserMessage
-from agentctl.ids import SystemClock
 from agentctl.paths import Home
 from agentctl.session.log import Record
 from agentctl.store.blobs import Blobs
@@ -22,42 +17,7 @@ from agentctl.store.database import Database, reading
 from agentctl.store.events import SqliteEventLog, find_event, has_type, last_event, read_events
 from agentctl.store.migrations import migrate, migrations
 from agentctl.store.sessions import find_session, list_forks, list_sessions, sessions_by_image
-
-make = Maker(SystemClock())
-
-
-@pytest.fixture
-def home(own_home: Path) -> Home:
-    return Home(own_home)
-
-
-@pytest.fixture
-def log(home: Home) -> Iterator[SqliteEventLog]:
-    database = Database(home, migrate)
-    yield SqliteEventLog(home, database)
-    database.close()
-
-
-def created(session_id: str) -> LocalSessionCreated:
-    return make(
-        LocalSessionCreated,
-        session_id=session_id,
-        agentctl_version="0",
-        agent={"name": "first"},
-        agent_hash="",
-        environment={"name": "e"},
-        environment_hash="",
-        model="m",
-        request={},
-        sandbox={"kind": "none"},
-        uploads=[],
-        limits={},
-        title="the parent",
-    )
-
-
-def message(text: str) -> UserMessage:
-    return make(UserMessage, content=[text_block(text)], processed_at=None)
+from tests.store.words import created, make, message
 
 
 def fork_of(parent: str, record: Record, session_id: str, **changes: object) -> LocalForked:
@@ -73,7 +33,8 @@ def fork_of(parent: str, record: Record, session_id: str, **changes: object) -> 
 
 
 def parent_of(log: SqliteEventLog, words: int = 5) -> list[Record]:
-    return [*log.append("parent", [created("parent"), *(message(f"word {number}") for number in range(words))])]
+    begun = created("parent", "first", title="the parent")
+    return [*log.append("parent", [begun, *(message(f"word {number}") for number in range(words))])]
 
 
 def texts(records: list[Record]) -> list[str]:

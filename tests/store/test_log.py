@@ -7,7 +7,6 @@ import sqlite3
 import subprocess
 import sys
 import textwrap
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -15,58 +14,16 @@ import pytest
 from agentctl.errors import NotFoundError, StoreError, UsageError
 from agentctl.events.base import UnknownEvent
 from agentctl.events.codec import decode
-from agentctl.events.content import text_block
-from agentctl.events.local import LocalSessionCreated
-from agentctl.events.make import Maker
 from agentctl.events.session import SessionStatusIdle, SessionStatusRunning
 from agentctl.events.user import UserMessage
-from agentctl.ids import SystemClock
 from agentctl.paths import Home
 from agentctl.store.database import Database, reading
 from agentctl.store.events import SqliteEventLog
 from agentctl.store.leases import Lease, is_running
 from agentctl.store.migrations import migrate
 from agentctl.store.sessions import find_session, list_sessions
-
-make = Maker(SystemClock())
-
-
-@pytest.fixture
-def home(own_home: Path) -> Home:
-    return Home(own_home)
-
-
-@pytest.fixture
-def database(home: Home) -> Iterator[Database]:
-    opened = Database(home, migrate)
-    yield opened
-    opened.close()
-
-
-@pytest.fixture
-def log(home: Home, database: Database) -> SqliteEventLog:
-    return SqliteEventLog(home, database)
-
-
-def created(session_id: str) -> LocalSessionCreated:
-    return make(
-        LocalSessionCreated,
-        session_id=session_id,
-        agentctl_version="0",
-        agent={"name": "a"},
-        agent_hash="",
-        environment={"name": "e"},
-        environment_hash="",
-        model="m",
-        request={},
-        sandbox={"kind": "none"},
-        uploads=[],
-        limits={},
-    )
-
-
-def message(text: str) -> UserMessage:
-    return make(UserMessage, content=[text_block(text)], processed_at=None)
+from tests.cli.program import watched
+from tests.store.words import created, make, message
 
 
 def test_what_is_stored_comes_back_in_order_and_after_a_number(log: SqliteEventLog) -> None:
@@ -234,10 +191,12 @@ database.close()
 def test_many_processes_write_at_once_and_none_sees_a_locked_database(home: Home) -> None:
     root = str(Path(__file__).parents[2])
     writers = [
-        subprocess.Popen(
-            [sys.executable, "-c", textwrap.dedent(WRITER), str(home.root), f"sesn_{number}", root],
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
+        watched(
+            subprocess.Popen(
+                [sys.executable, "-c", textwrap.dedent(WRITER), str(home.root), f"sesn_{number}", root],
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.PIPE,
+            )
         )
         for number in range(12)
     ]
@@ -251,9 +210,8 @@ def test_what_was_acknowledged_before_a_kill_is_there_after_it(home: Home) -> No
     root = str(Path(__file__).parents[2])
     for moment in (1, 7, 23):
         name = f"sesn_kill{moment}"
-        writer = subprocess.Popen(
-            [sys.executable, "-c", textwrap.dedent(WRITER), str(home.root), name, root], stdout=subprocess.PIPE
-        )
+        command = [sys.executable, "-c", textwrap.dedent(WRITER), str(home.root), name, root]
+        writer = watched(subprocess.Popen(command, stdout=subprocess.PIPE))
         assert writer.stdout is not None
         acknowledged = -1
         for line in writer.stdout:

@@ -1,16 +1,14 @@
 """Many processes at once on one store: nothing is refused, nothing is lost, nothing is twice."""
 
 import json
-import os
 import sqlite3
 import subprocess
-import sys
 from contextlib import closing
 from pathlib import Path
 
 from agentctl.paths import Home
 from tests.amount import amount
-from tests.cli.program import ROOT, agentctl
+from tests.cli.program import agentctl, begin
 
 RUNS, LOOKS = amount(15, 50), 5
 
@@ -19,13 +17,6 @@ SCRIPT = """\
 - tools: [{name: bash, input: {command: "echo two"}}]
 - {expect: {result_text: two}, text: Done.}
 """
-
-
-def begin(*words: str) -> "subprocess.Popen[str]":
-    return subprocess.Popen(
-        [sys.executable, "-m", "agentctl", *words], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE, text=True, env={**os.environ, "PYTHONPATH": str(ROOT)},
-    )  # fmt: skip
 
 
 def test_many_runs_at_once_with_lists_and_gc_between_them(tmp_path: Path, own_home: Path) -> None:
@@ -38,9 +29,9 @@ def test_many_runs_at_once_with_lists_and_gc_between_them(tmp_path: Path, own_ho
     assert begin(*words).communicate(timeout=60)[0]  # the store is made once; all the others meet in it
     runs, looks = [], []
     for number in range(RUNS):
-        runs.append(begin(*words))
+        runs.append(begin(*words, stderr=subprocess.PIPE))
         if number % (RUNS // LOOKS) == 0:
-            looks += [begin("ls", "-o", "json"), begin("gc", "-o", "json")]
+            looks += [begin(look, "-o", "json", stderr=subprocess.PIPE) for look in ("ls", "gc")]
     ended = [(process.communicate(timeout=120), process.returncode) for process in [*looks, *runs]]
     assert [code for _, code in ended] == [0] * len(ended), [err for (_, err), code in ended if code]
     assert not [err for (_, err), _ in ended if "locked" in err]

@@ -4,7 +4,6 @@ import fcntl
 import os
 import threading
 import time
-from pathlib import Path
 
 import pytest
 
@@ -18,11 +17,6 @@ from agentctl.store.events import find_event, has_type, last_event, read_events,
 from agentctl.store.leases import Lease, is_running
 from agentctl.store.sessions import count_sessions, find_session, short_name
 from tests.kit import Recorder, open_log
-
-
-@pytest.fixture
-def home(own_home: Path) -> Home:
-    return Home(own_home)
 
 
 def test_a_long_record_is_read_in_pages_while_others_write_on(home: Home) -> None:

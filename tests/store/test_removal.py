@@ -5,7 +5,7 @@ import os
 import signal
 import sqlite3
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 from typing import TypeVar
@@ -39,18 +39,6 @@ from tests.kit import FixedClock, Recorder, analysis, open_log
 T = TypeVar("T")
 
 LARGE = "long text " * 8000
-
-
-@pytest.fixture
-def home(own_home: Path) -> Home:
-    return Home(own_home)
-
-
-@pytest.fixture
-def database(home: Home) -> Iterator[Database]:
-    database = Database(home, migrate)
-    yield database
-    database.close()
 
 
 def record(home: Home, session_id: str, *events: Event, hours: float = 0, **created: object) -> Recorder:

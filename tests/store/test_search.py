@@ -24,11 +24,6 @@ from agentctl.store.search import Found, Hit, SearchIndex, Wanted, forget_sessio
 from tests.kit import Recorder, analysis, call, open_log, text, thinking
 
 
-@pytest.fixture
-def home(own_home: Path) -> Home:
-    return Home(own_home)
-
-
 def search(home: Home, said: str, limit: int = 100, **narrowed: object) -> Found:
     with reading(home) as connection, closing(SearchIndex(home, connection)) as index:
         index.catch_up()

@@ -1,7 +1,6 @@
 """Sums over sessions are those of the sessions themselves, kept until a session goes on, and a fork's are its own."""
 
 from decimal import Decimal
-from pathlib import Path
 
 import pytest
 
@@ -20,11 +19,6 @@ from agentctl.store.leases import Lease
 from agentctl.store.reckoned import reckoned
 from agentctl.store.tallies import SessionTally, tally_sessions
 from tests.kit import MODEL, Recorder, analysis, call, open_log, text
-
-
-@pytest.fixture
-def home(own_home: Path) -> Home:
-    return Home(own_home)
 
 
 def tallies(home: Home) -> dict[str, SessionTally]:

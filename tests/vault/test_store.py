@@ -26,6 +26,7 @@ from agentctl.vault.store import (
     rotate_credential,
     vault_names,
 )
+from tests.cli.program import watched
 
 CLOCK = SystemClock()
 SECRET = "tok_Zq81+mN/0pXw7cRb5Ve2=="
@@ -301,6 +302,6 @@ def test_many_who_write_at_once_lose_nothing(home: Home) -> None:
         "add_credential(Home(Path(sys.argv[1])), 'work', BODY | {'secret_name': sys.argv[2]}, CLOCK)"
     )
     names = [f"TOKEN_{number}" for number in range(6)]
-    runs = [subprocess.Popen([sys.executable, "-c", code, str(home.root), name]) for name in names]
+    runs = [watched(subprocess.Popen([sys.executable, "-c", code, str(home.root), name])) for name in names]
     assert [run.wait(60) for run in runs] == [0] * len(runs)
     assert sorted(each.auth.key for each in open_vault(home, "work").credentials) == names
