@@ -71,7 +71,8 @@ class Layer:
     """What was found in one layer.
 
     ``compared`` counts the things that were looked at, ``alike`` those that differ by noise alone, by the
-    rules that say so. ``notes`` are what is worth saying and no difference.
+    rules that say so. ``notes`` are what is worth saying and no difference. ``is_unknown`` says that a record
+    has nothing of the layer, so that nothing was compared.
     """
 
     name: LayerName
@@ -80,6 +81,10 @@ class Layer:
     alike: Counter[str] = field(default_factory=Counter)
     alike_items: int = 0
     notes: tuple[str, ...] = ()
+    is_unknown: bool = False
+
+
+NOT_IN_TRANSCRIPTS = "a transcript of another program does not have it"
 
 
 def kind_of(one: object, other: object) -> Kind:

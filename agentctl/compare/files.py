@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 
 from agentctl.canonical import JsonObject
 from agentctl.compare.calls import Observation
-from agentctl.compare.difference import Difference, Layer, Place, Step, kind_of
+from agentctl.compare.difference import NOT_IN_TRANSCRIPTS, Difference, Layer, Place, Step, kind_of
 from agentctl.compare.header import began_with
 from agentctl.compare.moves import with_moves
 from agentctl.compare.normalise import alike
@@ -65,6 +65,8 @@ class Texts:
 
 def files_layer(a: Side, b: Side, steps: Sequence[Step], contents: Contents | None = None) -> Layer:
     """Compare the files of two sessions: the final ones, then what each call did."""
+    if a.is_imported or b.is_imported:
+        return Layer("files", notes=(NOT_IN_TRANSCRIPTS,), is_unknown=True)
     texts, rules = Texts(contents), Counter[str]()
     final = with_moves(_final(a, b, contents, texts, rules))
     alike_files = rules.total()

@@ -19,6 +19,7 @@ from agentctl.events.local import LocalSessionCreated
 from agentctl.session.files import Contents, File, read_manifest
 
 _SANDBOX = ("image", "image_digest", "version", "user", "isolated")
+_NO_DEFINITIONS = "a transcript of another program has no definitions"
 _IMAGE = "environment: image digest"
 _STARTED = ("python", "platform")
 PACKAGE, FILE, LIMITS = "package", "input file", "limits"
@@ -40,6 +41,10 @@ def header_layer(
     """
     if a.created is None or b.created is None:
         return Layer("header", notes=("a record that does not begin with its definitions says nothing of them",))
+    if a.is_imported or b.is_imported:
+        model = _leaves(a, b, "model", a.created.model, b.created.model)
+        found = [*(list(model) or _models(a, b)), *_told(a, b)]
+        return Layer("header", tuple(found), compared=1, notes=(_NO_DEFINITIONS,))
     is_of_one_kind = a.created.sandbox.get("kind") == b.created.sandbox.get("kind")
     environment = list(_leaves(a, b, "environment", a.created.environment, b.created.environment))
     said = {place.pointer for each in environment for place in (each.a, each.b) if place is not None}

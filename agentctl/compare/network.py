@@ -3,12 +3,14 @@
 from collections.abc import Iterator, Sequence
 
 from agentctl.canonical import JsonObject
-from agentctl.compare.difference import Difference, Layer, Place, Step, kind_of
+from agentctl.compare.difference import NOT_IN_TRANSCRIPTS, Difference, Layer, Place, Step, kind_of
 from agentctl.compare.side import Side
 
 
 def network_layer(a: Side, b: Side, steps: Sequence[Step]) -> Layer:
     """Compare hosts and verdicts, then the permissions of calls. How often and how much is no difference."""
+    if a.is_imported or b.is_imported:
+        return Layer("network", notes=(NOT_IN_TRANSCRIPTS,), is_unknown=True)
     found = [*_hosts(a, b), *_permissions(steps)]
     return Layer("network", tuple(found), len(a.host_seqs.keys() | b.host_seqs.keys()))
 
@@ -25,19 +27,21 @@ def _hosts(a: Side, b: Side) -> Iterator[Difference]:
 
 
 def _verdicts(side: Side) -> dict[tuple[str, int], JsonObject]:
-    """Return what the verdicts on each host were; one that is still open was allowed."""
+    """Return what the verdicts on each host were, and whether it was reached; one that is still open was allowed."""
     found: dict[tuple[str, int], JsonObject] = {
         host: {
             "allowed": bool(total.allowed),
             "refused": bool(total.refused),
             "reasons": sorted(total.reasons),
             "credentials": sorted(total.credentials),
+            "reached": total.allowed > total.failed,
+            "failures": sorted(total.failures),
         }
         for host, total in side.network.hosts.items()
     }
     for begun in side.network.unfinished:
-        empty: JsonObject = {"allowed": True, "refused": False, "reasons": [], "credentials": []}
-        found.setdefault((begun.host, begun.port), empty)["allowed"] = True
+        empty: JsonObject = {"refused": False, "reasons": [], "credentials": [], "failures": []}
+        found.setdefault((begun.host, begun.port), empty).update(allowed=True, reached=True)
     return found
 
 

@@ -20,7 +20,9 @@ OTHER_TEXT = "the last messages differ, which is no difference"
 def outcome_layer(a: Side, b: Side, contents: Contents | None = None) -> Layer:
     """Compare what two sessions came to."""
     rules = Counter[str]()
-    found = [*_ends(a, b), *with_moves(_outputs(a, b, Texts(contents), rules), _OUTPUT)]
+    are_kept = not (a.is_imported or b.is_imported)
+    outputs = with_moves(_outputs(a, b, Texts(contents), rules), _OUTPUT) if are_kept else []
+    found = [*_ends(a, b), *outputs]
     notes = (OTHER_TEXT,) if a.result.text.strip() != b.result.text.strip() else ()
     return Layer("outcome", tuple(found), 1, rules, rules.total(), notes)
 

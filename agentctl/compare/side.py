@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from agentctl.canonical import JsonObject
 from agentctl.compare.calls import Call, Calls
+from agentctl.compare.foreign import as_own, place_of
 from agentctl.events.agent import (
     AgentCustomToolUse,
     AgentMessage,
@@ -115,10 +116,18 @@ class Side:
 
     @property
     def calls(self) -> tuple[Call, ...]:
-        """Its calls, in the order of their events."""
+        """Its calls, in the order of their events; those of another program's transcript as if they were agentctl's."""
         if self._kept is None:
             self._kept = self._calls.calls()
+            if self.created is not None and self.is_imported:
+                place = place_of(self.created)
+                self._kept = tuple(as_own(call, place) for call in self._kept)
         return self._kept
+
+    @property
+    def is_imported(self) -> bool:
+        """Whether it is the transcript of another program, which has neither definitions nor files."""
+        return self.created is not None and self.created.imported is not None
 
     @property
     def result(self) -> Result:

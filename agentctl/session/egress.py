@@ -9,13 +9,15 @@ from agentctl.events.local import LocalEgress, LocalEgressStarted
 
 @dataclass(slots=True)
 class HostSum:
-    """What came of the connections to one host and port: numbers of them, bytes, and why some were refused."""
+    """What came of the connections to one host and port: numbers of them, bytes, why some were refused, or failed."""
 
     allowed: int = 0
     refused: int = 0
     bytes_sent: int = 0
     bytes_received: int = 0
     reasons: list[str] = field(default_factory=list)
+    failed: int = 0
+    failures: list[str] = field(default_factory=list)
     credentials: list[str] = field(default_factory=list)
     schemes: list[str] = field(default_factory=list)
 
@@ -81,6 +83,9 @@ class EgressSums:
             _note(host.credentials, credential)
         if event.reason and not event.allowed:
             _note(host.reasons, event.reason)
+        if event.reason and event.allowed:
+            host.failed += 1
+            _note(host.failures, event.reason)
 
 
 def _note(known: list[str], new: str) -> None:

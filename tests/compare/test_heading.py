@@ -7,7 +7,7 @@ import pytest
 from agentctl.compare.sessions import Compared, compare
 from agentctl.compare.side import Side
 from agentctl.events.base import Event
-from agentctl.events.local import LocalInterrupted, LocalLimitReached
+from agentctl.events.local import LocalEgress, LocalInterrupted, LocalLimitReached, LocalToolStarted
 from agentctl.events.make import Maker
 from agentctl.events.session import SessionError, SessionStatusIdle
 from agentctl.render.diff.heading import heading
@@ -16,7 +16,7 @@ from agentctl.render.diff.page import Page, Wanted
 from agentctl.render.lines import paint_all
 from agentctl.render.look import Look
 from agentctl.session.log import Record
-from tests.compare.kit import Plan, bash, compared, events_of, side_of
+from tests.compare.kit import Done, Plan, bash, changed, compared, events_of, side_of
 from tests.kit import FixedClock
 
 LONG = Plan(((bash("one"),), (bash("two"),), (bash("three"),)))
@@ -149,3 +149,49 @@ def test_what_cannot_be_done_again_is_not_offered_to_be() -> None:
 def test_a_call_that_its_name_says_whole_is_not_repeated_below_it() -> None:
     found = compared(LONG, Plan((*LONG.turns, (bash("four"),))))
     assert page(found).count("four") == 3, "the first line, the call, and the event"
+
+
+def with_connection(plan: Plan, reason: str | None) -> Side:
+    """Return a session whose first call connects to a host, which fails for a reason, or does not."""
+    members = {"host": "data.test", "port": 443, "allowed": True, "scheme": "https", "duration_seconds": 0.1}
+    connection = MAKE(LocalEgress, **members, bytes_sent=1, bytes_received=1, reason=reason)
+    events: list[Event] = []
+    for event in events_of(plan):
+        events += [event, connection] if isinstance(event, LocalToolStarted) else [event]
+    return Side.of("B", (Record(number, event, "") for number, event in enumerate(events, 1)))
+
+
+def test_a_host_that_was_not_reached_is_the_reason_of_what_the_call_gave() -> None:
+    good, bad = (Plan(((bash("curl x | wc -l", text),),)) for text in ("3", "1"))
+    found = compare(with_connection(good, None), with_connection(bad, "it could not be reached: refused"))
+    assert page(found).splitlines()[1] == (
+        "  network: data.test:443 allowed > failed (it could not be reached: refused)"
+    )
+    assert [layer.name for layer in found.differing] == ["observations", "network"]
+    same = compare(with_connection(good, "it ended early"), with_connection(good, "it ended early"))
+    assert not same.differing
+
+
+def test_what_both_do_in_the_same_place_is_told() -> None:
+    found = compared(LONG, Plan((LONG.turns[0], (Done("glob", {"pattern": "*"}, "a", None),), LONG.turns[2])))
+    assert first_line(found) == "the agents part after 1 same call: A calls bash two, B calls glob *"
+
+
+def test_that_a_call_was_denied_is_the_reason_of_what_it_gave() -> None:
+    one, other = (Plan(((bash("rm x", text, answer=answer),),)) for text, answer in (("", "allow"), ("denied", "deny")))
+    found = compared(one, other, layers=["observations"])
+    assert page(found).splitlines()[1] == "  it was denied in B"
+
+
+def test_layers_that_were_asked_for_alone_are_named_where_they_are_the_same() -> None:
+    other = LONG.with_call(0, bash("one", "otherwise"))
+    assert first_line(compared(LONG, other, layers=["trajectory", "files"])) == "the same in trajectory, files"
+    assert first_line(compared(LONG, other, layers=["metrics"])) == "numbers are never a difference"
+
+
+def test_files_that_are_listed_are_counted_without_those_of_calls() -> None:
+    one, other = (
+        Plan(((bash("make", changes=[changed("/workspace/a", digest), changed("/workspace/b", digest)]),),))
+        for digest in "12"
+    )
+    assert "files         2 differences, and 1 in calls" in page(compared(one, other), listed=True)

@@ -70,6 +70,7 @@ def _layer(compared: Compared, layer: Layer) -> JsonObject:
     return {
         "name": layer.name,
         "differs": bool(layer.differences),
+        "unknown": layer.is_unknown,
         "compared": layer.compared,
         "alike": {"items": layer.alike_items, "rules": dict(layer.alike)},
         "notes": list(layer.notes),

@@ -3,8 +3,9 @@
 from collections import Counter
 from collections.abc import Sequence
 
+from agentctl.compare.calls import Call
 from agentctl.compare.causes import cause_of
-from agentctl.compare.difference import Difference, Layer, Step
+from agentctl.compare.difference import LAYERS, Difference, Layer, Place, Step
 from agentctl.compare.header import FILE, LIMITS
 from agentctl.compare.moves import is_move
 from agentctl.compare.outcome import ending
@@ -13,6 +14,12 @@ from agentctl.compare.side import Side
 from agentctl.render.diff.values import call_text, change_text, given_text, is_package, package_text
 from agentctl.render.diff.words import layer_text, listed
 from agentctl.render.numbers import many
+
+_CERTAIN = ("network_denied", "command_missing", "module_missing", "timeout", "memory")
+"""Causes that a call says so plainly that nothing beside it tells more."""
+
+_OF_RERUNS = ("sandbox_lost", "not_made")
+"""Causes that a rerun knows, and two sessions do not."""
 
 _ENDS = {
     "max_tokens": "ended at the most tokens of an answer",
@@ -24,7 +31,7 @@ _ENDS = {
 def heading(compared: Compared) -> tuple[str, str]:
     """Say in a line what it comes to, the likely cause first, and in which style."""
     if compared.is_same:
-        return "the same" + _but_for(compared), "good"
+        return _same(compared), "good"
     header = compared.layers.get("header")
     if header is not None and header.differences:
         return _began(header.differences), "warning"
@@ -32,7 +39,7 @@ def heading(compared: Compared) -> tuple[str, str]:
         return ended, "warning"
     first = compared.first
     if first is not None and first.step is not None:
-        return _parting(first, first.step), "warning"
+        return _parting(compared, first, first.step), "warning"
     layer = compared.differing[0]
     return f"{layer.name} differ{'' if layer.name == 'files' else 's'}: {layer_text(layer)}", "warning"
 
@@ -45,9 +52,35 @@ def cause_text(compared: Compared) -> str:
     step = first.step
     if step.a is None or step.b is None:
         return ""
+    if (denied := [_is_denied(call) for call in (step.a, step.b)]) in ([True, False], [False, True]):
+        return f"it was denied in {'A' if denied[0] else 'B'}"
     cause = cause_of(step.a, step.b, {})
+    if cause.kind in _OF_RERUNS:
+        return ""
+    if cause.kind not in _CERTAIN and (host := _host(compared, step)):
+        return host
     named = next((each.name for each in compared.packages.moved), None)
     return "" if cause.kind == "version_moved" and cause.subject == named else cause.line
+
+
+def _is_denied(call: Call) -> bool:
+    return "deny" in (call.permission, call.answer)
+
+
+def _host(compared: Compared, step: Step) -> str:
+    """Say what came of a host while a step ran, where that differs; empty where nothing did."""
+    layer = compared.layers.get("network")
+    for each in layer.differences if layer is not None else ():
+        sides = ((step.a, each.a), (step.b, each.b))
+        if each.step is None and any(_is_within(call, place) for call, place in sides):
+            return f"network: {each.what} {change_text(each)}"
+    return ""
+
+
+def _is_within(call: Call | None, place: Place | None) -> bool:
+    seen = call.observation if call is not None else None
+    event = place.event if place is not None else None
+    return call is not None and seen is not None and event is not None and call.seq < event < (seen.seq or 0)
 
 
 def _began(differences: Sequence[Difference]) -> str:
@@ -113,13 +146,26 @@ def _after(step: Step) -> str:
     return "before its first call" if step.number == 1 else f"after {many(step.number - 1, 'same call')}"
 
 
-def _parting(first: Difference, step: Step) -> str:
+def _instead(compared: Compared, step: Step) -> str:
+    """Say what the other side does in the place of a call that only one side has."""
+    own, other = ("A", "B") if step.a else ("B", "A")
+    if (step.next_b if step.a else step.next_a) is None:
+        return f", where {other} ends"
+    for later in compared.steps[step.number :]:
+        if later.a is not None and later.b is not None:
+            break
+        if (later.a is None) == (own == "A"):
+            return f", {other} calls {call_text(later)}"
+    return ""
+
+
+def _parting(compared: Compared, first: Difference, step: Step) -> str:
     before = "from the first call on" if step.number == 1 else f"after {many(step.number - 1, 'same call')}"
     match first.layer:
         case "trajectory":
-            is_over = (step.b is None and step.next_b is None) or (step.a is None and step.next_a is None)
-            ends = f", where {'B' if step.a else 'A'} ends" if is_over else ""
-            return f"the agents part {before}: {'A' if step.a else 'B'} calls {call_text(step)}{ends}"
+            return (
+                f"the agents part {before}: {'A' if step.a else 'B'} calls {call_text(step)}{_instead(compared, step)}"
+            )
         case "arguments":
             return f"the agents part {before}: {given_text(first)}"
         case "observations":
@@ -128,6 +174,15 @@ def _parting(first: Difference, step: Step) -> str:
             return f"{first.what} differs {before}: {change_text(first)}"
         case _:
             return f"the same call left other files {before}: {call_text(step)}"
+
+
+def _same(compared: Compared) -> str:
+    """Say that nothing differs that counts, and in what, where not everything was looked at."""
+    names = list(compared.layers)
+    if names == ["metrics"]:
+        return "numbers are never a difference"
+    where = "" if len(names) == len(LAYERS) else f" in {listed([name for name in names if name != 'metrics'])}"
+    return f"the same{where}{_but_for(compared)}"
 
 
 def _but_for(compared: Compared) -> str:

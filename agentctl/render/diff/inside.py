@@ -15,13 +15,13 @@ _MARGIN = "  "
 _MOST_LINES = 12
 _CONTEXT = 1
 _MOST_COMPARED = 400
-_SHORT = 20
+_SPACE = re.compile(r"\s")
 _MAY_BE_NOISE = re.compile(r"\d|[a-f]{7}|/tmp/")
 
 
 def detail_lines(difference: Difference, look: Look, columns: int, most: int = _MOST_LINES) -> list[Line]:
     """Return the lines that show both values of a difference, as far as there is more to it than its name."""
-    if difference.layer == "trajectory" and _is_said(difference):
+    if difference.layer == "trajectory" and _is_said(difference, columns):
         return []
     a, b = _text(difference.a), _text(difference.b)
     if difference.kind == "changed" and a == b:
@@ -69,17 +69,17 @@ def _without_noise(line: str) -> str:
 def _have_much_in_common(a: str, b: str) -> bool:
     """Say whether two lines are one with some other words; otherwise both are read better one below the other."""
     same = sum(len(text) for kind, text in pieces(a, b) if kind == "same" and not text.isspace())
-    return min(len(a), len(b)) < _SHORT or same * 2 >= min(len(a), len(b))
+    return (not _SPACE.search(a) and not _SPACE.search(b)) or same * 2 >= min(len(a), len(b))
 
 
-def _is_said(difference: Difference) -> bool:
+def _is_said(difference: Difference, columns: int) -> bool:
     """Say whether the name of a call is all that there is to say of it: a command of one line, a path."""
     place = difference.a or difference.b
     arguments = place.value.get("input") if place is not None and isinstance(place.value, dict) else None
     if not isinstance(arguments, dict) or len(arguments) != 1:
         return False
     (value,) = arguments.values()
-    return isinstance(value, str) and "\n" not in value and len(value) < _SHORT * 2
+    return isinstance(value, str) and "\n" not in value and len(f"{_MARGIN}{difference.what} {value}") <= columns
 
 
 def _words(a: str, b: str, look: Look, columns: int) -> Line:

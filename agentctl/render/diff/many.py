@@ -7,7 +7,7 @@ from agentctl.canonical import JsonObject
 from agentctl.compare.runs import Ends, Numbers, Parting, Runs, where_they_part
 from agentctl.compare.side import Side
 from agentctl.compare.statistics import ENOUGH, Spread
-from agentctl.render.diff.words import side_text
+from agentctl.render.diff.words import listed, side_text
 from agentctl.render.lines import EMPTY, Line, Span, clip, plain, shown, wrap
 from agentctl.render.listing import table
 from agentctl.render.look import Look
@@ -36,7 +36,7 @@ def runs_heading(runs: Runs) -> str:
         return f"a regression: {_ended(runs.ends)}"
     apart = [numbers.name for numbers in runs.numbers if numbers.is_apart]
     if runs.differing:
-        where = f"runs of {'B' if runs.b else 'A'} differ in {', '.join(runs.differing)}"
+        where = f"{'runs of B' if runs.b else 'the runs'} differ in {', '.join(runs.differing)}"
         return f"{where}; {', '.join(apart)} moved" if apart else where
     return f"{', '.join(apart)} moved" if apart else "the runs do the same"
 
@@ -138,7 +138,8 @@ def _partings(runs: Runs, look: Look, columns: int) -> list[Line]:
             layers = sorted({parting.layer for parting in partings if parting.call == call and parting.layer})
             where = "never" if call is None else f"at call {call} ({', '.join(layers)})"
             told = Span(where, "dim" if call is None else "")
-            line = [Span(f"  {mark} ", "bold"), Span(f"{many(number, 'run'):<8} "), told]
+            names = listed([shown(parting.run.name, look) for parting in partings if parting.call == call])
+            line = [Span(f"  {mark} ", "bold"), Span(f"{many(number, 'run'):<8} "), told, Span(f"  {names}", "dim")]
             lines.append(clip(line, columns, look.symbols.ellipsis))
     return lines
 

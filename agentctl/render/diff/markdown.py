@@ -4,7 +4,7 @@ import re
 from collections.abc import Sequence
 
 from agentctl.compare.demands import Failure
-from agentctl.compare.difference import LAYERS, Difference
+from agentctl.compare.difference import LAYERS, Difference, Layer
 from agentctl.compare.sessions import Compared, focus
 from agentctl.compare.side import Side
 from agentctl.render.diff.heading import cause_text, heading
@@ -42,10 +42,14 @@ def _sides(compared: Compared) -> list[tuple[str, Side]]:
 def _layers(compared: Compared) -> list[str]:
     found = [layer for layer in compared.layers.values() if layer.name != "metrics"]
     rows = [
-        f"| {layer.name} | {_inline(layer_text(layer)) if layer.differences else 'the same'} |"
+        f"| {layer.name} | {_inline(layer_text(layer)) if layer.differences else _nothing(layer)} |"
         for layer in sorted(found, key=lambda layer: LAYERS.index(layer.name))
     ]
     return ["| layer | |", "|---|---|", *rows]
+
+
+def _nothing(layer: Layer) -> str:
+    return "not compared" if layer.is_unknown else "the same"
 
 
 def _metrics(compared: Compared) -> list[str]:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from agentctl.compare.difference import Difference, Layer
+from agentctl.compare.difference import NOT_IN_TRANSCRIPTS, Difference, Layer
 from agentctl.compare.sessions import Compared, around, focus
 from agentctl.compare.side import Side
 from agentctl.events.base import Event
@@ -74,9 +74,8 @@ class Page:
         text, style = heading(self._compared)
         lines = [plain(row, style if style == "good" else "bold") for row in self._wrapped(text, 0)[:_MOST_HEADING]]
         cause = cause_text(self._compared)
-        if cause and len(lines) < _MOST_HEADING:
-            lines.append(self._clip([Span("  "), Span(shown(cause, self._look))]))
-        return lines
+        rows = self._wrapped(cause, 2) if cause else []
+        return [*lines, *(plain(f"  {row}") for row in rows[: _MOST_HEADING - len(lines)])]
 
     def _sides(self) -> list[Line]:
         return [self._side("A", self._compared.a), self._side("B", self._compared.b)]
@@ -94,9 +93,16 @@ class Page:
                 lines += self._numbers() if not self._wanted.stat else []
             elif layer.differences:
                 listed = self._listed(layer)
-                text = many(len(layer.differences), "difference") if listed else layer_text(layer)
+                text = _count(layer) if listed else layer_text(layer)
                 lines += [*self._row(layer.name, text, "warning"), *listed]
-        same = [layer.name for layer in compared.layers.values() if not layer.differences and layer.name != "metrics"]
+        unknown = [layer.name for layer in compared.layers.values() if layer.is_unknown]
+        if unknown:
+            lines += self._row("not compared", f"{', '.join(unknown)}: {NOT_IN_TRANSCRIPTS}", "", "dim")
+        same = [
+            layer.name
+            for layer in compared.layers.values()
+            if not layer.differences and not layer.is_unknown and layer.name != "metrics"
+        ]
         noise = [text for layer in compared.layers.values() if not layer.differences and (text := alike_text(layer))]
         text = ", ".join(same) + (f" ({'; '.join(noise)})" if noise else "")
         return [*lines, *(self._row("the same", text, "", "dim") if same else [])]
@@ -260,3 +266,10 @@ class Page:
     @property
     def _more(self) -> str:
         return self._look.symbols.ellipsis
+
+
+def _count(layer: Layer) -> str:
+    """Say how many differences are listed, and how many belong to calls, which have a place of their own."""
+    whole = sum(each.step is None for each in layer.differences)
+    of_calls = len(layer.differences) - whole
+    return many(whole, "difference") + (f", and {of_calls:,} in calls" if of_calls else "")

@@ -73,6 +73,7 @@ def _layer() -> JsonObject:
         {
             "name": {"enum": [name for name in LAYERS if name != "metrics"]},
             "differs": _BOOLEAN,
+            "unknown": _BOOLEAN | {"description": "Whether a record has nothing of it, so that nothing was compared"},
             "compared": _WHOLE,
             "alike": _closed({"items": _WHOLE, "rules": rules}),
             "notes": {"type": "array", "items": _TEXT},

@@ -1,5 +1,6 @@
 """What a difference is about, in words: its name, its two values, and the call that it is in."""
 
+from collections.abc import Iterator
 from typing import Any
 
 from agentctl.canonical import canonical_json
@@ -34,14 +35,40 @@ def value_text(value: Any) -> str:
             text = f"not kept: {reason}"
         case {"kind": str(kind), "path": _}:
             text = kind
-        case {"allowed": bool(allowed), "refused": bool(refused), "reasons": [*reasons]}:
-            words = [*(["allowed"] if allowed else []), *(["refused"] if refused else [])]
-            text = " and ".join(words) + (f" ({'; '.join(map(str, reasons))})" if reasons else "")
+        case {"name": str(_)}:
+            text = _named(value)
+        case {"allowed": bool(_), "refused": bool(_)}:
+            text = _verdicts(value)
         case [*items] if all(isinstance(item, str) for item in items):
             text = ", ".join(items)
         case _:
             text = canonical_json(value)
     return text[: len(_HASH) + _HASH_CHARACTERS] if text.startswith(_HASH) else text[:_MOST_VALUE]
+
+
+def _named(value: dict[str, Any]) -> str:
+    """Write an object with a name: ``write (permission_policy.type always_ask)``."""
+    name = value["name"]
+    members = [f"{path} {text}" for path, text in _members(value) if path != "name" and (path, text) != ("type", name)]
+    return f"{name} ({', '.join(members)})" if members else str(name)
+
+
+def _members(value: dict[str, Any], before: str = "") -> Iterator[tuple[str, str]]:
+    for name, inner in value.items():
+        if isinstance(inner, dict) and inner:
+            yield from _members(inner, f"{before}{name}.")
+        else:
+            yield f"{before}{name}", inner if isinstance(inner, str) else value_text(inner)
+
+
+def _verdicts(value: dict[str, Any]) -> str:
+    """Say what came of the connections to a host."""
+    failures, reached = value.get("failures") or [], value.get("reached", True)
+    words = ["allowed"] if value["allowed"] and reached else []
+    words += ["failed at times" if reached else "failed"] if failures else []
+    words += ["refused"] if value["refused"] else []
+    why = [*failures, *(value.get("reasons") or [])]
+    return " and ".join(words) + (f" ({'; '.join(map(str, why))})" if why else "")
 
 
 def change_text(difference: Difference) -> str:

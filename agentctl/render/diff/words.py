@@ -139,7 +139,9 @@ def relation(compared: Compared, difference: Difference) -> str | None:
 
 def _can_be_done_again(side: Side) -> bool:
     created = side.created
-    return created is not None and created.imported is None and created.sandbox.get("kind") in ("docker", "bubblewrap")
+    if created is None or created.imported is not None or not side.models:
+        return False
+    return created.sandbox.get("kind") in ("docker", "bubblewrap")
 
 
 def hints(compared: Compared, *, shown_all: bool, shown_text: bool) -> list[tuple[str, str]]:
