@@ -11,14 +11,19 @@ from typing import Any, TypeAlias
 
 JsonObject: TypeAlias = dict[str, Any]
 
+# Made once: every event is written, and hashed, and making an encoder takes as long as using it.
+_EXACT = json.JSONEncoder(separators=(",", ":"), allow_nan=False)
+_CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+_CANONICAL_IN_ASCII = json.JSONEncoder(sort_keys=True, separators=(",", ":"), allow_nan=False)
+
 
 def canonical_json(value: object) -> str:
     """Write ``value`` canonically. Raises ValueError for NaN and infinities, TypeError for what is not JSON."""
-    text = _dump(value, ascii_only=False)
+    text = _CANONICAL.encode(value)
     try:
         text.encode("utf-8")
     except UnicodeEncodeError:
-        return _dump(value, ascii_only=True)
+        return _CANONICAL_IN_ASCII.encode(value)
     return text
 
 
@@ -35,7 +40,7 @@ def sorted_keys(value: Any) -> Any:
 
 def exact_json(value: object) -> str:
     """Write ``value`` compactly with its keys in the order they have, as model messages must keep them."""
-    return json.dumps(value, separators=(",", ":"), allow_nan=False)
+    return _EXACT.encode(value)
 
 
 def sha256_hex(data: str | bytes) -> str:
@@ -46,7 +51,3 @@ def sha256_hex(data: str | bytes) -> str:
 def hash_of(value: object) -> str:
     """Name a JSON value by its content: ``sha256:`` and the hash of its canonical form."""
     return "sha256:" + sha256_hex(canonical_json(value))
-
-
-def _dump(value: object, *, ascii_only: bool) -> str:
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=ascii_only, allow_nan=False)

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from typing import Protocol
 
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
+_PAIRS = tuple(first + second for first in _ALPHABET for second in _ALPHABET)
 
 
 class Clock(Protocol):
@@ -39,7 +40,7 @@ class SystemClock:
 
 def timestamp(moment: datetime) -> str:
     """Write a moment as RFC 3339 in UTC with microseconds: ``2026-11-20T04:54:51.000000Z``."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    return moment.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"
 
 
 def moment(text: str) -> datetime:
@@ -59,4 +60,4 @@ def time_of(text: str | None) -> datetime | None:
 def new_id(prefix: str, clock: Clock) -> str:
     """Make an id such as ``sesn_01jd3v…``."""
     number = int(clock.now().timestamp() * 1000) << 80 | secrets.randbits(80)
-    return prefix + "".join(_ALPHABET[number >> shift & 31] for shift in range(125, -1, -5))
+    return prefix + "".join([_PAIRS[number >> shift & 1023] for shift in range(120, -1, -10)])

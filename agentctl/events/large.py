@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from agentctl.canonical import JsonObject, canonical_json, sha256_hex
 
 _LARGE_BYTES = 64 * 1024
+_FEWEST_CHARACTERS = _LARGE_BYTES // 4  # none takes more than four bytes
 
 
 def chained(former: str, body: object, taken: object) -> str:
@@ -19,9 +20,12 @@ def chained(former: str, body: object, taken: object) -> str:
 
 def detached(body: JsonObject, keep: Callable[[bytes], str]) -> tuple[str, str]:
     """Return what is stored of an event; ``keep`` takes a large string and returns its SHA-256."""
+    text = canonical_json(body)
+    if len(text) < _FEWEST_CHARACTERS:
+        return text, ""
     taken: dict[str, str] = {}
     small = _without_large(body, "", taken, keep)
-    return canonical_json(small), canonical_json(taken) if taken else ""
+    return (canonical_json(small), canonical_json(taken)) if taken else (text, "")
 
 
 def put_back(body: JsonObject, taken: str, find: Callable[[str], bytes]) -> None:
@@ -40,7 +44,7 @@ def taken_out(taken: str) -> Iterator[str]:
 
 def _without_large(value: object, pointer: str, taken: dict[str, str], keep: Callable[[bytes], str]) -> object:
     if isinstance(value, str):
-        if len(value) < _LARGE_BYTES // 4 or not _is_large(value):
+        if len(value) < _FEWEST_CHARACTERS or not _is_large(value):
             return value
         taken[pointer] = keep(value.encode("utf-8"))
         return ""

@@ -23,7 +23,7 @@ _CONTEXT_BETA = "context-management-2025-06-27"
 
 @dataclass(frozen=True, slots=True)
 class RequestHeader:
-    """What every request of a session repeats.
+    """What every request of a session repeats, with the keys of every object in canonical order.
 
     ``tools`` are definitions as the Messages API takes them. ``thinking``, ``effort``, ``speed``
     and ``inference_geo`` are left out of the request when None, and so is ``context_management``:
@@ -60,6 +60,7 @@ class RequestHeader:
     @classmethod
     def from_json(cls, body: Mapping[str, Any]) -> "RequestHeader":
         """Read what ``as_json`` wrote."""
+        body = sorted_keys(dict(body))
         return cls(**{**body, "tools": tuple(body["tools"]), "betas": tuple(body["betas"])})
 
 
@@ -85,16 +86,16 @@ def header_for(
         model=model,
         max_tokens=max_tokens,
         system=system,
-        tools=tuple(tools),
+        tools=tuple(map(sorted_keys, tools)),
         effort=effort,
         speed="fast" if fast else None,
         inference_geo=inference_geo,
-        thinking=_thinking(facts),
+        thinking=sorted_keys(_thinking(facts)),
         betas=(
             *((facts.fast_beta,) if fast and facts and facts.fast_beta else ()),
             *((_CONTEXT_BETA,) if context_management else ()),
         ),
-        context_management=context_management,
+        context_management=sorted_keys(context_management),
     )
 
 
@@ -112,13 +113,10 @@ def clearing(keep: int, at_tokens: int | None) -> JsonObject:
 
 
 def build_request(header: RequestHeader, messages: Sequence[JsonObject]) -> ModelRequest:
-    """Put a session's head and its conversation together: equal arguments, equal bytes.
-
-    The head's keys are sent in canonical order, whether it was stored in between or not.
-    """
+    """Put a session's head and its conversation together: equal arguments, equal bytes."""
     request = _request(header, messages)
     if header.context_management is not None:
-        request.body["context_management"] = sorted_keys(header.context_management)
+        request.body["context_management"] = header.context_management
     return request
 
 
@@ -135,10 +133,10 @@ def _request(header: RequestHeader, messages: Sequence[JsonObject]) -> ModelRequ
     if header.system and not header.system.isspace():
         body["system"] = header.system
     if header.tools:
-        body["tools"] = [sorted_keys(tool) for tool in header.tools]
+        body["tools"] = list(header.tools)
     body["messages"] = list(messages)
     if header.thinking is not None:
-        body["thinking"] = sorted_keys(header.thinking)
+        body["thinking"] = header.thinking
     if header.effort is not None:
         body["output_config"] = {"effort": header.effort}
     # One mark at the top: the API moves it to the last block by itself.

@@ -32,6 +32,7 @@ class Lease:
     def __init__(self, home: Home, session_id: str) -> None:
         self._home = home
         self._session_id = session_id
+        self._path = home.leases / session_id
         self._descriptor: int | None = None
 
     def __enter__(self) -> Self:
@@ -54,14 +55,13 @@ class Lease:
     def forget(self) -> None:
         """Remove the file, of a session that is no more. To be called while it is held."""
         with contextlib.suppress(OSError):
-            (self._home.leases / self._session_id).unlink()
+            self._path.unlink()
 
     def check(self) -> None:
         """Raise BusyError where it was held, and somebody else runs the session now."""
         if self._descriptor is None or self._has_its_name(self._descriptor):
             return
-        path = self._home.leases / self._session_id
-        holder = path.read_text(errors="replace").strip() if path.exists() else ""
+        holder = self._path.read_text(errors="replace").strip() if self._path.exists() else ""
         raise BusyError(
             f"session {self._session_id} was taken over by {f'process {holder}' if holder else 'somebody else'}",
             hint=f"nothing more was done here; see: agentctl events {self._session_id} --follow",
@@ -69,7 +69,7 @@ class Lease:
 
     def _has_its_name(self, descriptor: int) -> bool:
         try:
-            return os.path.samestat((self._home.leases / self._session_id).stat(), os.fstat(descriptor))
+            return os.path.samestat(self._path.stat(), os.fstat(descriptor))
         except FileNotFoundError:
             return False
 
