@@ -45,11 +45,13 @@ def header_layer(
         model = _leaves(a, b, "model", a.created.model, b.created.model)
         found = [*(list(model) or _models(a, b)), *_told(a, b)]
         return Layer("header", tuple(found), compared=1, notes=(_NO_DEFINITIONS,))
-    is_of_one_kind = a.created.sandbox.get("kind") == b.created.sandbox.get("kind")
+    kinds = {a.created.sandbox.get("kind"), b.created.sandbox.get("kind")}
+    plays_record = "recorded" in kinds
+    is_of_one_kind = len(kinds) == 1
     environment = list(_leaves(a, b, "environment", a.created.environment, b.created.environment))
     said = {place.pointer for each in environment for place in (each.a, each.b) if place is not None}
     found = [
-        *_members(a, b, a.created, b.created, ("kind",)),
+        *(_members(a, b, a.created, b.created, ("kind",)) if not plays_record else ()),
         *environment,
         *_packages(a, b, packages),
         *(_surroundings(a, b, a.created, b.created, said) if is_of_one_kind else ()),

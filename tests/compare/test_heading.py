@@ -12,6 +12,7 @@ from agentctl.events.make import Maker
 from agentctl.events.session import SessionError, SessionStatusIdle
 from agentctl.render.diff.heading import heading
 from agentctl.render.diff.inside import detail_lines
+from agentctl.render.diff.markdown import markdown
 from agentctl.render.diff.page import Page, Wanted
 from agentctl.render.lines import paint_all
 from agentctl.render.look import Look
@@ -195,3 +196,26 @@ def test_files_that_are_listed_are_counted_without_those_of_calls() -> None:
         for digest in "12"
     )
     assert "files         2 differences, and 1 in calls" in page(compared(one, other), listed=True)
+
+
+PROMPT = "You look into things.\nRead every file.\nSay so plainly.\nNever guess.\n"
+
+
+def test_a_prompt_of_several_lines_is_told_by_the_lines_that_differ() -> None:
+    agents = [{"name": "analyst", "system": text} for text in (PROMPT, PROMPT.replace("Say so plainly", "Ask"))]
+    found = compared(LONG.but(created={"agent": agents[0]}), LONG.but(created={"agent": agents[1]}))
+    assert first_line(found) == "agent differs: system in 1 line"
+    lines = page(found).splitlines()
+    place = lines.index("agent: system")
+    assert lines[place + 1 : place + 5] == [
+        "    Read every file.",
+        "  - Say so plainly.",
+        "  + Ask.",
+        "    Never guess.",
+    ]
+    assert "agent: system\n\n```diff\n  Read every file.\n- Say so plainly.\n+ Ask." in markdown(found, None)
+    assert "agent: system\n" not in page(found, stat=True)
+
+
+def test_a_sandbox_that_plays_the_record_is_no_other_sandbox() -> None:
+    assert not compared(LONG, LONG.but(created={"sandbox": {"kind": "recorded"}})).differing

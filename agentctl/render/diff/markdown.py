@@ -9,8 +9,8 @@ from agentctl.compare.sessions import Compared, focus
 from agentctl.compare.side import Side
 from agentctl.render.diff.heading import cause_text, heading
 from agentctl.render.diff.inside import detail_lines
-from agentctl.render.diff.values import call_text
-from agentctl.render.diff.words import amount_text, layer_text, share_text, side_text
+from agentctl.render.diff.values import call_text, lines_apart
+from agentctl.render.diff.words import amount_text, layer_text, share_text, shows, side_text
 from agentctl.render.look import Look
 from agentctl.visible import visible, visible_line
 
@@ -29,7 +29,7 @@ def markdown(compared: Compared, failed: Sequence[Failure] | None) -> str:
             "",
             *([f"- failed: {_inline(f'{each.demand} ({each.why})')}" for each in failed] or ["nothing failed"]),
         ]
-    lines += ["", *_layers(compared), "", *_metrics(compared)]
+    lines += ["", *_layers(compared), "", *_metrics(compared), *_texts(compared)]
     if compared.first is not None:
         lines += ["", *_first(compared, compared.first)]
     return "\n".join(lines) + "\n"
@@ -57,15 +57,26 @@ def _metrics(compared: Compared) -> list[str]:
         f"| {metric.name} | {_inline(amount_text(metric, metric.a))} | {_inline(amount_text(metric, metric.b))} "
         f"| {_inline(share_text(metric))} |"
         for metric in compared.metrics
-        if metric.differs
+        if shows(metric)
     ]
     return ["| metric | A | B | |", "|---|--:|--:|--:|", *rows] if rows else ["No metric differs."]
+
+
+def _texts(compared: Compared) -> list[str]:
+    """Show where the first long text differs that two sessions began with, such as a prompt."""
+    header = compared.layers.get("header")
+    first = next((each for each in header.differences if lines_apart(each) is not None), None) if header else None
+    return [] if first is None else ["", _inline(first.what), "", *_fenced(_details(first))]
+
+
+def _details(difference: Difference) -> str:
+    return "\n".join("".join(span.text for span in line)[2:] for line in detail_lines(difference, _LOOK, _COLUMNS))
 
 
 def _first(compared: Compared, first: Difference) -> list[str]:
     assert first.step is not None
     events = " / ".join(f"{name} #{seq}" for name, seq in zip("AB", focus(first), strict=True) if seq)
-    text = "\n".join("".join(span.text for span in line)[2:] for line in detail_lines(first, _LOOK, _COLUMNS))
+    text = _details(first)
     more = len(compared.in_steps) - 1
     return [
         f"First difference ({first.layer}, call {first.step.number}, {events}): {_inline(call_text(first.step))}",

@@ -9,7 +9,7 @@ from agentctl.compare.side import Side
 from agentctl.events.base import Event
 from agentctl.render.diff.heading import cause_text, heading
 from agentctl.render.diff.inside import detail_lines, text_lines
-from agentctl.render.diff.values import call_text, change_text, given_text, name_text
+from agentctl.render.diff.values import call_text, change_text, given_text, lines_apart, name_text
 from agentctl.render.diff.words import (
     alike_text,
     amount_text,
@@ -61,6 +61,7 @@ class Page:
             [*self._heading(), *self._sides()],
             self._metrics() if self._wanted.stat else [],
             self._layers(),
+            [] if self._wanted.stat else self._texts(),
             *([] if self._wanted.stat else self._differences()),
             self._text() if self._wanted.text else [],
             [] if self._wanted.stat else self._hints(),
@@ -106,6 +107,15 @@ class Page:
         noise = [text for layer in compared.layers.values() if not layer.differences and (text := alike_text(layer))]
         text = ", ".join(same) + (f" ({'; '.join(noise)})" if noise else "")
         return [*lines, *(self._row("the same", text, "", "dim") if same else [])]
+
+    def _texts(self) -> list[Line]:
+        """Show where the first long text differs that two sessions began with, such as a prompt."""
+        header = self._compared.layers.get("header")
+        first = next((each for each in header.differences if lines_apart(each) is not None), None) if header else None
+        if first is None:
+            return []
+        head = self._clip([Span(shown(first.what, self._look), "bold")])
+        return [head, *detail_lines(first, self._look, self._columns)]
 
     def _row(self, name: str, text: str, style: str, text_style: str = "") -> list[Line]:
         if not text:

@@ -1,5 +1,6 @@
 """What a difference is about, in words: its name, its two values, and the call that it is in."""
 
+from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
@@ -8,7 +9,7 @@ from agentctl.compare.difference import Difference, Place, Step
 from agentctl.compare.header import PACKAGE
 from agentctl.compare.moves import is_move
 from agentctl.render.calls import asked
-from agentctl.render.numbers import size
+from agentctl.render.numbers import many, size
 
 _HASH = "sha256:"
 _HASH_CHARACTERS = 12
@@ -81,10 +82,23 @@ def change_text(difference: Difference) -> str:
             return _with("only in B", value_text(other))
         case _ if is_move(difference):
             return "the same contents"
+        case _ if (lines := lines_apart(difference)) is not None:
+            return f"in {many(max(map(len, lines)), 'line')}"
         case _ if isinstance(one, str) and isinstance(other, str) and max(len(one), len(other)) > _LONG:
             return " > ".join(map(value_text, _apart(one, other)))
         case _:
             return _files_text(one, other) or f"{value_text(one)} > {value_text(other)}"
+
+
+def lines_apart(difference: Difference) -> tuple[list[str], list[str]] | None:
+    """Return the lines in which two texts differ that have several; None for whatever is not two such texts."""
+    one, other = (place.value if place is not None else None for place in (difference.a, difference.b))
+    if not isinstance(one, str) or not isinstance(other, str) or "\n" not in one.strip() + other.strip():
+        return None
+    mine, theirs = one.splitlines(), other.splitlines()
+    left, right = Counter(mine), Counter(theirs)
+    found = list((left - right).elements()), list((right - left).elements())
+    return found if any(found) else (mine, theirs)
 
 
 def _with(where: str, text: str) -> str:

@@ -81,10 +81,11 @@ def listed(names: Sequence[str]) -> str:
 def metrics_texts(metrics: Sequence[Metric]) -> list[str]:
     """Say which numbers differ as people read them, those that matter most first."""
     by_name = {metric.name: metric for metric in metrics}
-    return [metric_text(by_name[name]) for name in _SHOWN_METRICS if _shows(by_name[name])]
+    return [metric_text(by_name[name]) for name in _SHOWN_METRICS if shows(by_name[name])]
 
 
-def _shows(metric: Metric) -> bool:
+def shows(metric: Metric) -> bool:
+    """Say whether a number differs as people read it."""
     return amount_text(metric, metric.a) != amount_text(metric, metric.b)
 
 
