@@ -12,8 +12,9 @@ from agentctl.cli.looking import stdout_look
 from agentctl.cli.options import Output, OutputOption, SessionArgument
 from agentctl.cli.output import print_json, reporting, write_out
 from agentctl.cli.quick import QuickCommand
+from agentctl.errors import NotFoundError
 from agentctl.ids import SystemClock, time_of, timestamp
-from agentctl.paths import home
+from agentctl.paths import Home, home
 from agentctl.render.lines import Span, paint_all, plain, shown
 from agentctl.render.listing import table
 from agentctl.render.numbers import age
@@ -55,8 +56,7 @@ def set_name(name: NameArgument, session: SessionArgument, output: OutputOption 
 def list_names(output: OutputOption = Output.TEXT) -> None:
     """List the names that were given."""
     with reporting(output):
-        with reading(home()) as connection:
-            found = list_baselines(connection)
+        found = _found(home())
         if output is not Output.TEXT:
             print_json(_body(found))
             return
@@ -82,6 +82,14 @@ def rm(name: NameArgument, output: OutputOption = Output.TEXT) -> None:
             print_json({"type": "baseline", "schema": "agentctl.baseline.rm/1", "name": bare, "session_id": session_id})
             return
         write_out(f"={bare} is gone; the session {session_id} is still there\n")
+
+
+def _found(store: Home) -> list[Baseline]:
+    try:
+        with reading(store) as connection:
+            return list_baselines(connection)
+    except NotFoundError:  # there is no store yet
+        return []
 
 
 def _body(found: Sequence[Baseline]) -> JsonObject:

@@ -142,7 +142,7 @@ def _counted(found: tuple[int, int] | None) -> JsonObject | None:
 def _lines(usage: _Usage) -> Iterator[Line]:
     look = stdout_look()
     rows = [[Span(what), Span(size(number)), Span(note, "dim")] for what, number, note in _rows(usage) if number]
-    yield from table(("", "SIZE", ""), rows, look, (1,))
+    yield from table(("", "SIZE", ""), rows, look, (1,)) if rows else [plain("nothing takes anything yet")]
     if usage.largest:
         yield plain("")
         yield from table(

@@ -86,3 +86,10 @@ def test_help_that_nobody_can_take_is_no_bug(own_home: Path, arguments: list[str
     with open(writer, "w") as unread:
         done = subprocess.run(command, stdout=unread, stderr=subprocess.PIPE, text=True, cwd=ROOT, check=False)
     assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_where_there_is_no_store_lists_are_empty(own_home: Path) -> None:
+    assert agentctl("baseline", "ls", "-o", "json").json["baselines"] == []
+    assert agentctl("baseline", "ls").out == "there are no baselines; see: agentctl baseline set\n"
+    assert agentctl("du").out == "nothing takes anything yet\n"
+    assert not own_home.exists()
