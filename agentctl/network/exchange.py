@@ -24,6 +24,7 @@ from agentctl.network.passage import Passage
 from agentctl.network.requests import END, MOST_BYTES, BadRequestError, Forward, Tunnel, read_request
 from agentctl.network.rules import HTTPS_PORT, Allowed, Denied, Rules
 from agentctl.network.verdict import UNREACHABLE, Facts, RefusedError, Way
+from agentctl.network.workers import Workers
 
 _ANSWER_SECONDS = 5.0
 _LET_GO_SECONDS = 2.0
@@ -38,6 +39,7 @@ class Room:
     verdicts: Verdicts
     caps: Caps
     totals: Totals
+    workers: Workers
     interceptor: Interceptor | None = None
 
 
@@ -240,7 +242,8 @@ class Exchange:
         return lambda: client.read(max(0.001, deadline - time.monotonic()))
 
     def _passage(self, client: Connection, upstream: socket.socket) -> Passage:
-        return Passage(client, upstream, self._room.caps.idle_seconds, self._room.caps.linger_seconds)
+        caps = self._room.caps
+        return Passage(client, upstream, caps.idle_seconds, caps.linger_seconds, self._room.workers)
 
     def _answer(self, refused: RefusedError) -> None:
         host = self._facts.host + (f":{self._facts.port}" if self._facts.port else "")

@@ -1,7 +1,6 @@
-"""The gateway of a session: takes the connections of its sandbox, each in threads of its own, and closed by default."""
+"""The gateway of a session: takes the connections of its sandbox, each in two threads, and closed by default."""
 
 import threading
-import time
 from collections.abc import Callable, Mapping
 
 from agentctl.network.base import PROXY_PORT, Connection, Interceptor, Verdicts
@@ -9,6 +8,7 @@ from agentctl.network.dial import Dialler, SystemResolver
 from agentctl.network.exchange import Exchange, Room
 from agentctl.network.metering import CapError, Caps, Totals
 from agentctl.network.rules import Rules
+from agentctl.network.workers import Workers
 
 CLOSE_SECONDS = 2.0
 """How long closing waits for connections to tell how they ended."""
@@ -45,8 +45,10 @@ class HttpGateway:
         totals: Totals | None = None,
     ) -> None:
         totals = totals or Totals(Caps())
-        self._room = Room(rules, dialler or Dialler(SystemResolver()), verdicts, totals.caps, totals, interceptor)
-        self._open: dict[Exchange, threading.Thread] = {}
+        self._workers = Workers("egress")
+        dialler = dialler or Dialler(SystemResolver())
+        self._room = Room(rules, dialler, verdicts, totals.caps, totals, self._workers, interceptor)
+        self._open: set[Exchange] = set()
         self._lock = threading.Lock()
         self._emptied = threading.Condition(self._lock)
         self._is_closed = False
@@ -84,12 +86,11 @@ class HttpGateway:
         """Cut every connection, waiting a little for their verdicts, and take no more; may be called twice."""
         with self._lock:
             self._is_closed = True
-            still_open = list(self._open.items())
-        for exchange, _ in still_open:
+            still_open = list(self._open)
+        for exchange in still_open:
             exchange.cut()
-        deadline = time.monotonic() + CLOSE_SECONDS
-        for _, thread in still_open:
-            thread.join(max(0.0, deadline - time.monotonic()))
+        self.wait(CLOSE_SECONDS)
+        self._workers.close()
 
     def _why_not(self) -> str | None:
         if self._is_closed:
@@ -103,14 +104,17 @@ class HttpGateway:
         return None
 
     def _begin(self, exchange: Exchange) -> None:
-        thread = threading.Thread(target=self._serve, args=(exchange,), name="egress", daemon=True)
-        thread.start()
-        self._open[exchange] = thread
+        self._open.add(exchange)
+        try:
+            self._workers.begin(lambda: self._serve(exchange))
+        except RuntimeError:
+            self._open.discard(exchange)
+            raise
 
     def _serve(self, exchange: Exchange) -> None:
         try:
             exchange.serve()
         finally:
             with self._lock:
-                self._open.pop(exchange, None)
+                self._open.discard(exchange)
                 self._emptied.notify_all()

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 
 from agentctl.network.base import Connection
+from agentctl.network.workers import Workers
 
 _PIECE = 128 * 1024
 
@@ -14,11 +15,20 @@ _PIECE = 128 * 1024
 class Passage:
     """One connection of a sandbox, joined to a socket; ``carry`` works in two threads, ``cut`` ends it from any."""
 
-    def __init__(self, client: Connection, upstream: socket.socket, idle_seconds: float, linger_seconds: float) -> None:
+    def __init__(
+        self,
+        client: Connection,
+        upstream: socket.socket,
+        idle_seconds: float,
+        linger_seconds: float,
+        workers: Workers,
+    ) -> None:
         self._client = client
         self._upstream = upstream
         self._idle_seconds = idle_seconds
         self._linger_seconds = linger_seconds
+        self._workers = workers
+        self._has_sent = threading.Event()
         self._last = time.monotonic()
         self._server_has_ended = False
         self._failure: Exception | None = None
@@ -30,10 +40,9 @@ class Passage:
         ``tells_end``: the server is told where ``outward`` ends. Raises OSError for a side that was cut, and
         whatever ``outward`` raises.
         """
-        sender = threading.Thread(target=self._send, args=(outward, tells_end), name="egress-out", daemon=True)
-        sender.start()
+        self._workers.begin(lambda: self._send(outward, tells_end))
         self._receive()
-        sender.join()
+        self._has_sent.wait()
         if self._failure is not None:
             raise self._failure
 
@@ -70,14 +79,16 @@ class Passage:
             self._client.end()
 
     def _send(self, outward: Callable[[], Iterator[bytes]], tells_end: bool) -> None:
-        with self._cutting():
-            for piece in outward():
-                self._upstream.sendall(piece)
-                self._last = time.monotonic()
-            if not tells_end:
-                return
-            with contextlib.suppress(OSError):  # the server may have gone first
-                self._upstream.shutdown(socket.SHUT_WR)
+        try:
+            with self._cutting():
+                for piece in outward():
+                    self._upstream.sendall(piece)
+                    self._last = time.monotonic()
+                if tells_end:
+                    with contextlib.suppress(OSError):  # the server may have gone first
+                        self._upstream.shutdown(socket.SHUT_WR)
+        finally:
+            self._has_sent.set()
 
     def _from_upstream(self) -> bytes:
         while True:

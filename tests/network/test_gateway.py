@@ -12,6 +12,7 @@ import threading
 import time
 import zipfile
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -297,9 +298,7 @@ def test_a_defect_closes_the_way_out(table: Table) -> None:  # H14
         raise ZeroDivisionError
 
     with proxy(LIMITED, table) as found:
-        found.gateway._room = type(found.gateway._room)(
-            broken, *(getattr(found.gateway._room, name) for name in ("dialler", "verdicts", "caps", "totals"))
-        )
+        found.gateway._room = replace(found.gateway._room, rules=broken)
         assert found.ask(f"CONNECT {NAME}:443 HTTP/1.1\r\n\r\n".encode()) == b""
         assert found.told.wait()[0]["reason"] == "it failed inside agentctl (ZeroDivisionError)"
         assert not found.told.wait()[0]["allowed"]

@@ -89,6 +89,16 @@ class Switchboard:
         connection.end()
         self.tell("counted")
 
+    def _in_pairs(self, connection: Connection, data: bytes) -> None:
+        """Answer with two bytes whenever there are two."""
+        while True:
+            while len(data) >= 2:
+                connection.write(data[:2], SECONDS)
+                data = data[2:]
+            if not (piece := connection.read(SECONDS)):
+                return
+            data += piece
+
     def _end_first(self, connection: Connection, data: bytes) -> None:
         """Say something, end, and hear the client out."""
         connection.write(b"bye", SECONDS)

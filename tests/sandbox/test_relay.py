@@ -162,6 +162,18 @@ print(all_of(client))
     assert box.python(code) == "b'3000000'"
 
 
+def test_a_client_that_writes_little_after_little_does_not_wait_for_delayed_acknowledgements(box: Box) -> None:
+    code = """
+client, began = connect("in_pairs"), time.monotonic()
+for _ in range(20):
+    client.sendall(b"a")
+    client.sendall(b"b")
+    assert client.recv(2) == b"ab"
+print(time.monotonic() - began)
+"""
+    assert float(box.python(code)) < 0.4, "20 times 40 ms is what the kernel waits otherwise"
+
+
 def test_a_gateway_that_has_ended_still_hears_the_client(box: Box) -> None:
     code = """
 client = connect("end_first")
