@@ -7,6 +7,7 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 from xdist.workermanage import WorkerController
 
@@ -14,6 +15,9 @@ from agentctl.paths import Home
 from agentctl.sandbox.docker.containers import owner_of
 from tests.cli.program import end_what_was_begun
 from tests.side_by_side import DockerApart, tell_where, write_apart
+
+hypothesis.settings.register_profile("agentctl", deadline=None)  # machines differ, and are shared
+hypothesis.settings.load_profile("agentctl")
 
 SKIPPABLE = set(filter(None, os.environ.get("AGENTCTL_TEST_SKIP", "").split(",")))
 

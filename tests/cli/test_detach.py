@@ -136,7 +136,7 @@ def test_a_signal_while_the_session_is_being_made_ends_both(project: Path, own_h
         children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
         child = int(children.read_text())
         process.send_signal(signal.SIGINT)
-        process.communicate(timeout=20)
+        process.communicate(timeout=60)
     assert process.returncode == 130
     assert not Path(f"/proc/{child}").exists()
     assert not own_home.exists()

@@ -2,10 +2,10 @@
 
 import subprocess
 import sys
-import time
+import threading
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import pytest
 
@@ -187,19 +187,29 @@ def test_a_daemon_that_is_not_there_is_exit_7_once_docker_was_used(project: Path
 def test_whoever_takes_a_session_up_waits_for_what_tidies_after_it(own_home: Path) -> None:
     home = Home(own_home)
     command = (
-        "import sys, time; from pathlib import Path; from agentctl.paths import Home; "
+        "import sys; from pathlib import Path; from agentctl.paths import Home; "
         "from agentctl.store.leases import at_rest\n"
-        "with at_rest(Home(Path(sys.argv[1])), 'one') as free: print(free, flush=True); time.sleep(1)"
+        "with at_rest(Home(Path(sys.argv[1])), 'one') as free: print(free, flush=True); sys.stdin.read()"
     )
     tidier = watched(
-        subprocess.Popen([sys.executable, "-c", command, str(own_home)], stdout=subprocess.PIPE, cwd=ROOT, text=True)
-    )
+        subprocess.Popen(
+            [sys.executable, "-c", command, str(own_home)],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=ROOT, text=True,
+        )
+    )  # fmt: skip
     assert tidier.stdout is not None
+    assert tidier.stdin is not None
     assert tidier.stdout.readline() == "True\n"
     assert not is_running(home, "one")
-    began = time.monotonic()
+    let_go = threading.Event()
+
+    def end_it(words: IO[str]) -> None:
+        let_go.set()
+        words.close()
+
+    threading.Timer(0.5, end_it, [tidier.stdin]).start()
     with Lease(home, "one"):
-        assert time.monotonic() - began > 0.5
+        assert let_go.is_set()
         with at_rest(home, "one") as free:
             assert not free
-    tidier.communicate()
+    assert tidier.wait(30) == 0

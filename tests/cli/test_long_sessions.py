@@ -177,7 +177,7 @@ def test_a_person_can_interrupt_while_the_summary_is_made(write: Callable[..., P
         process = start(api, "run", write(), "go", "--session", "long", "--sandbox", "none")
         began = asked.wait(30) and agentctl("interrupt", "long").code == 0
         try:
-            out, _ = process.communicate(timeout=20)
+            out, _ = process.communicate(timeout=60)
         finally:
             process.kill()
             process.communicate()

@@ -353,7 +353,7 @@ def test_the_same_id_again_while_it_runs_is_exit_9_and_after_a_kill_points_to_re
     assert (busy.code, str(process.pid) in busy.err) == (9, True), busy.err
     assert run(project, "--session", "twice", model=slow, message="another").code == 2
     process.kill()
-    process.communicate(timeout=20)
+    process.communicate(timeout=60)
     left = run(project, "--session", "twice", "-o", "json", model=slow)
     assert left.code == left.json["exit_code"] == 2
     assert "agentctl resume twice" in left.err
@@ -415,7 +415,7 @@ def signalled(project: Path, number: int) -> tuple[int, list[dict]]:
     process = begun(project)
     time.sleep(0.3)
     process.send_signal(number)
-    out, err = process.communicate(timeout=20)
+    out, err = process.communicate(timeout=60)
     assert "Traceback" not in err
     assert not subprocess.run(["pgrep", "-f", "sleep 98765"], capture_output=True, check=False).stdout
     return process.returncode, [json.loads(line) for line in out.splitlines()]
@@ -443,7 +443,7 @@ def test_control_c_stops_the_turn_answers_what_is_open_and_rests(project: Path) 
 def test_another_shell_stops_the_turn_and_the_session_can_go_on(project: Path) -> None:
     process = begun(project, "--session", "stopped")
     assert agentctl("interrupt", "stopped", "-o", "json").json["was_running"] is True
-    out, err = process.communicate(timeout=20)
+    out, err = process.communicate(timeout=60)
     assert process.returncode == 0, err
     assert json.loads(out.splitlines()[-1])["stop_reason"] == {"type": "end_turn"}
     assert agentctl("interrupt", "stopped", "-o", "json").json["was_running"] is False

@@ -170,7 +170,7 @@ def test_what_was_changed_between_calls_is_told_apart(box: Box) -> None:
 
 def test_a_look_tells_what_was_changed_since_the_last_call_and_does_nothing(box: Box) -> None:
     assert told(box.tool(LOOK)) == {}
-    box.bash("(sleep 0.5; echo late >late) & true")
+    box.bash("(sleep 0.3; echo late >late) & true")
     time.sleep(0.9)
     call = ToolCall(f"sevt_{next(NUMBERS)}", LOOK, {})
     [(_, outcome)] = box.sandbox.call([call])

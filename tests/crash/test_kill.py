@@ -38,12 +38,16 @@ def start(project: Path, sandbox: str, *more: str) -> subprocess.Popen[str]:
     )  # fmt: skip
 
 
-def kill_when(process: subprocess.Popen[str], reached: Callable[[Json], bool], pause: float = 0.0) -> None:
+def kill_when(process: subprocess.Popen[str], reached: Callable[[Json], bool]) -> None:
     assert process.stdout is not None
     for line in process.stdout:
         if reached(json.loads(line)):
             break
-    time.sleep(pause)
+    kill(process)
+
+
+def kill(process: subprocess.Popen[str]) -> None:
+    assert process.stdout is not None
     process.kill()
     process.stdout.read()
     process.wait()
@@ -75,6 +79,19 @@ def containers() -> str:
     return subprocess.run(command, capture_output=True, text=True, check=True).stdout
 
 
+def first_call_runs() -> bool:
+    """Say whether the first call is under way in the container."""
+    top = subprocess.run(["docker", "top", *containers().split()], capture_output=True, text=True, check=False)
+    return "sleep 1.5" in [line[-9:] for line in top.stdout.splitlines()]
+
+
+def wait_for(reached: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 60
+    while not reached():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
 def resume() -> Outcome:
     done = agentctl("resume", "killed", "-o", "json")
     assert done.code == 0, done.err
@@ -87,7 +104,8 @@ def test_a_call_that_was_running_goes_on_in_the_container_and_its_result_is_fetc
     project: Path, docker_answers: None
 ) -> None:
     process = start(project, "docker")
-    kill_when(process, lambda line: line["type"] == "local.tool_started", pause=0.5)
+    wait_for(first_call_runs)
+    kill(process)
     assert containers()
     assert agentctl("ls", "-o", "json").json["sessions"][0]["status"] == "interrupted"
     resume()
@@ -100,8 +118,10 @@ def test_a_call_that_was_running_goes_on_in_the_container_and_its_result_is_fetc
 @pytest.mark.docker
 def test_a_call_that_ended_meanwhile_is_not_run_again(project: Path, docker_answers: None) -> None:
     process = start(project, "docker")
-    kill_when(process, lambda line: line["type"] == "local.tool_started", pause=0.3)
-    time.sleep(2.5)
+    wait_for(first_call_runs)
+    kill(process)
+    wait_for(lambda: not first_call_runs())
+    time.sleep(0.5)  # for its result, which follows
     resume()
     assert [text.strip() for text in texts(events())][:2] == ["1", "2"]
     assert not containers()
@@ -112,7 +132,8 @@ def test_when_the_container_is_gone_too_the_model_is_told_that_nobody_knows(
     project: Path, docker_answers: None
 ) -> None:
     process = start(project, "docker")
-    kill_when(process, lambda line: line["type"] == "local.tool_started", pause=0.3)
+    wait_for(first_call_runs)
+    kill(process)
     subprocess.run(["docker", "rm", "--force", *containers().split()], check=True, capture_output=True)
     resume()
     lines = events()
@@ -127,15 +148,10 @@ def test_a_container_that_dies_in_a_call_is_replaced_and_the_session_goes_on(
     project: Path, docker_answers: None
 ) -> None:
     process = start(project, "docker")
-    assert process.stdout is not None
-    lines = []
-    for line in process.stdout:
-        lines.append(json.loads(line))
-        if lines[-1]["type"] == "local.tool_started" and len(texts(lines)) == 0 and containers():
-            time.sleep(0.3)
-            subprocess.run(["docker", "kill", *containers().split()], check=True, capture_output=True)
-    assert process.wait(60) == 0
-    process.stdout.close()
+    wait_for(first_call_runs)
+    subprocess.run(["docker", "kill", *containers().split()], check=True, capture_output=True)
+    lines = [json.loads(line) for line in process.communicate(timeout=60)[0].splitlines()]
+    assert process.returncode == 0
     check_record(lines[:-1])
     assert "The sandbox failed" in texts(lines)[0]
     assert [line["type"] for line in lines].count("local.sandbox_lost") == 1
