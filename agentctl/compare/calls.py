@@ -17,6 +17,7 @@ from agentctl.events.local import LocalFilesChanged, LocalModelResponse, LocalTo
 from agentctl.events.span import SpanModelRequestStart
 from agentctl.events.user import UserCustomToolResult, UserMessage, UserToolConfirmation
 from agentctl.session.log import Record
+from agentctl.session.notices import without_notice
 
 Effect: TypeAlias = tuple[str, str, str, object, object]
 
@@ -147,7 +148,7 @@ class Calls:
         seq, result = self._results[call_id]
         changes_seq, changes = self._changes.get(call_id, (None, ()))
         return Observation(
-            result.content or (),
+            without_notice(result.content or ()),
             bool(result.is_error),
             self._facts.get(call_id, {}),
             changes,

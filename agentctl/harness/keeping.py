@@ -7,6 +7,7 @@ from agentctl.canonical import JsonObject
 from agentctl.errors import SandboxError
 from agentctl.sandbox.base import Changes
 from agentctl.session.files import Restoring
+from agentctl.session.notices import LOST
 from agentctl.session.packages import read_packages
 from agentctl.visible import visible_line
 
@@ -76,14 +77,6 @@ def at_most(most: int, pieces: Iterable[bytes]) -> Iterator[bytes]:
         if most < 0:
             raise SandboxError("it became larger than what is kept while it was read")
         yield piece
-
-
-LOST = "Your sandbox was lost and replaced by a new one."
-RESTED = "Your sandbox ended when the conversation came to rest; this is a new one."
-FORKED = "This conversation was forked from another one here, and goes on in a new sandbox."
-
-NOTICES = tuple(f"[{why}" for why in (LOST, RESTED, FORKED))
-"""What the text begins with that is put before the first result of a new sandbox."""
 
 
 def replaced_notice(

@@ -39,7 +39,7 @@ from agentctl.events.span import SpanModelRequestEnd, SpanModelRequestStart
 from agentctl.harness.answers import answer_events
 from agentctl.harness.failures import final_model_error, model_error, sandbox_error
 from agentctl.harness.hands import Hands
-from agentctl.harness.keeping import FORKED, LOST, RESTED, Keeper, Store, at_most, replaced_notice, unkept_line
+from agentctl.harness.keeping import Keeper, Store, at_most, replaced_notice, unkept_line
 from agentctl.harness.looking import Looking
 from agentctl.harness.outlook import Outlook
 from agentctl.harness.shortening import context_full, refusal_events, summary_events
@@ -68,6 +68,7 @@ from agentctl.policy.retry import Failure, after_failure
 from agentctl.policy.stuck import Stuck
 from agentctl.sandbox.base import Changes, OutputFile, Started, ToolCall, ToolOutcome
 from agentctl.session.log import Session
+from agentctl.session.notices import FORKED, LOST, RESTED
 from agentctl.session.state import OpenCall, SessionState
 from agentctl.tools.builtin import READ_ONLY
 from agentctl.tools.toolset import Toolset

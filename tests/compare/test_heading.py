@@ -1,12 +1,15 @@
 """The first line names the likeliest cause, once, in words; a consequence never stands before it."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from agentctl.compare.sessions import Compared, compare
 from agentctl.compare.side import Side
+from agentctl.events.agent import AgentToolResult
 from agentctl.events.base import Event
+from agentctl.events.content import text_block
 from agentctl.events.local import LocalEgress, LocalInterrupted, LocalLimitReached, LocalToolStarted
 from agentctl.events.make import Maker
 from agentctl.events.session import SessionError, SessionStatusIdle
@@ -17,6 +20,7 @@ from agentctl.render.diff.page import Page, Wanted
 from agentctl.render.lines import paint_all
 from agentctl.render.look import Look
 from agentctl.session.log import Record
+from agentctl.session.notices import FORKED
 from tests.compare.kit import Done, Plan, bash, changed, compared, events_of, side_of
 from tests.kit import FixedClock
 
@@ -219,3 +223,13 @@ def test_a_prompt_of_several_lines_is_told_by_the_lines_that_differ() -> None:
 
 def test_a_sandbox_that_plays_the_record_is_no_other_sandbox() -> None:
     assert not compared(LONG, LONG.but(created={"sandbox": {"kind": "recorded"}})).differing
+
+
+def test_what_the_harness_says_of_a_new_sandbox_is_not_what_a_call_gave() -> None:
+    told = text_block(f"[{FORKED} Files elsewhere are gone.]")
+    events = [
+        replace(event, content=[told, *(event.content or [])]) if isinstance(event, AgentToolResult) else event
+        for event in events_of(LONG)
+    ]
+    noticed = Side.of("B", (Record(number, event, "") for number, event in enumerate(events, 1)))
+    assert not compare(side_of(LONG), noticed).differing

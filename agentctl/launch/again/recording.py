@@ -4,7 +4,7 @@ A place in a log is told by what the harness had done by then: how many answers 
 calls begun, results, and rests. The times are no part of it.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from agentctl.canonical import JsonObject
@@ -36,10 +36,10 @@ from agentctl.events.user import (
     UserMessage,
     UserToolConfirmation,
 )
-from agentctl.harness.keeping import NOTICES
 from agentctl.model.recorded import RecordedAnswer
 from agentctl.sandbox.recorded import Observed
 from agentctl.session.log import Record
+from agentctl.session.notices import without_notice
 
 _TIMES = ("timeout", "max_active")
 
@@ -144,7 +144,7 @@ class Recording:
             if call_id not in self._started:
                 continue
             seq, use = self._asked[call_id]
-            content = tuple(_without_notice(result.content or ()))
+            content = tuple(without_notice(result.content or ()))
             facts = self._facts.get(call_id, {})
             changes, between = self._changes.get(call_id), self._between.get(call_id)
             found.append(Observed(seq, use.name, use.input, content, bool(result.is_error), facts, changes, between))
@@ -267,9 +267,3 @@ def recording_of(session_id: str, records: Iterable[Record]) -> Recording:
 def _is_final(event: SessionError) -> bool:
     status = (event.error.get("retry_status") or {}).get("type")
     return status in ("exhausted", "terminal")
-
-
-def _without_notice(content: Sequence[JsonObject]) -> Sequence[JsonObject]:
-    """Leave out what the harness said of a new sandbox: it says so again."""
-    first = str(content[0].get("text", "")) if content else ""
-    return content[1:] if first.startswith(NOTICES) else content
