@@ -23,8 +23,15 @@ LONGEST = (
     "tests/cli/test_long_sessions.py",
     "tests/store/test_faults.py",
     "tests/cli/test_run.py",
-    "tests/crash/test_inject.py",
     "tests/crash/test_kill.py",
+    "tests/test_debugging.py",
+    "tests/mutations/test_mutations.py",
+    "tests/crash/test_inject.py",
+    "tests/cli/test_rerun.py",
+    "tests/test_scripts.py",
+    "tests/test_examples.py",
+    "tests/store/test_many_processes.py",
+    "tests/crash/test_chaos.py",
 )
 """What takes longest is begun first, so that no worker is left alone with it at the end."""
 
