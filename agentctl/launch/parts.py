@@ -20,13 +20,13 @@ from agentctl.network.base import Gateway, Interceptor
 from agentctl.paths import Home
 from agentctl.redaction import KNOWN
 from agentctl.sandbox.base import FIRST, Layout, Origin, Sandbox
-from agentctl.session.log import EventLog
+from agentctl.session.log import EventLog, Record
 from agentctl.session.redacting import RedactedLog
 from agentctl.store.blobs import Blobs
 from agentctl.store.database import Database
 from agentctl.store.events import SqliteEventLog
 from agentctl.store.keys import find_verify_key
-from agentctl.store.snapshots import keep_snapshots
+from agentctl.store.version import SNAPSHOT_EVERY
 
 if TYPE_CHECKING:
     from agentctl.launch.network import WayOut
@@ -194,10 +194,26 @@ def open_log(home: Home, check: Callable[[], None] = lambda: None) -> Iterator[E
     """
     database = Database(home, _migrate)
     try:
-        after = keep_snapshots(database, Blobs(home.blobs), find_verify_key(home))
+        after = _keeping_snapshots(database, home)
         yield RedactedLog(SqliteEventLog(home, database, check, after), KNOWN)
     finally:
         database.close()
+
+
+def _keeping_snapshots(database: Database, home: Home) -> Callable[[str, Sequence[Record]], None]:
+    """Return what keeps a snapshot of a session when it is time for one, called after each append.
+
+    It raises nothing: whatever keeps a snapshot from being made, the record is there without it.
+    """
+    blobs, key = Blobs(home.blobs), find_verify_key(home)
+
+    def keep(session_id: str, records: Sequence[Record]) -> None:
+        if records[-1].seq // SNAPSHOT_EVERY > (records[0].seq - 1) // SNAPSHOT_EVERY:
+            from agentctl.store.snapshots import keep_snapshot
+
+            keep_snapshot(database, blobs, session_id, records[-1].seq, key)
+
+    return keep
 
 
 def open_blobs(home: Home) -> Blobs:

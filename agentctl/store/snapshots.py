@@ -10,7 +10,7 @@ A row holds the seal in a line (empty without a key), and behind it the fold as 
 import contextlib
 import json
 import sqlite3
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from agentctl.canonical import exact_json
@@ -24,14 +24,12 @@ from agentctl.store.database import Database
 from agentctl.store.events import hash_at, read_events
 from agentctl.store.keys import VerifyKey
 from agentctl.store.lineage import key_of, lineage, where
+from agentctl.store.version import SNAPSHOT_EVERY
 
-EVERY = 1_000
-"""Events from one snapshot to the next."""
-
-_MOST_AT_ONCE = 4 * EVERY
+_MOST_AT_ONCE = 4 * SNAPSHOT_EVERY
 """Events that one append has to read at most: a long record that has no snapshots gets them by and by."""
 
-_KEPT = 10 * EVERY
+_KEPT = 10 * SNAPSHOT_EVERY
 _FIRST_WITH_SNAPSHOTS = 4
 _UNREADABLE = (KeyError, TypeError, ValueError, AttributeError, ArithmeticError)
 
@@ -112,19 +110,6 @@ def forget_snapshots(connection: sqlite3.Connection, session_id: str) -> None:
     connection.execute(f"DELETE FROM snapshots WHERE {condition}", values)
 
 
-def keep_snapshots(database: Database, blobs: Blobs, key: VerifyKey | None) -> Callable[[str, Sequence[Record]], None]:
-    """Return what keeps a snapshot of a session when it is time for one, called after each append.
-
-    It raises nothing: whatever keeps a snapshot from being made, the record is there without it.
-    """
-
-    def keep(session_id: str, records: Sequence[Record]) -> None:
-        if records[-1].seq // EVERY > (records[0].seq - 1) // EVERY:
-            keep_snapshot(database, blobs, session_id, records[-1].seq, key)
-
-    return keep
-
-
 def keep_all_snapshots(database: Database, blobs: Blobs, session_id: str, head: int, key: VerifyKey | None) -> None:
     """Keep the snapshots of a session that was stored at once. Raises nothing."""
     for _ in range(-(-head // _MOST_AT_ONCE)):
@@ -137,7 +122,7 @@ def keep_snapshot(database: Database, blobs: Blobs, session_id: str, head: int, 
         with database.reading() as connection:
             place = Place(connection, blobs, session_id, key)
             glance = last_snapshot(place) or Glance()
-            former, until = glance.seq, min(head, glance.seq + _MOST_AT_ONCE) // EVERY * EVERY
+            former, until = glance.seq, min(head, glance.seq + _MOST_AT_ONCE) // SNAPSHOT_EVERY * SNAPSHOT_EVERY
             for record in read_events(connection, blobs, session_id, after=former, until=until):
                 glance.add(record)
         if glance.seq > former:
@@ -153,5 +138,6 @@ def _put(connection: sqlite3.Connection, session_id: str, glance: Glance, seal_k
     )
     # One is enough for who looks at the end. Some older ones stay, for forks.
     connection.execute(
-        "DELETE FROM snapshots WHERE session = ? AND seq < ? AND seq % ? != 0", (key, glance.seq - EVERY, _KEPT)
+        "DELETE FROM snapshots WHERE session = ? AND seq < ? AND seq % ? != 0",
+        (key, glance.seq - SNAPSHOT_EVERY, _KEPT),
     )

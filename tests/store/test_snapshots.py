@@ -18,7 +18,8 @@ from agentctl.session.glance import Glance
 from agentctl.store.blobs import Blobs
 from agentctl.store.database import reading
 from agentctl.store.keys import VARIABLE, find_verify_key, make_verify_key
-from agentctl.store.snapshots import EVERY, Place, glance_at, last_snapshot
+from agentctl.store.snapshots import Place, glance_at, last_snapshot
+from agentctl.store.version import SNAPSHOT_EVERY
 from tests.cli.program import agentctl
 from tests.kit import Recorder, analysis, call, text
 from tests.kit import open_log as open_bare_log
@@ -73,7 +74,7 @@ def change(home: Home, statement: str, *values: object) -> None:
 
 
 def test_a_writer_keeps_one_every_thousand_events_and_a_reader_says_the_same(home: Home) -> None:
-    assert places(home) == [EVERY, 2 * EVERY]
+    assert places(home) == [SNAPSHOT_EVERY, 2 * SNAPSHOT_EVERY]
     assert written(glance_of(home, "long")) == written(whole(home, "long"))
     assert glance_of(home, "long", until=1_500).seq == 1_500
     body = agentctl("show", "long", "-o", "json").json
@@ -89,7 +90,7 @@ def test_a_fork_uses_those_of_its_parent_up_to_the_fork(home: Home) -> None:
     with reading(home) as connection:
         found = last_snapshot(Place(connection, Blobs(home.blobs), "child"))
     assert found is not None
-    assert found.seq == EVERY
+    assert found.seq == SNAPSHOT_EVERY
     assert written(glance_of(home, "child")) == written(whole(home, "child"))
 
 
@@ -140,7 +141,7 @@ def test_verify_computes_them_once_more_and_mend_makes_them_anew(home: Home) -> 
     assert "--mend" in agentctl("verify", "long").out
     assert is_intact("--mend")
     assert agentctl("show", "long", "-o", "json").json == before
-    assert places(home) == [2 * EVERY]
+    assert places(home) == [2 * SNAPSHOT_EVERY]
 
 
 def test_the_index_is_mended_too_and_a_record_that_was_changed_is_not(home: Home) -> None:
@@ -177,7 +178,7 @@ def test_with_a_key_made_later_a_long_record_gets_sealed_ones_by_and_by(home: Ho
     with reading(home) as connection:
         found = last_snapshot(Place(connection, Blobs(home.blobs), "long", find_verify_key(home)))
     assert found is not None
-    assert found.seq == 4 * EVERY
+    assert found.seq == 4 * SNAPSHOT_EVERY
     change(home, "UPDATE snapshots SET seq = 3000 WHERE seq = 4000")
     with reading(home) as connection:
         assert last_snapshot(Place(connection, Blobs(home.blobs), "long", find_verify_key(home))) is None
