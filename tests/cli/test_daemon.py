@@ -199,6 +199,7 @@ def test_a_container_whose_harness_died_before_it_spoke_to_it_is_not_waited_for(
 ) -> None:
     proxy.on("POST /containers/*/start", Delay(after=60.0), times=1)
     process = begin(*run, DOCKER_HOST=proxy.url)
+    until(process, "local.session_created")
     while not containers("--filter", "status=running"):
         time.sleep(0.05)
     process.kill()
