@@ -18,7 +18,8 @@ EXIT = re.compile(r"\s+# exit (\d+)$")
 
 def commands() -> list[tuple[str, int]]:
     """Every line of the ``sh`` blocks, with the exit code that the page says it has."""
-    lines = [line for language, text in BLOCK.findall(PAGE) if language == "sh" for line in text.splitlines()]
+    blocks = [text.replace("\\\n", " ") for language, text in BLOCK.findall(PAGE) if language == "sh"]
+    lines = [line for text in blocks for line in text.splitlines()]
     return [(EXIT.sub("", line), int(found[1]) if (found := EXIT.search(line)) else 0) for line in lines]
 
 
@@ -42,7 +43,14 @@ def test_the_page_on_debugging_works_as_written(tmp_path: Path) -> None:
         )  # fmt: skip
         assert done.returncode == code, f"{command}\n{done.stdout}\n{done.stderr}"
         said[command] = done.stdout
+        if "--html" in command:
+            assert (folder / "today.html").stat().st_size > 10_000
     shown = next(text for language, text in BLOCK.findall(PAGE) if language == "console")
     assert said["agentctl diff yesterday today"].startswith(shown.splitlines()[0])
     assert said["agentctl rerun yesterday --which-moved"].startswith("neither moved")
-    assert (folder / "yesterday.html").stat().st_size > 10_000
+    assert "done" not in said["agentctl show today"]
+    assert "2012 wet by the gauge" in said["agentctl replay today --speed max"]
+    left = subprocess.run(["agentctl", "ls"], env=environ, capture_output=True, text=True, check=True).stdout
+    assert "yesterday" not in left
+    assert "today" not in left
+    assert sorted(path.name for path in folder.iterdir()) == ["checks.yaml", "examples"]

@@ -88,8 +88,9 @@ def outcome(facts: JsonObject) -> list[str]:
 
 
 def went(facts: JsonObject, *, is_error: bool) -> list[str]:
-    """Say how a call went: as ``outcome``, and of an error of which nothing more is known that it is one."""
-    return outcome(facts) or (["error"] if is_error else [])
+    """Say how a call went, as ``outcome`` does, and of one that failed for no other reason that it is an error."""
+    is_told = failed(facts, is_error=False)
+    return [*(["error"] if is_error and not is_told else []), *outcome(facts)]
 
 
 def failed(facts: JsonObject, *, is_error: bool) -> bool:

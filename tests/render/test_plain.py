@@ -251,3 +251,15 @@ def test_previews_write_nothing_and_preparations_a_line(home: Home) -> None:
         assert drawing.written == before
         drawing.renderer.progress("building\x1b[2J")
         assert drawing.lines()[-1] == "· building\\x1b[2J"
+
+
+def test_a_call_that_failed_says_so_without_colour(home: Home) -> None:
+    with Drawing(home) as drawing:
+        (edit,) = drawing.recorder.answer(call("edit", file_path="x", old_string="a", new_string="b"))
+        drawing.recorder.run_tools(edit)
+        drawing.recorder.result(edit, "no such file", 1.0, is_error=True)
+        (run,) = drawing.recorder.answer(call("bash", "toolu_2", command="false"))
+        drawing.recorder.run_tools(run)
+        drawing.recorder.result(run, "no", 1.0, is_error=True, exit_code=1)
+    ends = [line.split("  ")[-1] for line in drawing.lines() if line.startswith("●")]
+    assert [end.strip() for end in ends] == ["error · 1.0s", "exit 1 · 1.0s"]
