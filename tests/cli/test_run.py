@@ -80,6 +80,7 @@ def test_a_session_runs_to_its_end_and_says_so_in_one_json_object(project: Path)
         "events",
         "outputs",
         "error",
+        "not_restored",
     }
     assert len(done.out.splitlines()) == 1
 
