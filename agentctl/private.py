@@ -4,11 +4,12 @@ One that others can read or change is refused, and so is a link: whoever could p
 choose what is in it.
 """
 
+import contextlib
 import os
 import stat
 from pathlib import Path
 
-from agentctl.errors import UsageError
+from agentctl.errors import StoreError, UsageError
 
 _MOST_BYTES = 16 << 20
 
@@ -33,7 +34,7 @@ def read_private(path: Path) -> bytes:
 def write_private(path: Path, data: bytes, *, replace: bool = True) -> None:
     """Write a file of mode 0600 durably, whole or not at all.
 
-    Raises UsageError, also for one that is there and may not be replaced.
+    Raises StoreError, and UsageError for one that is there and may not be replaced.
     """
     waiting = path.with_name(f".{path.name}.{os.getpid()}-{os.urandom(4).hex()}")
     try:
@@ -47,10 +48,13 @@ def write_private(path: Path, data: bytes, *, replace: bool = True) -> None:
         else:
             os.link(waiting, path)
         _sync_folder(path.parent)
+    except FileExistsError as error:
+        raise UsageError(f"{path} is there already") from error
     except OSError as error:
-        raise UsageError(f"cannot write {path}: {error.strerror}") from error
+        raise StoreError(f"cannot write {path}: {error.strerror}") from error
     finally:
-        waiting.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # where nothing can be written, nothing can be removed either
+            waiting.unlink(missing_ok=True)
 
 
 def _sync_folder(folder: Path) -> None:

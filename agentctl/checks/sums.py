@@ -67,8 +67,14 @@ class WithinLimit:
         used = self._limit.used(self._sums)
         if used is None:
             return Verdict("unknown", "a model without a price answered")
-        told = f"{round(Decimal(str(used)), 6).normalize():f}"
+        told = _told(Decimal(str(used)))
         return Verdict("pass", told) if self._first is None else Verdict("fail", f"it is {told}", self._first)
+
+
+def _told(used: Decimal) -> str:
+    if not used.is_finite() or used == used.to_integral_value():
+        return f"{used:f}".partition(".")[0]
+    return f"{round(used, 6).normalize():f}"
 
 
 def limits_of(limits: Limits, sums: Sums) -> list[WithinLimit]:

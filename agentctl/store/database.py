@@ -183,9 +183,10 @@ def _open_to_read(path: Path) -> sqlite3.Connection:
         if name == "SQLITE_READONLY_ROLLBACK":
             # Only the making of a database, before it has a WAL, can leave a journal to be rolled back.
             raise no_sessions() from None
-        if not name.startswith(("SQLITE_CANTOPEN", "SQLITE_READONLY")) or os.access(path.parent, os.W_OK):
+        is_closed = name.startswith(("SQLITE_CANTOPEN", "SQLITE_READONLY")) and not os.access(path.parent, os.W_OK)
+        if not is_closed and not name.startswith("SQLITE_IOERR_SHM"):  # the latter: the disk is full
             raise
-    # Readers of a WAL share a file beside it, which cannot be made here; nor can anybody write here meanwhile.
+    # Readers of a WAL share a file beside it, which cannot be made here, and nobody who writes here has made it.
     _refuse_unfinished(path)
     return _connected_to_read(path, "immutable=1")
 
@@ -277,7 +278,7 @@ def _is_of_disk(error: sqlite3.OperationalError) -> bool:
 
 def _hint_for(error: sqlite3.DatabaseError) -> str:
     name = getattr(error, "sqlite_errorname", "")
-    if name == "SQLITE_FULL":
+    if name == "SQLITE_FULL" or name.startswith("SQLITE_IOERR_SHM"):
         return "free space on this disk; what was recorded before is safe"
     if name.startswith("SQLITE_IOERR"):
         return "the disk failed or a limit was met (see: dmesg, ulimit -a); what was recorded before is safe"

@@ -132,8 +132,9 @@ def _take(descriptor: int, session_id: str) -> None:
                 f"session {session_id} is being run by process {holder or '(unknown)'}", hint="wait until it rests"
             )
         time.sleep(_PAUSE_SECONDS)
-    os.ftruncate(descriptor, 0)
-    os.pwrite(descriptor, f"{os.getpid()}\n".encode("ascii"), 0)
+    with contextlib.suppress(OSError):  # on a full disk nobody is told who holds it; it is held all the same
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, f"{os.getpid()}\n".encode("ascii"), 0)
 
 
 def _lock_now(descriptor: int, how: int) -> bool:

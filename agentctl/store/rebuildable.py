@@ -2,7 +2,7 @@
 
 Each use is one transaction under a lock file of its own, so nobody who runs a session ever waits for it. A
 file that is damaged, or of another version, is removed and begun anew. Where nothing can be written beside the
-record, the same is kept in memory for as long as the process lives.
+record, or the disk is full, the same is kept in memory for as long as the process lives.
 """
 
 import contextlib
@@ -19,7 +19,8 @@ from agentctl.store.locking import lock_within
 T = TypeVar("T")
 
 _PATIENCE_SECONDS = 60.0
-_NOT_WRITABLE = (errno.EROFS, errno.EACCES, errno.EPERM)
+_FULL = (errno.ENOSPC, errno.EDQUOT)
+_NOT_WRITABLE = (errno.EROFS, errno.EACCES, errno.EPERM, *_FULL)
 _NOT_DAMAGED = ("SQLITE_FULL", "SQLITE_IOERR", "SQLITE_CANTOPEN", "SQLITE_READONLY", "SQLITE_BUSY", "SQLITE_LOCKED")
 
 
@@ -43,12 +44,14 @@ class Rebuildable:
         Raises StoreError.
         """
         with _explained(self._path), self._locked() as is_writable:
-            if not is_writable:
+            if not is_writable or self._memory is not None:
                 return self._transact(self._in_memory(), deed)
             try:
                 return self._on_disk(deed)
-            except sqlite3.DatabaseError as error:
-                if getattr(error, "sqlite_errorname", "").startswith(_NOT_DAMAGED):
+            except (sqlite3.DatabaseError, OSError) as error:
+                if _is_full(error):
+                    return self._transact(self._in_memory(), deed)
+                if isinstance(error, OSError) or getattr(error, "sqlite_errorname", "").startswith(_NOT_DAMAGED):
                     raise
                 _remove_all(self._path)
             return self._on_disk(deed)
@@ -115,6 +118,10 @@ class Rebuildable:
             yield True
         finally:
             os.close(descriptor)
+
+
+def _is_full(error: Exception) -> bool:
+    return getattr(error, "sqlite_errorname", "") == "SQLITE_FULL" or getattr(error, "errno", None) in _FULL
 
 
 def _version_of(connection: sqlite3.Connection) -> int:

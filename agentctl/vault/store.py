@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from agentctl.canonical import JsonObject, canonical_json
-from agentctl.errors import NotFoundError, UsageError
+from agentctl.errors import NotFoundError, StoreError, UsageError
 from agentctl.ids import Clock, new_id, timestamp
 from agentctl.paths import Home
 from agentctl.private import read_private, write_private
@@ -248,7 +248,7 @@ def _locked(home: Home) -> Iterator[None]:
         home.vaults.mkdir(mode=0o700, exist_ok=True)
         descriptor = os.open(home.vaults / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
     except OSError as error:
-        raise UsageError(f"cannot write to {home.vaults}: {error.strerror}") from error
+        raise StoreError(f"cannot write to {home.vaults}: {error.strerror}") from error
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
         yield

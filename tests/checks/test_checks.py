@@ -262,6 +262,15 @@ def test_an_expression_that_never_ends_is_given_up(recorded: list[Record], monke
         checked(recorded, text=[{"where": "any", "matches": r"^(.|\n)*(.*a|.*t)*$never"}])
 
 
+def test_numbers_that_a_transcript_claims_are_told_however_large(own_home: Path) -> None:
+    with open_log(Home(own_home)) as log:
+        recorder = Recorder(log, Home(own_home), model="gpt-x", request={"model": "gpt-x"})
+        raw = '{"model": "gpt-x", "content": [], "usage": {"input_tokens": 1' + "0" * 40 + "}}"
+        recorder.add(LocalModelResponse, raw=raw, model_request_start_id="x", model="gpt-x", tool_uses=[])
+        found = checked(recorder.records(), limits={"input_tokens": 5}).verdict
+    assert (found.status, found.why) == ("fail", "it is 1" + "0" * 40)
+
+
 WRONG = {
     "must_cal: [x]\n": (1, "did you mean must_call?"),
     "limits: {cost: 2}\n": (1, "limits.cost"),

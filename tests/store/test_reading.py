@@ -2,6 +2,9 @@
 
 import fcntl
 import os
+import sqlite3
+import subprocess
+import sys
 import threading
 import time
 
@@ -15,6 +18,7 @@ from agentctl.store.blobs import Blobs
 from agentctl.store.database import reading
 from agentctl.store.events import find_event, has_type, last_event, read_events, taken_up_at
 from agentctl.store.leases import Lease, is_running
+from agentctl.store.rebuildable import Rebuildable
 from agentctl.store.sessions import count_sessions, find_session, short_name
 from tests.kit import Recorder, open_log
 
@@ -137,3 +141,36 @@ def test_asking_whether_a_session_runs_does_not_keep_it_from_running(home: Home)
             pass
         assert time.monotonic() - began < 1
     assert not is_running(home, "sesn_1")
+
+
+def test_what_is_stored_can_be_looked_at_where_the_disk_is_full(home: Home) -> None:
+    with open_log(home) as log:
+        Recorder(log, home).add(SessionStatusRunning)
+    for ending in ("-shm", "-wal"):
+        home.database.with_name(home.database.name + ending).unlink(missing_ok=True)
+    code = (
+        "import resource; from agentctl.paths import home; from agentctl.store.database import reading\n"
+        "from agentctl.store.sessions import list_sessions\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (1024, 1024))  # as on a full disk, no file can be made larger\n"
+        "with reading(home()) as connection: print(len(list_sessions(connection)))"
+    )
+    environ = {**os.environ, "AGENTCTL_HOME": str(home.root)}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environ, check=False)
+    assert (done.stdout, done.stderr) == ("1\n", "")
+
+
+def test_an_index_that_no_longer_fits_on_the_disk_is_kept_in_memory(home: Home) -> None:
+    home.root.mkdir(parents=True)
+    index = Rebuildable(home.search, ("CREATE TABLE words (text TEXT) STRICT",), 1)
+
+    def fill(connection: sqlite3.Connection) -> bool:
+        on_disk = bool(connection.execute("PRAGMA database_list").fetchone()[2])
+        if on_disk:
+            connection.execute("PRAGMA max_page_count = 3")  # SQLite then says what it says of a full disk
+        connection.execute("INSERT INTO words VALUES (?)", ("x" * 100_000,))
+        return on_disk
+
+    assert index.use(lambda _: True)
+    assert index.use(fill) is False
+    assert index.use(lambda connection: connection.execute("SELECT count(*) FROM words").fetchone()[0]) == 1
+    index.close()
