@@ -67,9 +67,9 @@ class _Reader:
         message = body.get("message")
         if not isinstance(message, dict) or body.get("isSidechain") or body.get("isMeta"):
             return body
-        if body["type"] == "assistant" and isinstance(message.get("content"), list):
+        if body.get("type") == "assistant" and isinstance(message.get("content"), list):
             return self._add_answer(body, message)
-        if body["type"] == "user":
+        if body.get("type") == "user":
             return self._add_message(body, message)
         return body
 
@@ -79,7 +79,9 @@ class _Reader:
             return {}
         self._told.add(key)
         if message.get("model") == _SYNTHETIC:
-            self._draft.failed(" ".join(str(block.get("text", "")) for block in message["content"]), time)
+            self._draft.failed(" ".join(str(_sound(block).get("text", "")) for block in message["content"]), time)
+            return body
+        if key not in self._answers:  # a line that was written once more, as another answer
             return body
         whole, last = self._answers[key]
         blocks = [block for block in whole["content"] if block["type"] in _SHOWN]
@@ -115,9 +117,10 @@ def _answers(lines: Sequence[NumberedLine]) -> dict[str, tuple[JsonObject, str |
         message = body.get("message")
         if body.get("type") != "assistant" or body.get("isSidechain") or not isinstance(message, dict):
             continue
-        if not isinstance(message.get("content"), list) or body.get("uuid") in seen:
+        name = body["uuid"] if isinstance(body.get("uuid"), str) else None
+        if not isinstance(message.get("content"), list) or name in seen:
             continue
-        seen |= {body["uuid"]} if isinstance(body.get("uuid"), str) else set()
+        seen |= {name} if name else set()
         key = _key(body, message)
         former = found[key][0]["content"] if key in found else []
         new = [block for block in map(_sound, message["content"]) if block not in former]

@@ -51,7 +51,9 @@ def _take(found: dict[str, JsonObject], number: int, body: JsonObject) -> None:
         read_event(body)
     except UsageError as error:
         raise UsageError(f"line {number}: {error.message}") from None
-    found[str(body["id"])] = body
+    if not isinstance(body.get("id"), str):
+        raise UsageError(f"line {number}: this event has no id")
+    found[body["id"]] = body
 
 
 def _whole(events: list[Event], about: JsonObject, origin: Origin) -> Foreign:

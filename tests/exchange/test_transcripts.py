@@ -280,6 +280,7 @@ HOSTILE = {
     "a wrong member": json.dumps(hosted("user.message", 1, content=5)),
     "a wrong usage": jsonl([*HOSTED[:5], {**HOSTED[5], "model_usage": {"input_tokens": "many"}}]),
     "our own events": jsonl([{"type": "local.session_created", "id": "sevt_1"}, *HOSTED]),
+    "no id": jsonl([*HOSTED, {"type": "user.message", "content": SAID}]),
     "nothing known": '{"type": "other"}\n{"type": "another"}',
     "no JSON": "hello",
     "a list of numbers": "[1, 2]",
@@ -309,6 +310,11 @@ def test_odd_blocks_of_a_transcript_are_kept_and_trip_nothing_up(home: Home, tmp
         ),
         claude("user", 5, {"role": "user", "content": None}),
         {"type": None, "sessionId": 7, "message": {"content": []}},
+        {name: value for name, value in claude("user", 6, {"content": "no type"}).items() if name != "type"},
+        claude("assistant", 7, {"role": "assistant", "model": "<synthetic>", "content": [5, None]}),
+        claude("assistant", 8, {"role": "assistant", "id": "m8", "content": []}, uuid=["a", "list"]),
+        claude("assistant", 9, {"role": "assistant", "id": "m9", "content": []}, uuid="twice"),
+        claude("assistant", 9, {"role": "assistant", "id": "m10", "content": []}, uuid="twice"),
     ]
     _, records = brought(home, tmp_path, jsonl(odd))
     assert "session.error" in [type_of(record.event) for record in records]
