@@ -57,7 +57,7 @@ def failures_of_runs(demands: Sequence[Demand], runs: Runs) -> list[Failure]:
 
 def _failure_of_runs(demand: Demand, runs: Runs) -> Failure | None:
     if demand.most is None:
-        return Failure(demand, f"{demand.name} differs") if demand.name in runs.differing else None
+        return Failure(demand, "runs differ") if demand.name in runs.differing else None
     numbers = next(numbers for numbers in runs.numbers if numbers.name == demand.name)
     if numbers.a is None or numbers.b is None:
         return Failure(demand, f"{demand.name}: not known on both sides")
@@ -86,8 +86,8 @@ def _read(part: str) -> Demand:
 
 def _failure(demand: Demand, compared: Compared) -> Failure | None:
     if demand.most is None:
-        layer = next((layer for layer in compared.differing if layer.name == demand.name), None)
-        return None if layer is None else Failure(demand, f"{demand.name}: {len(layer.differences):,} differ")
+        number = next((len(layer.differences) for layer in compared.differing if layer.name == demand.name), 0)
+        return Failure(demand, f"{number:,} difference{'' if number == 1 else 's'}") if number else None
     metric = next(metric for metric in compared.metrics if metric.name == demand.name)
     if metric.change is None:
         return Failure(demand, f"{metric.name}: not known, because a model without a price answered")

@@ -88,6 +88,11 @@ def test_only_what_is_demanded_fails(home: Path, demand: str, code: int) -> None
     assert ("failed: " in done.out) == bool(code)
 
 
+def test_a_layer_that_fails_is_told_with_how_much_of_it_differs(home: Path) -> None:
+    done = diff(home, "monday", "tuesday", "--fail-on", "files,observations", "--stat")
+    assert "failed: files (1 difference)\nfailed: observations (2 differences)" in done.out
+
+
 def test_layers_are_shown_alone(home: Path) -> None:
     done = diff(home, "monday", "tuesday", "--layer", "outcome,files")
     assert done.code == 1
