@@ -21,6 +21,8 @@ MINI = str(VENVS / "mini-swe-agent/bin/mini")
 LLM = str(VENVS / "llm/bin/llm")
 
 _TASK = "Take the steps you are told to take."
+_KEY = f"sk-ant-api03-{secrets.token_urlsafe(71)}AA"
+"""As long as a real one: whoever keeps a key out of the record has to look for it."""
 _AGENT = """\
 name: bench
 model: claude-opus-5-5
@@ -49,9 +51,9 @@ class SessionRun:
         return self.seen.requests[0].arrived - self.process.began
 
     @property
-    def own_seconds(self) -> float:
-        """Wall-clock seconds of the process without the server's time."""
-        return self.process.wall - self.seen.server_seconds
+    def driving_seconds(self) -> float:
+        """Wall-clock seconds from the first request to the end of the process, without the server's time."""
+        return self.process.wall - self.to_first_request - self.seen.server_seconds
 
     def step_seconds(self, after: int) -> list[float]:
         """Seconds between one request and the next, the server's time taken out, from step ``after`` on."""
@@ -100,6 +102,12 @@ class Programs:
         finally:
             _remove_containers(f"agentctl.session={name}")
 
+    def agentctl_answer(self) -> SessionRun:
+        """Run a session without isolation on the store of ``record_sessions``, which is one answer long."""
+        name, run, url = self._expect(0, submits=False)
+        command = [AGENTCTL, "run", str(self.folder / "agent.yaml"), "--sandbox", "none", "--session", name, _TASK]
+        return self._session(command, self.recorded_settings() | _api(url), run, 1)
+
     def record_sessions(self, events: int, count: int) -> tuple[list[str], int]:
         """Record sessions of so many events each, all killed before their last answer; return ids and steps."""
         name, run, url = self._expect(1, submits=False)
@@ -135,10 +143,6 @@ class Programs:
     def agentctl_recorded(self, *arguments: str) -> Measured:
         """Run a command of agentctl on the store with the sessions of ``record_sessions``."""
         return self._measure([AGENTCTL, *arguments], self.recorded_settings())
-
-    def python(self, code: str) -> Measured:
-        """Run a line of Python with the interpreter that runs agentctl."""
-        return self._measure([sys.executable, "-c", code], {})
 
     def mini_session(self, steps: int) -> SessionRun:
         """Run a session of so many commands in a container; the last one is mini-swe-agent's submission."""
@@ -202,4 +206,4 @@ def _remove_containers(label: str) -> None:
 
 
 def _api(url: str) -> dict[str, str]:
-    return {"ANTHROPIC_BASE_URL": url, "ANTHROPIC_API_KEY": "none"}
+    return {"ANTHROPIC_BASE_URL": url, "ANTHROPIC_API_KEY": _KEY}

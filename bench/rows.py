@@ -94,19 +94,18 @@ def _resumes(programs: Programs, runs: int) -> list[Row]:
 
 
 def _resume(programs: Programs, events: int, runs: int, most: float) -> Row:
-    """Take up sessions of so many events; what importing the SDK takes at that moment is taken out."""
+    """Take up sessions of so many events; what a session takes that begins with nothing is taken out."""
     names, steps = programs.record_sessions(events, runs + 1)
     taken = interleaved(
         f"resume of {events:,} events",
         runs,
         {
             "ours": lambda: programs.agentctl_resume(names.pop(), steps).to_first_request,
-            "sdk": lambda: programs.python("import anthropic").wall,
-            "bare": lambda: programs.python("pass").wall,
+            "new": lambda: programs.agentctl_answer().to_first_request,
         },
     )
-    ours = [one - (sdk - bare) for one, sdk, bare in zip(*taken.values(), strict=True)]
-    return Row(f"resume of {events:,} events, to the first request, without the SDK's import", "s", ours, most=most)
+    added = [resumed - new for resumed, new in zip(taken["ours"], taken["new"], strict=True)]
+    return Row(f"resume of {events:,} events: what it adds to the first request", "s", added, most=most)
 
 
 def _diff(programs: Programs, runs: int) -> Row:
@@ -136,7 +135,7 @@ class _Kind:
     @property
     def slopes(self) -> list[float]:
         pairs = zip(self.short, self.long, strict=True)
-        return [1000 * (long.own_seconds - short.own_seconds) / (LONG - SHORT) for short, long in pairs]
+        return [1000 * (long.driving_seconds - short.driving_seconds) / (LONG - SHORT) for short, long in pairs]
 
     @property
     def gaps(self) -> list[float]:
