@@ -26,7 +26,7 @@ class AgentctlError(Exception):
     """A failure that is explained to a person in one line."""
 
     type: ClassVar[str] = "error"
-    exit_code: ClassVar[int] = 70
+    exit_code: int = 70
 
     def __init__(self, message: str, *, hint: str | None = None) -> None:
         super().__init__(message)
@@ -129,6 +129,10 @@ class SandboxError(AgentctlError):
 
     type = "sandbox_error"
     exit_code = 7
+
+
+class ImageGoneError(SandboxError):
+    """The image that a session began with is not here any more."""
 
 
 class SandboxLimitError(SandboxError):

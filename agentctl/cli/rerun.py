@@ -212,9 +212,9 @@ def _verdict_line(done: Rerun) -> Line:
 
 
 def _report(done: Rerun, look: Look, *, show_all: bool) -> list[Line]:
+    if done.mismatch is not None:
+        return [plain(f"  {visible_line(done.hint)}", "dim")] if done.hint else []
     lines = findings_lines(done.findings, look, is_log=done.request.live is None, show_all=show_all)
-    if done.mismatch is not None and done.hint:
-        lines.append(plain(f"  {visible_line(done.hint)}", "dim"))
     lines += [plain(f"  {visible_line(line)}", "dim") for line in done.notes]
     if done.session_id is not None:
         lines.append(plain(f"  {done.session_id} is the rerun of {done.request.session_id}", "dim"))

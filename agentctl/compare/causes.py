@@ -30,6 +30,7 @@ CauseKind: TypeAlias = Literal[
     "exit_code",
     "output_differs",
     "not_made",
+    "sandbox_lost",
 ]
 
 
@@ -103,6 +104,8 @@ def cause_of(recorded: Call, live: Call, moved_by: Mapping[str, int], packages: 
     before, after = recorded.observation, live.observation
     if before is None or after is None:
         return Cause("not_made", "it has no result in the rerun")
+    if before.facts and not after.facts:
+        return Cause("sandbox_lost", "the fresh sandbox was lost while the call ran there", "sandbox")
     old, new = before.text[:_MOST_TEXT], after.text[:_MOST_TEXT]
     found = (
         _limit(before, after)

@@ -22,8 +22,9 @@ def findings_lines(findings: Findings, look: Look, *, is_log: bool, show_all: bo
     if not show_all:
         lines += [plain(f"  {row}", "dim") for row in _later(findings.divergences)]
     lines += [plain(f"  not given again: {shown(line, look)}", "warning") for line in findings.missing]
-    if findings.compared:
+    if findings.compared or not (findings.missing or findings.divergences):
         steps = ", ".join(f"{number} {name}" for name, number in findings.steps.items() if number)
+        steps = steps or "the record holds none"
         noise = f"; noise: {', '.join(findings.rules)}" if findings.rules else ""
         lines.append(
             plain(f"  compared {many(findings.compared, 'event' if is_log else 'call')}: {steps}{noise}", "dim")

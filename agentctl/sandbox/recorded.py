@@ -34,7 +34,8 @@ _MOST_QUOTED = 160
 class Observed:
     """A call of the record, by the number of its event, and what it came to.
 
-    ``changes`` and ``between`` are members of ``local.files_changed``; the contents are in the store.
+    ``changes`` and ``between`` are members of ``local.files_changed``; the contents are in the store. ``lost`` is
+    how the sandbox was lost, of a call that was under way then.
     """
 
     seq: int
@@ -45,6 +46,7 @@ class Observed:
     facts: JsonObject
     changes: JsonObject | None = None
     between: JsonObject | None = None
+    lost: SandboxError | None = None
 
 
 class Tape:
@@ -64,6 +66,7 @@ class Tape:
         self.contents = contents
         self.missed: ToolCall | None = None
         self._left: dict[str, deque[Observed]] = {}
+        self._places = {each.seq: place for place, each in enumerate(observed)}
         for each in observed:
             self._left.setdefault(_key(each.name, each.input), deque()).append(each)
         self._starts = deque(starts)
@@ -83,6 +86,10 @@ class Tape:
             return None
         self._given += 1
         return queue.popleft()
+
+    def place(self, observed: Observed) -> int:
+        """Return how many calls had ended before, in the record."""
+        return self._places[observed.seq]
 
     def start(self) -> JsonObject:
         """Return the facts of the next sandbox."""
@@ -151,13 +158,21 @@ class RecordedSandbox:
         return None
 
     def call(self, calls: Sequence[ToolCall]) -> Iterator[tuple[str, ToolOutcome]]:
-        """Yield what each call came to. Raises UnrecordedCallError for one that the record does not hold."""
-        for call in calls:
-            found = self._tape.take(call) if self._live is None else None
-            if found is not None:
-                yield call.id, self._outcome(found)
-            else:
-                yield from self._standing_in(call).call([call])
+        """Yield what each call came to, in the order of the record.
+
+        Raises UnrecordedCallError for one that the record does not hold, and SandboxError where the record lost
+        its sandbox.
+        """
+        found = [(call, self._tape.take(call) if self._live is None else None) for call in calls]
+        known = [(call, each) for call, each in found if each is not None]
+        for call, each in sorted(known, key=lambda pair: self._tape.place(pair[1])):
+            if each.lost is None:
+                yield call.id, self._outcome(each)
+        for call in (call for call, each in found if each is None):
+            yield from self._standing_in(call).call([call])
+        for _, each in known:
+            if each.lost is not None:
+                raise each.lost
 
     def cancel(self, call_id: str) -> None:
         """Pass it on; what is recorded is over as soon as it is asked for."""

@@ -392,6 +392,12 @@ def test_a_package_that_moved_is_named_in_the_first_lines_of_which_moved(project
     assert (gone.code, gone.json["verdict"], gone.json["session_id"]) == (7, "environment-mismatch", None)
     elsewhere = agentctl("rerun", session, "--live", "sandbox", "-e", project / "moved.yaml", "-o", "json")
     assert elsewhere.json["differences"][0]["cause"]["line"] == "pip package tabler 1.0 -> 1.1"
+    assert "--accept-image takes an image made anew" in agentctl("rerun", session, "--live", "sandbox", "-q").out
+    anew = agentctl("rerun", session, "--live", "sandbox", "--accept-image", "-o", "json")
+    assert (anew.code, anew.json["verdict"]) == (0, "reproduced"), anew.out
+    assert [note.split(":")[0] for note in anew.json["notes"]] == ["the image is another one"]
+    still = agentctl("rerun", session, "--live", "sandbox", "-q")
+    assert (still.code, "was made later" in still.out) == (7, True)  # it was taken once, and is asked for each time
     agentctl("env", "rm", "boxed")
 
 

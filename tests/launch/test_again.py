@@ -1,22 +1,34 @@
 """Sessions done again, at the edges: credentials, calls that miss the record, custom tools, lost sandboxes."""
 
 import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from agentctl.events.content import describe
+from agentctl.errors import UsageError
+from agentctl.events.base import Event
+from agentctl.events.content import describe, text_block
+from agentctl.events.make import Maker
+from agentctl.events.user import UserCustomToolResult
 from agentctl.ids import SystemClock
 from agentctl.launch.again.request import RerunRequest
 from agentctl.launch.again.rerunning import Rerun, rerun
+from agentctl.launch.telling import tell
 from agentctl.paths import Home
 from agentctl.session.log import Record
+from agentctl.session.state import SessionState
 from agentctl.store.blobs import Blobs
 from agentctl.store.database import reading
 from agentctl.store.events import read_events
 from agentctl.vault.store import add_credential, create_vault
-from tests.cli.program import Outcome, agentctl
+from tests.cli.program import ROOT, Outcome, agentctl
 from tests.network.kit import site
 from tests.network.upstream import TlsConnection, upstream
 
@@ -161,3 +173,185 @@ def test_every_event_of_a_rerun_is_a_line_while_it_happens_and_the_verdict_is_th
         made = [last["sandbox"], last["model"]] if "--which-moved" in words else [last]
         stored = [record.event.id for each in made for record in records(home, each["session_id"])]
         assert [line["id"] for line in lines] == stored
+
+
+LOSES = """\
+- tools: [{name: bash, input: {command: "echo one > a; cat a"}}]
+- tools:
+    - {name: bash, input: {command: "echo mid >> a; sleep 2; echo slept"}}
+    - {name: read, input: {file_path: a}}
+- tools: [{name: bash, input: {command: "cat a"}}]
+- text: Done.
+"""
+
+
+@pytest.mark.bubblewrap
+def test_where_the_record_lost_its_sandbox_a_rerun_loses_it_too_and_goes_on_with_the_same_files(
+    project: Path, home: Home
+) -> None:
+    run_until(project, LOSES, 2, kill_sandbox, "run", "lost")
+    types = [record.event.type for record in records(home, "lost")]
+    assert types.count("local.sandbox_lost") == 1
+    assert results(home, "lost")[-1].endswith("\none")  # what the lost call wrote is gone
+
+    (project / "script.yaml").write_text(LOSES)
+    recorded, model = again(home, "lost"), again(home, "lost", "model")
+    fresh = again(home, "lost", "sandbox")
+
+    assert (recorded.verdict, model.verdict) == ("reproduced", "reproduced"), recorded.findings.first
+    assert fresh.verdict == "incomplete-recording", fresh.findings.first
+    assert "the sandbox was lost" in fresh.findings.missing[-1]
+    assert results(home, fresh.session_id) == results(home, "lost")
+    assert fresh.findings.compared == 3 - len([line for line in fresh.findings.missing if "call of read" in line])
+
+
+@pytest.mark.bubblewrap
+def test_a_sandbox_that_is_lost_in_the_rerun_itself_is_the_cause_that_is_named(project: Path, home: Home) -> None:
+    session = run(project, LOSES)
+
+    last = run_until(project, LOSES, 2, kill_sandbox, "rerun", session)
+
+    first, *later = last["differences"]
+    assert (last["verdict"], first["cause"]["kind"]) == ("diverged", "sandbox_lost")
+    assert {each["follows"] for each in later} <= {first["seq"]}
+
+
+@pytest.mark.bubblewrap
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_rerun_that_is_stopped_has_no_verdict(project: Path, home: Home, number: int, code: int) -> None:
+    session = run(project, LOSES)
+
+    last = run_until(project, LOSES, 2, lambda process: os.kill(process, number), "rerun", session)
+
+    assert (last["type"], last["exit_code"], last["error"]["type"]) == ("result", code, "rerun_stopped_error")
+    stopped = agentctl("ls", "-o", "json").json["sessions"][0]
+    assert stopped["status"] == "interrupted"
+    assert stopped["session_id"] in last["error"]["hint"]
+
+
+@pytest.mark.bubblewrap
+def test_a_call_that_a_person_broke_off_is_not_begun_again_also_where_it_was_the_first(
+    project: Path, home: Home
+) -> None:
+    run_until(project, LOSES, 1, lambda _: agentctl("interrupt", "first"), "run", "first", slow="sleep 5; ")
+    asked = next(record.seq for record in records(home, "first") if record.event.type == "local.tool_started")
+    run_until(project, "", 1, lambda _: agentctl("interrupt", "fork"), "fork", "first", "--at", str(asked))
+
+    for session in ("first", "fork"):
+        assert again(home, session).verdict == "reproduced"
+        with pytest.raises(UsageError, match="a person broke off #7, the first call of"):
+            again(home, session, "sandbox")
+
+
+@pytest.mark.bubblewrap
+def test_a_call_of_which_nobody_knows_what_came_is_not_made_again(project: Path, home: Home) -> None:
+    run_until(project, LOSES, 1, lambda process: os.kill(process, signal.SIGKILL), "run", "killed", slow="sleep 5; ")
+
+    done = again(home, "killed", "sandbox")
+
+    assert (done.verdict, done.findings.compared) == ("incomplete-recording", 0)
+    assert "what came of this call of bash is not recorded" in done.findings.missing[0]
+    assert again(home, "killed").verdict == "reproduced"
+
+
+@pytest.mark.bubblewrap
+def test_a_fork_of_a_session_that_waits_is_done_again_with_its_answer_at_its_place(project: Path, home: Home) -> None:
+    session = run(
+        project,
+        "- tools: [{name: bash, input: {command: 'echo a'}}]\n"
+        "- tools:\n"
+        "    - {name: write, input: {file_path: w, content: W}}\n"
+        "    - {name: write, input: {file_path: v, content: V}}\n"
+        "- text: Done.\n- text: More.\n",
+    )
+    assert agentctl("fork", session, "and more", "--session", "fork", "-q").code == 3
+    waiting = agentctl("show", "fork", "-o", "json").json["waiting"]
+    agentctl("approve", "fork", waiting[1]["tool_use_id"])
+    assert agentctl("resume", "fork", "-q").code == 3
+    agentctl("deny", "fork", waiting[0]["tool_use_id"], "-m", "no")
+    assert agentctl("resume", "fork", "-q").code == 0
+
+    for live in (None, "sandbox", "model"):
+        done = again(home, "fork", live)
+        assert (done.verdict, done.notes) == ("reproduced", ()), (live, done.findings.first)
+
+
+def run_until(
+    project: Path, script: str, number: int, act: Callable[[int], object], command: str, session: str, *more: str,
+    slow: str = "",
+) -> dict[str, Any]:  # fmt: skip
+    """Run a command in a process of its own, act on it in the middle of its tools' Nth step; return its last line."""
+    if script:
+        (project / "script.yaml").write_text(script.replace('command: "', f'command: "{slow}'))
+    words: dict[str, list[str | Path]] = {
+        "run": [project / "agent.yaml", "go", "-e", project / "environment.yaml", "--session", session,
+                "--model", f"script:{project / 'script.yaml'}"],
+        "rerun": [session, "--live", "sandbox"],
+        "fork": [session, *more, "--session", "fork"],
+    }  # fmt: skip
+    line = [sys.executable, "-m", "agentctl", command, *words[command], "-o", "jsonl"]
+    last = "{}"
+    with subprocess.Popen(line, stdout=subprocess.PIPE, env={**os.environ, "PYTHONPATH": str(ROOT)}, text=True) as run:
+        for last in run.stdout or ():
+            number -= '"local.tool_started"' in last
+            if number == 0 and '"local.tool_started"' in last:
+                time.sleep(0.5)
+                act(run.pid)
+    return dict(json.loads(last))
+
+
+def kill_sandbox(process: int) -> None:
+    """Kill the sandbox of an agentctl, from outside."""
+    for task in Path(f"/proc/{process}/task").iterdir():
+        for child in (task / "children").read_text().split():
+            if b"bwrap" in Path(f"/proc/{child}/cmdline").read_bytes():
+                os.kill(int(child), signal.SIGKILL)
+
+
+CUSTOM = """\
+- tools:
+    - {name: lookup, input: {q: one}}
+    - {name: bash, input: {command: "sleep 0.3; echo hi > a; cat a"}}
+    - {name: lookup, input: {q: two}}
+    - {name: bash, input: {command: "echo first"}}
+- tools: [{name: lookup, input: {q: three}}, {name: write, input: {file_path: b, content: B}}]
+- text: Done.
+"""
+
+
+@pytest.mark.bubblewrap
+def test_results_of_custom_tools_are_given_again_however_late_they_came_and_in_whatever_order(
+    project: Path, home: Home
+) -> None:
+    lookup = (
+        "  - {type: custom, name: lookup, description: Looks it up., input_schema: {type: object, properties: {}}}\n"
+    )
+    (project / "agent.yaml").write_text(AGENT + lookup)
+    session = run(project, CUSTOM)
+
+    def give(number: int, text: str) -> None:
+        def choose(state: SessionState, make: Maker) -> Sequence[Event]:
+            call = [call for call in state.calls if call.custom][number]
+            return [
+                make(UserCustomToolResult, custom_tool_use_id=call.id, content=[text_block(text)], processed_at=None)
+            ]
+
+        tell(session, home, choose)
+
+    give(1, "two")
+    assert agentctl("resume", session, "-q").code == 3
+    give(0, "one")
+    assert agentctl("resume", session, "-q").code == 3
+    agentctl("approve", session)
+    assert agentctl("resume", session, "-q").code == 3
+    assert agentctl("send", session, "said before the last result", "-q").code == 3
+    give(0, "three")
+    assert agentctl("resume", session, "-q").out == "Done.\n"
+
+    for live in (None, "sandbox", "model"):
+        done = again(home, session, live)
+        assert (done.verdict, done.notes) == ("reproduced", ()), (live, done.findings.first)
+    (project / "script.yaml").write_text(CUSTOM.replace("q: three", "q: another"))
+    moved = again(home, session, "model")
+    first = next(each.seq for each in records(home, session) if getattr(each.event, "input", None) == {"q": "three"})
+    assert (moved.verdict, moved.findings.first and moved.findings.first.seq) == ("diverged", first)

@@ -5,6 +5,7 @@ files, and never the person's own folders.
 """
 
 import contextlib
+import signal
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
@@ -16,19 +17,22 @@ from agentctl.compare.again.sandbox import sandbox_findings
 from agentctl.compare.causes import MovedPackage
 from agentctl.definitions.agent import Agent
 from agentctl.events.base import Event
-from agentctl.events.local import LocalForked, LocalLimitReached, LocalSessionCreated
+from agentctl.events.local import LocalForked, LocalInterrupted, LocalLimitReached, LocalSessionCreated
 from agentctl.events.make import Maker
+from agentctl.events.session import SessionStatusRunning
 from agentctl.harness.hands import Hands, Supplied
-from agentctl.harness.loop import run
+from agentctl.harness.loop import Perform, run
 from agentctl.harness.outlook import Outlook
 from agentctl.harness.perform import Performer
-from agentctl.harness.steps import AskModel, Compact, Step
+from agentctl.harness.steps import AskModel, Compact, Step, has_work
 from agentctl.harness.stop import Stop
 from agentctl.ids import SystemClock, new_id
 from agentctl.launch.again.fresh import FreshSandboxes
 from agentctl.launch.again.giving import Giver
+from agentctl.launch.again.losing import LosingSandbox, Untold
 from agentctl.launch.again.opening import opening_of
-from agentctl.launch.again.recording import Hole, Recording
+from agentctl.launch.again.places import Hole
+from agentctl.launch.again.recording import Recording
 from agentctl.launch.again.request import RerunRequest
 from agentctl.launch.driving import outlook_of
 from agentctl.launch.parts import model_for, open_blobs
@@ -40,7 +44,7 @@ from agentctl.sandbox.recorded import RecordedSandbox, StandIn, Tape
 from agentctl.session.files import Restoring, read_manifest
 from agentctl.session.log import EventLog, Listener, Session
 from agentctl.session.packages import packages_of_facts
-from agentctl.signals import first_interrupt
+from agentctl.signals import Interrupted, first_interrupt
 from agentctl.tools.toolset import toolset_of
 
 
@@ -58,10 +62,10 @@ class Course:
         self.session_id = new_id("sesn_", self._make.clock)
         self._agent = Agent.model_validate(header.agent)
         self._tape = Tape(recording.observed, recording.starts, recording.outputs, self._blobs)
+        self._untold = Untold(recording.untold_calls)
         self._facts: JsonObject = {"kind": "recorded"}
         self._packages: tuple[MovedPackage, ...] = ()
         self._session: Session[Outlook] | None = None
-        self._is_stopped = False
         self._not_given: list[Hole] = []
 
     def make_ready(self, held: contextlib.ExitStack) -> None:
@@ -78,7 +82,7 @@ class Course:
         held.callback(self._model.close)
 
     def drive(self, log: EventLog, listeners: Sequence[Listener]) -> None:
-        """Do everything again, until there is nothing more to do."""
+        """Do everything again, until there is nothing more to do. Raises Interrupted, which is in the log then."""
         header, opening = opening_of(
             self._request, self._recording, self._header, self.session_id, self._facts, self._make.clock
         )
@@ -87,18 +91,41 @@ class Course:
         session = self._session = Session(self.session_id, log, outlook_of(header), listeners)
         if not session.seen:
             session.append(*opening)
-        stop = Stop()
         keep_seconds = self._agent.local.keep
         hands = _Hands(
             self._sandbox, self._next_sandbox, self._supply, self._progress,
             keep_seconds=keep_seconds, prepared=self._facts,
         )  # fmt: skip
+        way_out = self._fresh.way_out
+        try:
+            with contextlib.closing(way_out) if way_out else contextlib.nullcontext(), contextlib.closing(hands):
+                self._go(session, hands)
+        except Interrupted as told:
+            session.append(self._make(LocalInterrupted, signal=told.name))
+            raise
+
+    def _go(self, session: Session[Outlook], hands: "_Hands") -> None:
+        """Run, give what people said, and run on, until nothing is left. Raises Interrupted."""
+        stop = Stop()
         perform = Performer(
             self._model, session.outlook.header, self._toolset, hands, self._make, self._blobs, stop, lambda: 0.0
         )
         giver = Giver(self._recording, hands, self._make, self._not_given.append)
-        way_out = self._fresh.way_out
-        recorded = way_out.recording(perform) if way_out else perform
+        giving = self._giving(perform, hands, giver)
+        giver.go_on(session, ())
+        if session.state.calls and not has_work(session.state):  # a fork that waits says so when it runs
+            session.append(self._make(SessionStatusRunning))
+        while True:
+            with stop.watched(lambda: False, perform.cancel), first_interrupt(stop.ask):
+                run(session, giving, self._make, stop)
+            if stop.is_asked:
+                raise Interrupted(signal.SIGINT)
+            if not giver.at_rest(session):
+                return
+
+    def _giving(self, perform: Perform, hands: "_Hands", giver: Giver) -> Perform:
+        """Perform so that what is recorded is given at its places."""
+        recorded = self._fresh.way_out.recording(perform) if self._fresh.way_out else perform
 
         def giving(step: Step, session: Session[Outlook]) -> Iterator[Sequence[Event]]:
             hands.is_kept = giver.renews
@@ -109,20 +136,7 @@ class Course:
                 yield events
                 giver.go_on(session, events)
 
-        with (
-            contextlib.closing(way_out) if way_out else contextlib.nullcontext(),
-            contextlib.closing(hands),
-        ):
-            giver.go_on(session, ())
-            while True:
-                with stop.watched(lambda: False, perform.cancel), first_interrupt(stop.ask):
-                    run(session, giving, self._make, stop)
-                if stop.is_asked:
-                    self._is_stopped = True
-                    self.notes.append("it was stopped before its end")
-                    break
-                if not giver.at_rest(session):
-                    break
+        return giving
 
     def notes_beside(self, findings: Findings) -> tuple[str, ...]:
         """Return the notes; that something was not given needs no word behind the first divergence."""
@@ -133,10 +147,8 @@ class Course:
     def findings(self, log: EventLog) -> Findings:
         """Compare what was done with what is recorded."""
         recording, live = self._recording, [*log.read(self.session_id)]
-        records, opening = recording.records, recording.opening
-        own = opening.at + 1 if isinstance(opening, LocalForked) else 1
+        records, own = recording.records, recording.own
         missing = [f"#{hole.seq}: {hole.line}" for hole in recording.holes]
-        missing += ["it was stopped before its end"] if self._is_stopped else []
         if self._request.live == "sandbox":
             left_out = recording.interrupted | recording.unseen
             rules = self._request.rules
@@ -152,7 +164,8 @@ class Course:
 
     def _next_sandbox(self) -> Sandbox:
         if self._request.live == "sandbox":
-            return self._fresh(self._session.state.checkpoint if self._session else None)
+            inner = self._fresh(self._session.state.checkpoint if self._session else None)
+            return LosingSandbox(inner, self._untold)
         stand_in = StandIn(self._standing_in, self._files_now) if self._request.on_miss_sandbox else None
         return RecordedSandbox(self._tape, stand_in=stand_in)
 

@@ -12,7 +12,8 @@ from agentctl.events.user import UserCustomToolResult, UserToolConfirmation
 from agentctl.harness.hands import Hands
 from agentctl.harness.outlook import Outlook
 from agentctl.ids import new_id
-from agentctl.launch.again.recording import Given, Hole, Place, Recording
+from agentctl.launch.again.places import Given, Hole, Place
+from agentctl.launch.again.recording import Recording
 from agentctl.launch.driving import confirmation
 from agentctl.session.log import Session
 from agentctl.session.state import OpenCall
@@ -85,15 +86,11 @@ class Giver:
                 if call is None:
                     self._note(Hole(given.seq, f"the result #{given.seq} was not given: its call was not made"))
                     return None
-                return self._new(replace(event, custom_tool_use_id=call.id))
+                return event_again(replace(event, custom_tool_use_id=call.id), self._make)
             case None:
                 return None
             case _:
-                return self._new(event)
-
-    def _new(self, event: EventT) -> EventT:
-        now = self._make(type(event), **_members(event)) if event.processed_at is not None else None
-        return now or replace(event, id=new_id("sevt_", self._make.clock))
+                return event_again(event, self._make)
 
     def _counterpart(self, call_id: str, session: Session[Outlook]) -> OpenCall | None:
         """Find the open call of the session that stands for one of the record: as many calls before it, and equal."""
@@ -105,6 +102,13 @@ class Giver:
         found = {made + number: call for number, call in enumerate(session.state.calls)}
         same = [call for call in found.values() if (call.name, call.input) == (use.name, use.input)]
         return found.get(places[call_id]) if found.get(places[call_id]) in same else next(iter(same), None)
+
+
+def event_again(event: EventT, make: Maker) -> EventT:
+    """Make an event anew, with an id and a time of its own."""
+    if event.processed_at is None:
+        return replace(event, id=new_id("sevt_", make.clock))
+    return make(type(event), **_members(event))
 
 
 def _members(event: Event) -> dict[str, object]:

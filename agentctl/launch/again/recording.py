@@ -1,16 +1,13 @@
-"""What the record of a session gives again: answers, observations, and what people said, each at its place.
-
-A place in a log is told by what the harness had done by then: how many answers of the model there were,
-calls begun, results, and rests. The times are no part of it.
-"""
+"""What the record of a session gives again: answers, observations, and what people said, each at its place."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from agentctl.canonical import JsonObject
-from agentctl.errors import UsageError
+from agentctl.errors import SandboxError, SandboxLimitError, UsageError
 from agentctl.events.agent import AgentCustomToolUse, AgentToolResult, AgentToolUse
 from agentctl.events.base import Event
+from agentctl.events.content import text_block
 from agentctl.events.local import (
     LocalCompactionResponse,
     LocalFilesChanged,
@@ -28,7 +25,6 @@ from agentctl.events.local import (
     LocalToolStarted,
 )
 from agentctl.events.session import SessionError, SessionStatusIdle
-from agentctl.events.span import SpanModelRequestEnd
 from agentctl.events.user import (
     SystemMessage,
     UserCustomToolResult,
@@ -36,70 +32,23 @@ from agentctl.events.user import (
     UserMessage,
     UserToolConfirmation,
 )
+from agentctl.launch.again.places import Given, Hole, Place
 from agentctl.model.recorded import RecordedAnswer
 from agentctl.sandbox.recorded import Observed
 from agentctl.session.log import Record
 from agentctl.session.notices import without_notice
 
 _TIMES = ("timeout", "max_active")
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """How far a session has come."""
-
-    rests: int = 0
-    answers: int = 0
-    begun: int = 0
-    results: int = 0
-
-    def after(self, event: Event) -> "Place":
-        """Return the place after one more event."""
-        rests, answers, begun, results = self.rests, self.answers, self.begun, self.results
-        match event:
-            case SessionStatusIdle():
-                return Place(rests + 1, answers, begun, results)
-            case LocalModelResponse() | LocalCompactionResponse():
-                return Place(rests, answers + 1, begun, results)
-            case LocalToolStarted():
-                return Place(rests, answers, begun + len(event.tool_use_ids), results)
-            case AgentToolResult():
-                return Place(rests, answers, begun, results + 1)
-            case _:
-                return self
-
-    def is_reached_at(self, now: "Place") -> bool:
-        """Say whether a session that is ``now`` somewhere has come as far as this."""
-        if now.rests != self.rests:
-            return now.rests > self.rests
-        return (now.answers, now.begun, now.results) >= (self.answers, self.begun, self.results)
-
-
-@dataclass(frozen=True, slots=True)
-class Given:
-    """Something that came from outside of the harness; ``event`` is None where a new sandbox was begun."""
-
-    place: Place
-    seq: int
-    event: Event | None
-
-
-@dataclass(frozen=True, slots=True)
-class Hole:
-    """Something of the record that cannot be given again, from event number ``seq`` on."""
-
-    seq: int
-    line: str
+_NOT_TOLD = "What came of this call is not recorded."
 
 
 @dataclass(slots=True)
 class Recording:
     """A fold over the record of one session.
 
-    ``records`` are all its events. ``own`` is the number of the first event that is not a fork's past.
-    ``begun`` are the events that it begins with. ``calls`` are its calls in their order, those of a fork's past
-    that had no result yet among them. ``interrupted`` are calls that somebody broke off; ``unseen`` those
-    whose outcome the sandbox never told.
+    ``records`` are all its events, a fork's past among them; what else is here is its own, but for calls of
+    that past that had no result yet. ``uses`` are its calls in their order, ``starts`` the facts of its
+    sandboxes, ``interrupted`` the calls that somebody broke off.
     """
 
     records: list[Record] = field(default_factory=list)
@@ -112,8 +61,6 @@ class Recording:
     uploaded: LocalFilesUploaded | None = None
     holes: list[Hole] = field(default_factory=list)
     interrupted: set[str] = field(default_factory=set)
-    unseen: set[str] = field(default_factory=set)
-    outages: int = 0
     place: Place = field(default_factory=Place)
     _asked: dict[str, tuple[int, AgentToolUse]] = field(default_factory=dict)
     _started: set[str] = field(default_factory=set)
@@ -122,7 +69,9 @@ class Recording:
     _changes: dict[str, JsonObject] = field(default_factory=dict)
     _between: dict[str, JsonObject] = field(default_factory=dict)
     _waiting: JsonObject | None = None
-    _lost: bool = False
+    _unseen: dict[str, SandboxError | None] = field(default_factory=dict)
+    _lost: SandboxError | None = None
+    _goes_on: bool = False
     _last_rest: tuple[Place, int] | None = None
     _used: bool = False
 
@@ -130,6 +79,11 @@ class Recording:
     def last(self) -> Record:
         """The last event."""
         return self.records[-1]
+
+    @property
+    def own(self) -> int:
+        """The number of the first event that is not a fork's past."""
+        return self.opening.at + 1 if isinstance(self.opening, LocalForked) else 1
 
     @property
     def is_at_rest(self) -> bool:
@@ -145,14 +99,37 @@ class Recording:
                 continue
             seq, use = self._asked[call_id]
             content = tuple(without_notice(result.content or ()))
-            facts = self._facts.get(call_id, {})
+            facts, lost = self._facts.get(call_id, {}), self._unseen.get(call_id)
             changes, between = self._changes.get(call_id), self._between.get(call_id)
-            found.append(Observed(seq, use.name, use.input, content, bool(result.is_error), facts, changes, between))
+            is_error = bool(result.is_error)
+            found.append(Observed(seq, use.name, use.input, content, is_error, facts, changes, between, lost))
         return found
+
+    @property
+    def unseen(self) -> set[str]:
+        """The calls whose outcome no sandbox told; a record that ends before a result is one of these."""
+        return self._unseen.keys() | (self._started - self._results.keys())
+
+    @property
+    def untold_calls(self) -> list[tuple[str, JsonObject, Observed | None]]:
+        """The name and the input of each call that a sandbox was asked for, and what it came to if none told it."""
+        observed = {each.seq: each for each in self.observed}
+        asked = [(name, *self._asked[name]) for name in self._asked if name in self._started]
+        nothing = (text_block(_NOT_TOLD),)
+        return [
+            (
+                use.name,
+                use.input,
+                observed.get(seq, Observed(seq, use.name, use.input, nothing, is_error=True, facts={})),
+            )
+            if name in self.unseen
+            else (use.name, use.input, None)
+            for name, seq, use in asked
+        ]
 
     def untold(self) -> Iterator[str]:
         """Say of which calls nobody knows what came of them."""
-        for call_id in self.unseen - self.interrupted:
+        for call_id in sorted(self.unseen - self.interrupted, key=lambda name: self._asked[name][0]):
             seq, use = self._asked[call_id]
             yield f"#{seq}: what came of this call of {use.name} is not recorded"
 
@@ -195,54 +172,62 @@ class Recording:
                 self._take_of_sandbox(seq, event)
 
     def _take_of_sandbox(self, seq: int, event: Event) -> None:
+        if self._lost is not None and isinstance(event, LocalLimitReached):
+            self._end_at(self._lost, event)
+        if not isinstance(event, AgentToolResult):
+            self._lost = None
         match event:
             case LocalSandboxStarted():
                 self._take_start(seq, event.facts)
             case LocalSandboxLost():
-                self._lost = True
+                self._lost = SandboxError(event.reason)
                 self.holes.append(Hole(seq, f"the sandbox was lost: {event.reason}"))
             case AgentToolResult():
                 self._results[event.tool_use_id] = event
                 if self._waiting is not None:
                     self._between[event.tool_use_id], self._waiting = self._waiting, None
                 if event.tool_use_id in self._started:
-                    self.unseen.add(event.tool_use_id)  # until its facts come
+                    self._unseen[event.tool_use_id] = self._lost  # until its facts come
+                    self._goes_on |= self._lost is not None
             case LocalToolFacts():
                 self._facts[event.tool_use_id] = event.facts
-                self.unseen.discard(event.tool_use_id)
+                self._unseen.pop(event.tool_use_id, None)
             case LocalFilesChanged():
                 self._take_changes(event)
             case LocalLimitReached() if event.limit.startswith(_TIMES):
                 self.holes.append(Hole(seq, "a limit on time was reached, which runs otherwise in a rerun"))
             case LocalInterrupted():
                 self.holes.append(Hole(seq, f"the process was stopped ({event.signal})"))
-            case SpanModelRequestEnd() if event.is_error:
-                self.outages += 1
             case SessionError() if _is_final(event):
                 self.holes.append(Hole(seq, f"it failed: {event.error.get('message')}"))
             case _:
                 pass
+
+    def _end_at(self, lost: SandboxError, limit: LocalLimitReached) -> None:
+        """Take into account that it was a limit for which a sandbox was lost."""
+        ended = SandboxLimitError(lost.message, limit=limit.limit, allowed=limit.allowed, used=limit.used)
+        self._unseen |= {name: ended for name, each in self._unseen.items() if each is lost}
 
     def _begin_fork(self, event: LocalForked) -> None:
         """Begin anew: what was before is the past that a rerun of a fork has too."""
         done = self._results
         self.opening = event
         self.answers, self.inputs, self.uses, self.starts, self.outputs = [], [], [], [], []
-        self.holes, self.interrupted, self.unseen, self.outages, self.place = [], set(), set(), 0, Place()
+        self.holes, self.interrupted, self._unseen, self.place = [], set(), {}, Place()
         self._asked = {name: asked for name, asked in self._asked.items() if name not in done}
         self._started, self._results = set(), {}
-        self._last_rest, self._used, self._lost = None, False, False
+        self._last_rest, self._used, self._lost, self._goes_on = None, False, None, False
 
     def _take_start(self, seq: int, facts: JsonObject) -> None:
         if facts.get("attached"):
             return
-        if self.starts:
+        if self.starts and not self._goes_on:
             # Another process took the session up, when it rested last: there its sandbox was another one.
             place, at = self._last_rest if self._last_rest and not self._used else (self.place, seq)
             self.inputs.append(Given(place, at, None))
             self.inputs.sort(key=lambda given: given.seq)
         self.starts.append(facts)
-        self._used = True
+        self._used, self._goes_on = True, False
 
     def _take_changes(self, event: LocalFilesChanged) -> None:
         body: JsonObject = {"changes": event.changes, "cut": event.cut}
@@ -259,7 +244,7 @@ def recording_of(session_id: str, records: Iterable[Record]) -> Recording:
         recording.add(record)
     if recording.opening is None or not recording.records:
         raise UsageError(f"session {session_id} does not begin with its definitions, so it cannot be rerun")
-    if not recording.answers:
+    if not recording.answers and not recording.starts:
         raise UsageError(f"session {session_id} holds no answer of the model: there is nothing to rerun")
     return recording
 

@@ -9,10 +9,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from agentctl.compare.again.findings import Findings
-from agentctl.errors import SandboxError
-from agentctl.events.local import LocalSessionCreated
+from agentctl.errors import AgentctlError, ImageGoneError, SandboxError, UsageError
+from agentctl.events.local import LocalModelResponse, LocalSessionCreated, LocalToolStarted
 from agentctl.launch.again.course import Course
-from agentctl.launch.again.recording import Hole, Recording, recording_of
+from agentctl.launch.again.places import Hole
+from agentctl.launch.again.recording import Recording, recording_of
 from agentctl.launch.again.request import RerunRequest
 from agentctl.launch.parts import open_log
 from agentctl.launch.secrets import learn_secrets, redacted_errors
@@ -21,12 +22,14 @@ from agentctl.sandbox.base import Progress
 from agentctl.session.fork import header_of, refuse_imported
 from agentctl.session.log import Listener
 from agentctl.session.redacting import RedactedPreviews
-from agentctl.signals import interruptible
+from agentctl.signals import Interrupted, interruptible
 from agentctl.store.anchors import read_anchor
 from agentctl.store.blobs import Blobs
 from agentctl.store.database import reading
 from agentctl.store.events import header_events, read_events
 from agentctl.store.leases import Lease
+
+_OF_IMAGE = "--accept-image takes an image made anew from the same recipe, -e ENV another environment"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,11 +53,24 @@ class Rerun:
         return "environment-mismatch" if self.mismatch is not None else self.findings.verdict
 
 
+class RerunStoppedError(AgentctlError):
+    """A signal ended a rerun, so it has no verdict; the exit code is 128 and the signal's number."""
+
+    type = "rerun_stopped_error"
+
+    def __init__(self, told: Interrupted, session_id: str) -> None:
+        super().__init__(
+            f"the rerun was stopped ({told.name}), so nothing is known of what would have come",
+            hint=f"what was done by then: agentctl show {session_id}",
+        )
+        self.exit_code = told.exit_code
+
+
 def rerun(request: RerunRequest, home: Home, listeners: Sequence[Listener], progress: Progress) -> Rerun:
     """Do a session again, and compare.
 
     Raises NotFoundError, UsageError for what cannot be done again, ModelError where a live model was asked
-    for and there is none, StoreError.
+    for and there is none, StoreError, RerunStoppedError.
     """
     with contextlib.ExitStack() as held:
         held.enter_context(interruptible())
@@ -67,11 +83,15 @@ def rerun(request: RerunRequest, home: Home, listeners: Sequence[Listener], prog
         except SandboxError as error:
             if request.live != "sandbox":
                 raise
-            return Rerun(request, None, Findings(), mismatch=error.message, hint=error.hint)
+            hint = _OF_IMAGE if isinstance(error, ImageGoneError) else error.hint
+            return Rerun(request, None, Findings(), mismatch=error.message, hint=hint)
         lease = Lease(home, course.session_id)
         log = held.enter_context(open_log(home, lease.check))
         held.enter_context(lease)
-        course.drive(log, [RedactedPreviews(listener, redactor) for listener in listeners])
+        try:
+            course.drive(log, [RedactedPreviews(listener, redactor) for listener in listeners])
+        except Interrupted as told:
+            raise RerunStoppedError(told, course.session_id) from told
         findings = course.findings(log)
         return Rerun(request, course.session_id, findings, notes=course.notes_beside(findings))
 
@@ -89,7 +109,14 @@ def _read(request: RerunRequest, home: Home) -> tuple[Recording, LocalSessionCre
         return recording, header
     # A command that somebody broke off may run for hours: it is not begun again.
     first = next(record.seq for record in records if record.event.id in recording.interrupted)
-    answers = [each.seq for each in records if each.event.type == "local.model_response" and each.seq < first]
-    shorter = recording_of(session_id, records[: answers[-1] - 1])
+    answers = (each.seq for each in records[: first - 1] if isinstance(each.event, LocalModelResponse))
+    end = max(answers, default=0)
+    before = records[recording.own - 1 : max(end - 1, 0)]
+    if not any(isinstance(each.event, LocalToolStarted) for each in before):
+        raise UsageError(
+            f"a person broke off #{first}, the first call of session {session_id}, so it is not begun again",
+            hint=f"what can be done again from the record alone: agentctl rerun {session_id}",
+        )
+    shorter = recording_of(session_id, records[: end - 1])
     shorter.holes.append(Hole(first, "a call that a person broke off is not begun again, nor what came after it"))
     return shorter, header

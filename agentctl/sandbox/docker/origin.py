@@ -10,7 +10,7 @@ from docker.api import APIClient
 
 from agentctl.canonical import JsonObject
 from agentctl.definitions.environment import Environment
-from agentctl.errors import SandboxError
+from agentctl.errors import ImageGoneError
 from agentctl.sandbox.base import Layout, Origin, Progress
 from agentctl.sandbox.docker.asking import ask_image
 from agentctl.sandbox.docker.checkpoints import SESSION_LABEL
@@ -79,12 +79,12 @@ def _note_use(builds: Path, facts: JsonObject, environment: str) -> None:
         Uses(builds).note(recipe, environment)
 
 
-def _gone(client: APIClient, facts: JsonObject) -> SandboxError:
+def _gone(client: APIClient, facts: JsonObject) -> ImageGoneError:
     tag = str(facts.get("image_tag", facts.get("image")))
     made_anew = image_id(client, tag) is not None
-    return SandboxError(
+    return ImageGoneError(
         f"the session's image is not here any more: {visible_line(tag)}, {visible_line(facts['image_digest'])}"
         + (" (the one that has its name now was made later)" if made_anew else ""),
-        hint="resume or send with --rebuild goes on with an image made anew from the same recipe, "
+        hint="--rebuild goes on with an image made anew from the same recipe, "
         "in which packages may have other versions",
     )
