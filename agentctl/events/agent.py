@@ -1,13 +1,12 @@
 """Events of the agent: what the model said, and what its calls came to."""
 
-from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 from agentctl.canonical import JsonObject
-from agentctl.events.base import Event
+from agentctl.events.base import Event, event
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@event
 class AgentMessage(Event):
     """Text of the model."""
 
@@ -16,14 +15,14 @@ class AgentMessage(Event):
     content: list[JsonObject]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@event
 class AgentThinking(Event):
     """A mark that the model thought; the thoughts themselves are not in it."""
 
     type: ClassVar[str] = "agent.thinking"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@event
 class AgentToolUse(Event):
     """A call of a built-in tool that the model wants.
 
@@ -40,7 +39,7 @@ class AgentToolUse(Event):
     session_thread_id: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@event
 class AgentToolResult(Event):
     """The one result of a call; ``tool_use_id`` is the id of its ``agent.tool_use`` event."""
 
@@ -51,7 +50,7 @@ class AgentToolResult(Event):
     is_error: bool | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@event
 class AgentCustomToolUse(Event):
     """A call of a tool that whoever runs the session must answer with ``user.custom_tool_result``."""
 
@@ -62,7 +61,7 @@ class AgentCustomToolUse(Event):
     session_thread_id: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@event
 class AgentThreadContextCompacted(Event):
     """A summary stands from here on for all that the model was told so far; the record keeps everything."""
 

@@ -1,13 +1,12 @@
 """Our own events, for what the API has none; never sent over the API."""
 
-from dataclasses import dataclass
 from typing import ClassVar
 
 from agentctl.canonical import JsonObject
-from agentctl.events.base import Event
+from agentctl.events.base import Event, event
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@event
 class LocalSessionCreated(Event):
     """The first event of every session: everything that the session depends on, frozen.
 
@@ -43,7 +42,7 @@ class LocalSessionCreated(Event):
     imported: JsonObject | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@event
 class LocalImported(Event):
     """What a transcript of another program holds beside what other events say: ``body``, from its line ``line``."""
 
@@ -53,7 +52,7 @@ class LocalImported(Event):
     body: JsonObject
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@event
 class LocalForked(Event):
     """The first event that is a fork's own; those before it are its parent's.
 
@@ -85,7 +84,7 @@ class LocalForked(Event):
     not_restored: list[JsonObject] | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@event
 class LocalInputProcessed(Event):
     """These queued events of a person have been taken up."""
 
@@ -94,7 +93,7 @@ class LocalInputProcessed(Event):
     event_ids: list[str]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@event
 class LocalSandboxStarted(Event):
     """A sandbox runs; ``facts`` say which, from what image, and how long it took to start."""
 
@@ -103,7 +102,7 @@ class LocalSandboxStarted(Event):
     facts: JsonObject
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@event
 class LocalSandboxLost(Event):
     """The sandbox failed or could not be started: ``reason`` says how."""
 
@@ -112,7 +111,7 @@ class LocalSandboxLost(Event):
     reason: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@event
 class LocalModelResponse(Event):
     """A whole message of the model, verbatim, before the public events that are made from it.
 
@@ -129,7 +128,7 @@ class LocalModelResponse(Event):
     request_id: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@event
 class LocalCompactionResponse(Event):
     """What the model answered when it was asked for a summary, verbatim, as in ``local.model_response``.
 
@@ -144,7 +143,7 @@ class LocalCompactionResponse(Event):
     request_id: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@event
 class LocalCompactionFailed(Event):
     """The conversation could not be summarised, and stays as it is: ``line`` says why."""
 
@@ -153,7 +152,7 @@ class LocalCompactionFailed(Event):
     line: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@event
 class LocalContextFull(Event):
     """The conversation no longer fits into the model's context window, and has to be summarised."""
 
@@ -162,7 +161,7 @@ class LocalContextFull(Event):
     line: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@event
 class LocalNudged(Event):
     """The model stopped short (``reason`` is its stop reason) and is asked to go on: ``text`` is what it reads."""
 
@@ -172,7 +171,7 @@ class LocalNudged(Event):
     text: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@event
 class LocalToolStarted(Event):
     """These calls are about to be sent to the sandbox: written before the deed."""
 
@@ -181,7 +180,7 @@ class LocalToolStarted(Event):
     tool_use_ids: list[str]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@event
 class LocalToolFacts(Event):
     """What is known about a call beside its result: duration, exit code, size, whether it was cut."""
 
@@ -191,7 +190,7 @@ class LocalToolFacts(Event):
     facts: JsonObject
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@event
 class LocalFilesUploaded(Event):
     """The files that a session begins with, as they were copied into its sandbox.
 
@@ -208,7 +207,7 @@ class LocalFilesUploaded(Event):
     skipped: list[str]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@event
 class LocalFilesChanged(Event):
     """What a call did to the files of the workspace and of the outputs folder.
 
@@ -224,7 +223,7 @@ class LocalFilesChanged(Event):
     cut: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@event
 class LocalCheckpoint(Event):
     """The state of the whole sandbox was kept when the session came to rest.
 
@@ -239,7 +238,7 @@ class LocalCheckpoint(Event):
     keep_until: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@event
 class LocalCheckpointFailed(Event):
     """The state of the whole sandbox could not be kept when the session came to rest; ``reason`` says why.
 
@@ -251,7 +250,7 @@ class LocalCheckpointFailed(Event):
     reason: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@event
 class LocalEgressStarted(Event):
     """A connection that the sandbox asked for is allowed, and about to be made: written before the deed.
 
@@ -265,7 +264,7 @@ class LocalEgressStarted(Event):
     scheme: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@event
 class LocalEgress(Event):
     """A verdict on a connection that the sandbox asked for, and what became of it.
 
@@ -292,7 +291,7 @@ class LocalEgress(Event):
     times: int | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@event
 class LocalOutputs(Event):
     """The files under the outputs folder as they were when the session came to rest.
 
@@ -306,7 +305,7 @@ class LocalOutputs(Event):
     cut: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@event
 class LocalLimitReached(Event):
     """A limit of the session ends the turn: ``limit`` is its name, with the numbers that met."""
 
@@ -318,7 +317,7 @@ class LocalLimitReached(Event):
     line: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@event
 class LocalLimitsChanged(Event):
     """From here on these limits hold, in place of all former ones."""
 
@@ -327,7 +326,7 @@ class LocalLimitsChanged(Event):
     limits: JsonObject
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@event
 class LocalStuckWarned(Event):
     """The agent goes in circles and is told so, once: ``advice`` is what the model reads.
 
@@ -342,7 +341,7 @@ class LocalStuckWarned(Event):
     role: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@event
 class LocalStuck(Event):
     """The agent goes in circles although it was told so; the session comes to rest."""
 
@@ -352,7 +351,7 @@ class LocalStuck(Event):
     line: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@event
 class LocalInterrupted(Event):
     """The process that ran the session was told to stop; ``signal`` is its name."""
 

@@ -1,20 +1,19 @@
 """Events of the session itself."""
 
-from dataclasses import dataclass
 from typing import ClassVar
 
 from agentctl.canonical import JsonObject
-from agentctl.events.base import Event
+from agentctl.events.base import Event, event
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@event
 class SessionStatusRunning(Event):
     """The session has begun to work."""
 
     type: ClassVar[str] = "session.status_running"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@event
 class SessionStatusIdle(Event):
     """The session rests.
 
@@ -28,7 +27,7 @@ class SessionStatusIdle(Event):
     stop_details: JsonObject | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@event
 class SessionStatusRescheduled(Event):
     """The session waits before it tries again.
 
@@ -40,14 +39,14 @@ class SessionStatusRescheduled(Event):
     local: JsonObject | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@event
 class SessionStatusTerminated(Event):
     """The session has ended and cannot go on."""
 
     type: ClassVar[str] = "session.status_terminated"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@event
 class SessionError(Event):
     """Something failed: ``error`` is ``{"type", "message", "retry_status": {"type"}}``."""
 
@@ -56,7 +55,7 @@ class SessionError(Event):
     error: JsonObject
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@event
 class SessionUsage(Event):
     """What the session has used so far: tokens, active seconds, list cost in US cents."""
 

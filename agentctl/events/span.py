@@ -1,20 +1,19 @@
 """Events that enclose a piece of work."""
 
-from dataclasses import dataclass
 from typing import ClassVar
 
 from agentctl.canonical import JsonObject
-from agentctl.events.base import Event
+from agentctl.events.base import Event, event
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@event
 class SpanModelRequestStart(Event):
     """A request to the model is about to be sent."""
 
     type: ClassVar[str] = "span.model_request_start"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@event
 class SpanModelRequestEnd(Event):
     """A request to the model has ended; ``model_usage`` holds its four token counts."""
 

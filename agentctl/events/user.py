@@ -1,13 +1,12 @@
 """Events that people write: into a terminal, another shell, a script or over HTTP."""
 
-from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 from agentctl.canonical import JsonObject
-from agentctl.events.base import Event
+from agentctl.events.base import Event, event
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@event
 class UserMessage(Event):
     """A message to the agent: text, image and document blocks."""
 
@@ -16,7 +15,7 @@ class UserMessage(Event):
     content: list[JsonObject]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@event
 class UserInterrupt(Event):
     """Stop what is going on and rest."""
 
@@ -25,7 +24,7 @@ class UserInterrupt(Event):
     session_thread_id: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@event
 class UserToolConfirmation(Event):
     """The answer to a call that asked: ``deny_message`` only with deny."""
 
@@ -37,7 +36,7 @@ class UserToolConfirmation(Event):
     session_thread_id: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@event
 class UserCustomToolResult(Event):
     """What a custom tool gave."""
 
@@ -49,7 +48,7 @@ class UserCustomToolResult(Event):
     session_thread_id: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@event
 class SystemMessage(Event):
     """A word of the operator in the middle of the conversation, text only; it belongs to the message before it."""
 
