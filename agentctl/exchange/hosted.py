@@ -51,8 +51,6 @@ def _take(found: dict[str, JsonObject], number: int, body: JsonObject) -> None:
         read_event(body)
     except UsageError as error:
         raise UsageError(f"line {number}: {error.message}") from None
-    if not isinstance(body.get("id"), str):
-        raise UsageError(f"line {number}: this event has no id")
     found[body["id"]] = body
 
 

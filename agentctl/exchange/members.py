@@ -33,6 +33,7 @@ from agentctl.session.contents import is_digest
 from agentctl.session.files import Change, File
 from agentctl.session.packages import packages_digest
 
+_TYPE = re.compile(r"[\x21-\x7e]{1,200}")
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:-]{0,127}")
 _SESSION_ID = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 _ACCEPTED: dict[str, list[tuple[str, Callable[[Any], bool]]]] = {}
@@ -47,10 +48,11 @@ def is_session_id(name: object) -> bool:
 def read_event(body: JsonObject) -> Event:
     """Read an event. Raises UsageError for one that is not what its type says."""
     kind = body.get("type")
-    if not isinstance(kind, str) or not 0 < len(kind) <= 200:
+    if not isinstance(kind, str) or _TYPE.fullmatch(kind) is None:
         raise UsageError("it has no type")
     event = decode(body)
-    if _ID.fullmatch(str(body.get("id"))) is None:
+    name = body.get("id")
+    if not isinstance(name, str) or _ID.fullmatch(name) is None:
         raise UsageError(f"{kind}: its id is none")
     time = body.get("processed_at")
     if time is not None and (not isinstance(time, str) or time_of(time) is None):
@@ -59,9 +61,9 @@ def read_event(body: JsonObject) -> Event:
         if kind in known_types():
             raise UsageError(f"{kind}: it lacks something that events of this type have")
         return event
-    for name, accepts in _accepted(type(event)):
-        if not accepts(getattr(event, name)):
-            raise UsageError(f"{kind}: {name} is not of the type that it must have")
+    for member, accepts in _accepted(type(event)):
+        if not accepts(getattr(event, member)):
+            raise UsageError(f"{kind}: {member} is not of the type that it must have")
     _check_inside(event)
     return event
 

@@ -1,7 +1,7 @@
 """Which sessions are to go: by age, by number, by what all of them take."""
 
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from agentctl.ids import time_of, timestamp
@@ -77,7 +77,14 @@ def _in_order(sessions: Iterator[Aged]) -> list[Aged]:
                 updated_at=max(parent.updated_at, each.updated_at),
                 stays=parent.stays or each.stays,
             )
-    return sorted(found.values(), key=lambda each: (each.updated_at, -each.key))
+    # Where times are the same, as those of transcripts, the family that was stored last is the youngest.
+    return sorted(found.values(), key=lambda each: (each.updated_at, _eldest(each, found), -each.key))
+
+
+def _eldest(each: Aged, found: Mapping[int, Aged]) -> int:
+    while each.parent is not None and each.parent in found:
+        each = found[each.parent]
+    return each.key
 
 
 def _in_one_form(time: str) -> str:

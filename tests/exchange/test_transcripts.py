@@ -281,6 +281,7 @@ HOSTILE = {
     "a wrong usage": jsonl([*HOSTED[:5], {**HOSTED[5], "model_usage": {"input_tokens": "many"}}]),
     "our own events": jsonl([{"type": "local.session_created", "id": "sevt_1"}, *HOSTED]),
     "no id": jsonl([*HOSTED, {"type": "user.message", "content": SAID}]),
+    "a type that is no text": jsonl([*HOSTED, {"type": "\ud800", "id": "sevt_9"}]),
     "nothing known": '{"type": "other"}\n{"type": "another"}',
     "no JSON": "hello",
     "a list of numbers": "[1, 2]",

@@ -310,6 +310,15 @@ def test_the_oldest_go_first_and_forks_before_their_parents(home: Home) -> None:
     assert chosen() == ["middle", "child", "parent", "newest"]
 
 
+def test_of_the_same_age_the_first_that_was_stored_is_the_oldest(home: Home) -> None:
+    for name in ("first", "second", "third"):
+        record(home, name, hours=1)
+    with reading(home) as connection:
+        sessions = aged_sessions(home, connection)
+    assert len({each.updated_at for each in sessions}) == 1
+    assert [each.session_id for each in choose(sessions, Rules(keep=1))] == ["first", "second"]
+
+
 def test_who_runs_or_is_a_baseline_stays_and_what_it_has_its_past_from(home: Home, database: Database) -> None:
     parent = record(home, "parent")
     fork(home, parent, "child")
