@@ -28,6 +28,9 @@ app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False, add_com
 
 _HEAD = ("SESSION", "AGE", "STATUS", "AGENT", "COST", "TIME", "MESSAGE")
 _NUMBERS = (1, 4, 5)
+_LEAST = {3: 12, 2: 12, 0: 18}
+"""What gives way to the messages on a narrow terminal, and how far: agent, status, name."""
+
 _STYLES = {
     "end_turn": "good",
     "running": "accent",
@@ -122,7 +125,7 @@ def _print_table(
             cells[0] = Span("  " * depth + f"#{fork.at} {cells[0].text}", "bold")
             cells[-1] = Span(shown(" ".join((fork.first_message or row.title or "").split()), look))
         shown_rows.append(cells)
-    lines = table(_HEAD, shown_rows, look, _NUMBERS)
+    lines = table(_HEAD, shown_rows, look, _NUMBERS, _LEAST)
     older = count_sessions(connection) - len(rows)
     if older > 0:
         lines.append(plain(f"{look.symbols.ellipsis} {many(older, 'older session')}: agentctl ls --all", "dim"))
