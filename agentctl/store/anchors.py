@@ -7,12 +7,16 @@ key (``store.keys``), the head is sealed with it.
 
 import json
 import os
-from typing import NamedTuple
+from pathlib import Path
+from typing import Any, NamedTuple
 
 from agentctl.canonical import canonical_json
 from agentctl.errors import StoreError
 from agentctl.paths import Home
 from agentctl.store.keys import VerifyKey
+
+_MOST_BYTES = 4_096
+_UNREADABLE = (OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError)
 
 
 class Anchor(NamedTuple):
@@ -25,24 +29,41 @@ class Anchor(NamedTuple):
 def read_anchor(home: Home, session_id: str) -> Anchor | None:
     """Return what was written down last; None where nothing was, or nothing that can be read."""
     try:
-        body = json.loads((home.anchors / f"{session_id}.json").read_bytes())
-        return Anchor(int(body["seq"]), str(body["hash"]))
-    except (OSError, ValueError, KeyError, TypeError):
+        body = _body(home, session_id)
+        anchor = Anchor(int(body["seq"]), str(body["hash"]))
+    except _UNREADABLE:
         return None
+    return anchor if 0 < anchor.seq < 1 << 63 else None
 
 
 def read_seal(home: Home, session_id: str) -> str | None:
     """Return the seal of what was written down last; None where there is none."""
     try:
-        seal = json.loads((home.anchors / f"{session_id}.json").read_bytes())["hmac"]
-    except (OSError, ValueError, KeyError, TypeError):
+        seal = _body(home, session_id)["hmac"]
+    except _UNREADABLE:
         return None
     return seal if isinstance(seal, str) else None
 
 
+def has_anchor_file(home: Home, session_id: str) -> bool:
+    """Say whether there is a file where something would be written down, whatever is in it."""
+    return os.path.lexists(_place(home, session_id))
+
+
+def _body(home: Home, session_id: str) -> Any:
+    # Without waiting, and never all of it: whoever can write the folder can put anything there.
+    descriptor = os.open(_place(home, session_id), os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    with open(descriptor, "rb") as file:
+        return json.loads(file.read(_MOST_BYTES))
+
+
+def _place(home: Home, session_id: str) -> Path:
+    return home.anchors / f"{session_id}.json"
+
+
 def drop_anchor(home: Home, session_id: str) -> None:
     """Forget what was written down of a former session of that name. Raises StoreError."""
-    place = home.anchors / f"{session_id}.json"
+    place = _place(home, session_id)
     try:
         place.unlink(missing_ok=True)
     except OSError as error:
@@ -51,7 +72,7 @@ def drop_anchor(home: Home, session_id: str) -> None:
 
 def write_anchor(home: Home, session_id: str, anchor: Anchor, key: VerifyKey | None = None) -> None:
     """Write down the head of a session's chain, durably, and seal it with ``key``. Raises StoreError."""
-    place = home.anchors / f"{session_id}.json"
+    place = _place(home, session_id)
     waiting = place.with_suffix(f".{os.getpid()}")
     body = {"seq": anchor.seq, "hash": anchor.hash}
     sealed = {"hmac": key.seal(session_id, anchor.seq, anchor.hash)} if key else {}

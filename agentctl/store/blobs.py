@@ -1,9 +1,11 @@
 """Large payloads, each stored once, in a file named by its SHA-256."""
 
+import errno
 import hashlib
 import itertools
 import os
 import re
+import stat
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
@@ -14,6 +16,9 @@ from agentctl.errors import StoreError
 from agentctl.store.syncing import sync, sync_file_system
 
 _PIECE = 1 << 20
+_MOST_PIECES = 1 << 10
+"""Of what is read whole: large strings, and lists of files."""
+
 _MOST_SINGLY = 16
 """Files that are made durable one by one; where there are more, the whole file system is, which takes as long as
 some of them do."""
@@ -75,7 +80,10 @@ class Blobs:
 
     def read(self, digest: str) -> bytes:
         """Return a blob whole. Raises StoreError where it is missing or damaged."""
-        data = b"".join(self.open(digest))
+        pieces = list(itertools.islice(self.open(digest), _MOST_PIECES + 1))
+        if len(pieces) > _MOST_PIECES:
+            raise StoreError(f"blob {digest} is damaged: it is larger than anything that was put")
+        data = b"".join(pieces)
         if hashlib.sha256(data).hexdigest() != digest:
             raise StoreError(f"blob {digest} is damaged")
         return data
@@ -83,7 +91,7 @@ class Blobs:
     def open(self, digest: str) -> Iterator[bytes]:
         """Yield a blob in pieces of at most 1 MiB. Raises StoreError where it is missing."""
         try:
-            with open(self._path(digest), "rb") as file:
+            with open(_opened(self._path(digest)), "rb") as file:
                 while piece := file.read(_PIECE):
                     yield piece
         except OSError as error:
@@ -187,6 +195,15 @@ class Blobs:
             return
         for place in dict.fromkeys([*named, *(place.parent for place in named if place != self._root)]):
             sync(place)
+
+
+def _opened(place: Path) -> int:
+    """Open a blob to be read. Raises OSError for what is no regular file, without waiting for anybody."""
+    descriptor = os.open(place, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise OSError(errno.EINVAL, "it is no regular file")
+    return descriptor
 
 
 def _touched(place: Path) -> bool:

@@ -282,6 +282,6 @@ def _hint_for(error: sqlite3.DatabaseError) -> str:
         return "free space on this disk; what was recorded before is safe"
     if name.startswith("SQLITE_IOERR"):
         return "the disk failed or a limit was met (see: dmesg, ulimit -a); what was recorded before is safe"
-    if name.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB")):
+    if name.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB")) or name == "SQLITE_ERROR":  # a table is gone
         return _DAMAGED
     return _HINT

@@ -294,8 +294,8 @@ def record_of(session_id: str, blobs: Blobs, seq: int, body: str, taken: str, ro
         return Record(seq, decode(value), row_hash)
     except StoreError as error:
         raise DamagedEventError(session_id, seq, error.message) from error
-    except (ValueError, KeyError, IndexError, TypeError, AttributeError) as error:
-        raise DamagedEventError(session_id, seq, error) from error
+    except (ValueError, KeyError, IndexError, TypeError, AttributeError, RecursionError) as error:
+        raise DamagedEventError(session_id, seq, f"it cannot be read ({error})") from error
 
 
 def _insert_rows(

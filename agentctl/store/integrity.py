@@ -8,20 +8,23 @@ from itertools import islice
 from typing import Literal
 
 from agentctl.errors import StoreError
-from agentctl.events.base import Event
-from agentctl.events.local import LocalForked, LocalSessionCreated
 from agentctl.paths import Home
 from agentctl.session.contents import named_contents
 from agentctl.session.log import Record
-from agentctl.store.anchors import Anchor, read_anchor, read_seal
+from agentctl.store.anchors import Anchor, has_anchor_file, read_anchor, read_seal
 from agentctl.store.blobs import Blobs
 from agentctl.store.events import DamagedEventError, read_rows, record_of
+from agentctl.store.indexcheck import IndexCheck
 from agentctl.store.keys import VerifyKey
 from agentctl.store.lineage import lineage, where
-from agentctl.store.sessions import INDEXED, create_row, update_row
 from agentctl.store.snapshots import Place, SnapshotCheck
 
 _AT_ONCE = 256
+
+_NOT_UNDERSTOOD = (
+    ArithmeticError, AttributeError, IndexError, KeyError, RecursionError, TypeError, ValueError, sqlite3.Error,
+)  # fmt: skip
+"""What comes of an event that says what no event says, although its hash fits."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +56,7 @@ class Integrity:
     anchor: Anchor | None = None
     seal: Literal["valid", "wrong", "absent", "unchecked"] = "unchecked"
     has_key: bool = False
-    index: dict[str, str | int | None] = field(default_factory=dict)
+    index: dict[str, object] = field(default_factory=dict)
 
     @property
     def first(self) -> Damage | None:
@@ -83,29 +86,57 @@ def examine(
     Raises StoreError only where the database itself cannot be read.
     """
     found = Integrity(anchor=read_anchor(home, session_id), has_key=key is not None)
-    blobs, index, seen = Blobs(home.blobs), _Index(connection, session_id), dict[str, str | None]()
-    read = _records(connection, blobs, session_id, found)
-    snapshots = SnapshotCheck(Place(connection, blobs, session_id))
-    while records := list(islice(read, _AT_ONCE)):
-        for record in records:
-            tell(record)
-            _check_contents(record, blobs, seen, found)
-            if not found.damages:
-                snapshots.add(record)
-        index.add([record.event for record in records])
-    found.blobs = len(seen)
-    if not found.damages:
-        found.damages += _wrong_columns(connection, session_id)
-        found.index = index.differences()
-        found.damages += [
-            Damage(None, f"the index says another {name} than the events", is_computed=True) for name in found.index
-        ]
-        found.damages += [
-            Damage(None, f"the snapshot of #{seq}, where show begins, says otherwise than the events", is_computed=True)
-            for seq in snapshots.wrong
-        ]
+    connection.execute("BEGIN")  # what a session that runs now appends meanwhile is left for another time
+    try:
+        _read(connection, home, session_id, tell, found)
+    finally:
+        connection.execute("ROLLBACK")
     found.seal = _seal(home, session_id, key, found.anchor)
     return found
+
+
+def _read(
+    connection: sqlite3.Connection, home: Home, session_id: str, tell: Callable[[Record], None], found: Integrity
+) -> None:
+    blobs, index, seen = Blobs(home.blobs), IndexCheck(connection, session_id), dict[str, str | None]()
+    snapshots = SnapshotCheck(Place(connection, blobs, session_id))
+
+    def take(record: Record) -> None:
+        tell(record)
+        _check_contents(record, blobs, seen, found)
+        if not found.damages:
+            snapshots.add(record)
+
+    read = _records(connection, blobs, session_id, found)
+    while records := list(islice(read, _AT_ONCE)):
+        for record in records:
+            _understood(record, take, found)
+        if not found.damages:
+            for record in records:
+                _understood(record, index.add, found)
+            _understood(records[-1], lambda _: index.keep(), found)
+    found.blobs = len(seen)
+    if not found.damages and found.anchor is None and has_anchor_file(home, session_id):
+        found.damages.append(
+            Damage(None, f"{home.anchors / session_id}.json, which says where it ends, cannot be read")
+        )
+    if not found.damages:
+        found.damages += _wrong_columns(connection, session_id)
+    if not found.damages:
+        found.damages += [Damage(seq, what) for seq, what in index.strangers()]
+        found.index = index.differences()
+        wrong = [f"the index says another {name} than the events" for name in found.index]
+        wrong += [
+            f"the snapshot of #{seq}, where show begins, says otherwise than the events" for seq in snapshots.wrong
+        ]
+        found.damages += [Damage(None, what, is_computed=True) for what in wrong]
+
+
+def _understood(record: Record, deed: Callable[[Record], None], found: Integrity) -> None:
+    try:
+        deed(record)
+    except _NOT_UNDERSTOOD as error:
+        found.damages.append(Damage(record.seq, f"it cannot be read ({error})"))
 
 
 def _records(connection: sqlite3.Connection, blobs: Blobs, session_id: str, found: Integrity) -> Iterator[Record]:
@@ -148,8 +179,9 @@ def _wrong_columns(connection: sqlite3.Connection, session_id: str) -> list[Dama
     """Find rows whose id or type is not that of their event: the chain is over events, not over columns."""
     condition, values = where(lineage(connection, session_id))
     row = connection.execute(
-        f"SELECT seq FROM events WHERE {condition} AND (type IS NOT json_extract(body, '$.type') "
-        "OR id IS NOT CAST(coalesce(json_extract(body, '$.id'), '') AS TEXT)) ORDER BY seq LIMIT 1",
+        f"SELECT seq FROM events WHERE {condition} AND CASE WHEN json_valid(body) THEN "
+        "type IS NOT json_extract(body, '$.type') "
+        "OR id IS NOT CAST(coalesce(json_extract(body, '$.id'), '') AS TEXT) ELSE 1 END ORDER BY seq LIMIT 1",
         values,
     ).fetchone()
     return [] if row is None else [Damage(row[0], "its row says another id or type than it does")]
@@ -164,39 +196,3 @@ def _seal(
     if key is None:
         return "unchecked"
     return "valid" if key.fits(seal, session_id, anchor.seq, anchor.hash) else "wrong"
-
-
-class _Index:
-    """The row of a session in the index, computed once more from its events."""
-
-    def __init__(self, connection: sqlite3.Connection, session_id: str) -> None:
-        self._connection, self._session_id = connection, session_id
-        (schema,) = connection.execute("SELECT sql FROM sqlite_schema WHERE name = 'sessions'").fetchone()
-        self._own = sqlite3.connect(":memory:")
-        self._own.execute(schema)
-        self._key: int | None = None
-        self._forked_at: str | None = None
-
-    def add(self, events: list[Event]) -> None:
-        """Take more events."""
-        if self._key is None and events and isinstance(events[0], LocalSessionCreated):
-            self._key = create_row(self._own, events[0])
-        for event in events:
-            if isinstance(event, LocalForked) and event.session_id == self._session_id:
-                self._forked_at = event.processed_at
-        if self._key is not None:
-            update_row(self._own, self._key, events, 0, "")
-
-    def differences(self) -> dict[str, str | int | None]:
-        """Return what the index ought to say where it says otherwise, by column."""
-        columns = ", ".join(INDEXED)
-        stored = self._connection.execute(f"SELECT {columns} FROM sessions WHERE id = ?", (self._session_id,))
-        computed = self._own.execute(f"SELECT {columns} FROM sessions")
-        said, meant = stored.fetchone(), computed.fetchone()
-        self._own.close()
-        if meant is None:
-            return {}
-        pairs = dict(zip(INDEXED, zip(said, meant, strict=True), strict=True))
-        if self._forked_at is not None:
-            pairs["created_at"] = (pairs["created_at"][0], self._forked_at)
-        return {name: meant for name, (said, meant) in pairs.items() if said != meant}

@@ -7,9 +7,12 @@ from agentctl.errors import StoreError
 from agentctl.paths import Home
 from agentctl.store.blobs import Blobs
 from agentctl.store.database import Database
+from agentctl.store.events import hash_at
+from agentctl.store.indexcheck import put_right
 from agentctl.store.integrity import Integrity
 from agentctl.store.keys import VerifyKey
 from agentctl.store.leases import Lease
+from agentctl.store.lineage import lineage
 from agentctl.store.snapshots import forget_snapshots, keep_all_snapshots
 
 
@@ -28,11 +31,10 @@ def mend(home: Home, session_id: str, found: Integrity, key: VerifyKey | None) -
 
 
 def _mend(connection: sqlite3.Connection, session_id: str, found: Integrity) -> None:
-    head = connection.execute("SELECT head_seq, head_hash FROM sessions WHERE id = ?", (session_id,)).fetchone()
-    if head != (found.events, found.head):
+    stretches = lineage(connection, session_id)
+    if hash_at(connection, stretches, found.events) != found.head or hash_at(connection, stretches, found.events + 1):
         raise StoreError(f"session {session_id} has gone on meanwhile", hint="run the command again")
-    for name, value in found.index.items():
-        connection.execute(f"UPDATE sessions SET {name} = ? WHERE id = ?", (value, session_id))  # noqa: S608 - a column
+    put_right(connection, session_id, found.index)
     forget_snapshots(connection, session_id)
 
 

@@ -146,6 +146,12 @@ DAMAGES: dict[str, tuple[Callable[[Home], object], Callable[[Home], int | None]]
         lambda home: change(home, "UPDATE events SET type = 'x.y' WHERE session = 1 AND seq = 7"),
         lambda _: 7,
     ),
+    "the end in the index": (lambda home: change(home, "UPDATE sessions SET head_hash = 'x'"), lambda _: None),
+    "an earlier end in the index": (lambda home: change(home, "UPDATE sessions SET head_seq = -1"), lambda _: None),
+    "a parent that is none": (
+        lambda home: change(home, "UPDATE sessions SET parent = 2, parent_seq = 5 WHERE key = 1"),
+        lambda _: None,
+    ),
     "the index": (lambda home: change(home, "UPDATE sessions SET title = 'forged' WHERE key = 1"), lambda _: None),
 }
 
