@@ -231,7 +231,7 @@ def _migrate(connection: sqlite3.Connection) -> None:
 
 @contextlib.contextmanager
 def _quick_import() -> Iterator[None]:
-    """Import without garbage collection: the SDK's 3,000 modules make much that lives and nothing that dies."""
+    """Import without garbage collection: the SDK's modules make much that lives and nothing that dies."""
     gc.disable()
     try:
         yield

@@ -34,11 +34,12 @@ def deferred(top: str, within: Sequence[str]) -> Iterator[None]:
         yield
         return
     finder = _Finder(top, within)
-    sys.meta_path.insert(0, finder)
+    # New lists: another thread that imports goes through the one that it has found, and must not miss a place of it.
+    sys.meta_path = [finder, *sys.meta_path]
     try:
         yield
     finally:
-        sys.meta_path.remove(finder)
+        sys.meta_path = [each for each in sys.meta_path if each is not finder]
 
 
 def forget(top: str) -> None:
