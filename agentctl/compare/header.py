@@ -7,7 +7,8 @@ from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
 from agentctl.canonical import JsonObject
-from agentctl.compare.arguments import ABSENT, differing_leaves
+from agentctl.compare.arguments import ABSENT
+from agentctl.compare.definitions import members_apart
 from agentctl.compare.difference import Difference, Kind, Layer, Place, kind_of
 from agentctl.compare.moves import with_moves
 from agentctl.compare.normalise import names_taken_out
@@ -130,17 +131,17 @@ def _definitions(
 
 def _leaves(a: Side, b: Side, name: str, one: Any, other: Any) -> Iterator[Difference]:
     # Another name is another thing: then nothing else tells as much.
-    found = sorted(differing_leaves(one, other, f"/{name}"), key=lambda leaf: leaf.pointer != f"/{name}/name")
-    for leaf in found:
-        inner = ".".join(leaf.pointer.split("/")[2:]).replace("~1", "/").replace("~0", "~")
+    found = sorted(members_apart(one, other, f"/{name}"), key=lambda apart: apart.names != ("name",))
+    for apart in found:
+        inner = ".".join(apart.names)
         shown = name.replace("agentctl_version", "agentctl")
         what = f"{shown}: {inner}" if inner else shown
         yield Difference(
             "header",
-            _kind(leaf.a, leaf.b),
+            _kind(apart.a, apart.b),
             what,
-            _place(a.created_seq, leaf.pointer, leaf.a),
-            _place(b.created_seq, leaf.pointer, leaf.b),
+            _place(a.created_seq, apart.pointer_a, apart.a),
+            _place(b.created_seq, apart.pointer_b, apart.b),
         )
 
 

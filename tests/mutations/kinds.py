@@ -70,7 +70,7 @@ BEGINS = (
          "agent differs: system You look into things. > You look into everything."),
     Kind("model", lambda it: it.with_agent(model="claude-sonnet-5"), ("header",),
          "agent differs: model.id claude-opus-5-5 > claude-sonnet-5"),
-    Kind("tool disabled", _without_glob, ("header", "trajectory"), "agent differs: tools.0.configs.1 only in B",
+    Kind("tool disabled", _without_glob, ("header", "trajectory"), "agent differs: tools.0.configs.glob only in B",
          ("glob", "trajectory"), "the model does not ask for it", "model"),
     Kind("permission rule", lambda it: it.with_agent(local=_DENIES), ("header", "observations", "files", "network"),
          "agent differs: local.permissions.deny.0 only in B", ("report", "network")),
