@@ -233,3 +233,11 @@ def test_what_the_harness_says_of_a_new_sandbox_is_not_what_a_call_gave() -> Non
     ]
     noticed = Side.of("B", (Record(number, event, "") for number, event in enumerate(events, 1)))
     assert not compare(side_of(LONG), noticed).differing
+
+
+def test_a_tool_that_is_configured_otherwise_is_told_by_its_name() -> None:
+    asks = {"name": "write", "type": "write", "permission_policy": {"type": "always_ask"}}
+    agents: list[Any] = [{"name": "a", "tools": [{"type": "agent_toolset", "configs": each}]} for each in ([], [asks])]
+    found = compared(LONG.but(created={"agent": agents[0]}), LONG.but(created={"agent": agents[1]}))
+    line = "agent differs: tools.0.configs.write only in B: permission_policy.type always_ask"
+    assert first_line(found) == line

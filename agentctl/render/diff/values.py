@@ -49,9 +49,20 @@ def value_text(value: Any) -> str:
 
 def _named(value: dict[str, Any]) -> str:
     """Write an object with a name: ``write (permission_policy.type always_ask)``."""
+    members = _told_members(value)
+    return f"{value['name']} ({members})" if members else str(value["name"])
+
+
+def _without_name(value: Any, what: str) -> str:
+    """Write a value; of an object that the difference is named by, only what is in it."""
+    is_named = isinstance(value, dict) and isinstance(value.get("name"), str) and what.endswith(f".{value['name']}")
+    return _told_members(value)[:_MOST_VALUE] if is_named else value_text(value)
+
+
+def _told_members(value: dict[str, Any]) -> str:
     name = value["name"]
-    members = [f"{path} {text}" for path, text in _members(value) if path != "name" and (path, text) != ("type", name)]
-    return f"{name} ({', '.join(members)})" if members else str(name)
+    told = [f"{path} {text}" for path, text in _members(value) if path != "name" and (path, text) != ("type", name)]
+    return ", ".join(told)
 
 
 def _members(value: dict[str, Any], before: str = "") -> Iterator[tuple[str, str]]:
@@ -77,9 +88,9 @@ def change_text(difference: Difference) -> str:
     one, other = (place.value if place is not None else None for place in (difference.a, difference.b))
     match difference.kind:
         case "only_a":
-            return _with("only in A", value_text(one))
+            return _with("only in A", _without_name(one, difference.what))
         case "only_b":
-            return _with("only in B", value_text(other))
+            return _with("only in B", _without_name(other, difference.what))
         case _ if is_move(difference):
             return "the same contents"
         case _ if (lines := lines_apart(difference)) is not None:
