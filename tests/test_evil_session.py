@@ -340,7 +340,9 @@ def what_looks_at_it_is_not_fooled(world: World) -> None:
         assert (done.code, unclean(done.err)) == (1 if is_patch else 0, []), name
         assert is_patch or unclean(done.out) == [], name
         assert not world.canaries.are_in(done.out)
-    assert re.search(r"4 connections to 2 hosts .* \d\d refused: 127\.0\.0\.1", shown["show @"].out)
+    assert re.search(r"\d\d refused: 127\.0\.0\.1", shown["show @"].out)
+    wide = agentctl("show", "@", COLUMNS="300").out
+    assert re.search(r"\d\d refused: 127\.0\.0\.1.* 4 connections to 2 hosts", wide)
     assert "evil.test" in shown["show @ -o json"].out
     assert all("python3 /tmp/evil.py proxy" in shown[name].out for name in ("events @", "replay @ --speed max --full"))
     for name in (".envrc", ".git/hooks/pre-commit", "README.md", "sitecustomize.py"):
