@@ -24,7 +24,8 @@ from tests.render.test_player import long_session
 HOSTILE = (
     "</script><script>fetch('http://evil.example/')</script><img src=x onerror=alert(1)>"
     '<a href="javascript:alert(1)">x</a><style>@import url(http://evil.example/)</style>'
-    "' onmouseover='alert(1) \" onfocus=\"alert(1) autofocus <!-- ]]> &lt;b&gt; \u202eevil\u202c \u200b \x1b[2J \x00"
+    "' onmouseover='alert(1) \" onfocus=\"alert(1) autofocus <!-- --> --!> ]]> &lt;b&gt; "
+    "\u2028 \u2029 javascript:alert(1) \u202eevil\u202c \u200b \x1b[2J \x00"
     "<svg onload=alert(1)><iframe src=http://evil.example/></iframe><meta http-equiv=refresh content=0;url=http://e/>"
 )
 
@@ -119,6 +120,7 @@ def page_of(tmp_path: Path, *arguments: str) -> str:
 def test_all_text_of_others_is_only_text(home: Home, tmp_path: Path) -> None:
     page = page_of(tmp_path)
     reader = read(page)
+    assert "<!--" not in page
     ours = {
         "html", "head", "meta", "title", "style", "body", "header", "h1", "p", "b", "code", "dl", "dt", "dd", "nav",
         "svg", "a", "rect", "details", "summary", "table", "tr", "th", "td", "div", "input", "button", "label",
@@ -130,7 +132,7 @@ def test_all_text_of_others_is_only_text(home: Home, tmp_path: Path) -> None:
         assert not [attribute for attribute in attributes if attribute.startswith("on") or attribute == "style"]
         assert attributes.get("src") is None
         assert name != "a" or re.fullmatch(r"#e\d+", attributes["href"] or "")
-    assert not re.search("[\x00-\x08\x0b-\x1f\x7f\u200b\u202a-\u202e\u2066-\u2069]", page)
+    assert not re.search("[\x00-\x08\x0b-\x1f\x7f\u200b\u2028-\u202e\u2066-\u2069]", page)
     assert reader.text.count("<img src=x onerror=alert(1)>") > 10
     assert r"\u202eevil\u202c" in reader.text
 

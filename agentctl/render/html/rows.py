@@ -159,7 +159,7 @@ class Telling:
             return tag("div", head, *([tag("pre", self._cut(output, seq))] if lines else []), kind=kind)
         told = f"{many(lines, 'line')}, {size(len(output))}"
         first = output.split("\n", 1)[0][:_ONE_LINE]
-        summary = join([head, text(told), tag("code", line(first))], " ")
+        summary = join([head, tag("small", text(told)), tag("code", line(first))], " ")
         return folded(summary, tag("pre", self._cut(output, seq)), kind=kind, is_open=is_failed)
 
     def _rested(self, item: Rested) -> Html:
