@@ -32,7 +32,7 @@ def imports(module: str) -> set[str]:
     return found
 
 
-APART = {"clients"}
+APART = {"clients", "packages"}
 """Programs of their own, which are sent to the place where an image is looked at."""
 
 
