@@ -3,6 +3,7 @@
 import json
 from collections.abc import Sequence
 
+from agentctl.canonical import JsonObject
 from agentctl.checks.base import PASS, Verdict
 from agentctl.checks.definition import Call, CountedCall
 from agentctl.checks.patterns import fits
@@ -34,14 +35,11 @@ class Watch:
             if self._call.result is None:
                 return record.seq
             self._asked[event.id] = record.seq
-        elif isinstance(event, AgentToolResult | UserCustomToolResult):
-            return self._of_result(event)
+        elif (answered := _answered(event)) is not None:
+            call_id, content = answered
+            seq = self._asked.pop(call_id, None)
+            return seq if seq is not None and fits(self._call.result or "*", text_of(content)) else None
         return None
-
-    def _of_result(self, event: AgentToolResult | UserCustomToolResult) -> int | None:
-        call_id = event.tool_use_id if isinstance(event, AgentToolResult) else event.custom_tool_use_id
-        seq = self._asked.pop(call_id, None)
-        return seq if seq is not None and fits(self._call.result or "*", text_of(event.content or ())) else None
 
     def _is_meant(self, name: str, given: dict[str, object]) -> bool:
         return fits(self._call.tool.lower(), name.lower()) and all(
@@ -123,6 +121,19 @@ def _asked(event: Event) -> tuple[str, dict[str, object]] | None:
             return event.name, event.input
         case UnknownEvent(body={"type": "agent.mcp_tool_use", "name": str(name), "input": dict(given)}):
             return name, given
+        case _:
+            return None
+
+
+def _answered(event: Event) -> tuple[str, Sequence[JsonObject]] | None:
+    match event:
+        case AgentToolResult():
+            return event.tool_use_id, event.content or ()
+        case UserCustomToolResult():
+            return event.custom_tool_use_id, event.content or ()
+        case UnknownEvent(body={"type": "agent.mcp_tool_result", "mcp_tool_use_id": str(call_id), **rest}):
+            content = rest.get("content")
+            return call_id, [block for block in content if isinstance(block, dict)] if isinstance(content, list) else []
         case _:
             return None
 

@@ -173,6 +173,20 @@ def test_what_the_record_lacks_is_not_known(own_home: Path) -> None:
     assert "10 more" in cut.verdict.why
 
 
+def test_a_call_of_an_mcp_server_is_a_call_with_its_result(own_home: Path) -> None:
+    with open_log(Home(own_home)) as log:
+        recorder = Recorder(log, Home(own_home))
+        use = {"type": "agent.mcp_tool_use", "id": "sevt_u", "name": "lookup", "input": {"key": "a"}}
+        said = [{"type": "text", "text": "found it"}]
+        result = {"type": "agent.mcp_tool_result", "id": "sevt_r", "mcp_tool_use_id": "sevt_u", "content": said}
+        recorder.session.append(UnknownEvent(id="sevt_u", body=use), UnknownEvent(id="sevt_r", body=result))
+        records = recorder.records()
+    call = {"tool": "lookup", "input": {"key": "a"}}
+    assert checked(records, must_call=[{**call, "result": "*found*"}]).verdict.status == "pass"
+    assert checked(records, must_not_call=[{**call, "result": "*found*"}]).verdict.status == "fail"
+    assert checked(records, must_not_call=[{**call, "result": "*lost*"}]).verdict.status == "pass"
+
+
 def test_an_outcome_and_a_cost_that_nobody_knows(own_home: Path) -> None:
     with open_log(Home(own_home)) as log:
         recorder = Recorder(log, Home(own_home), model="gpt-x", request={"model": "gpt-x"})
