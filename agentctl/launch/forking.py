@@ -34,7 +34,7 @@ from agentctl.paths import Home
 from agentctl.policy.budget import Limits
 from agentctl.sandbox.base import Origin, Progress, Upload
 from agentctl.session.files import FilesRecord
-from agentctl.session.fork import Joints, header_of, refuse_imported
+from agentctl.session.fork import header_of, refuse_imported, whole
 from agentctl.session.log import Record
 from agentctl.session.state import SessionState
 from agentctl.store.anchors import read_anchor
@@ -133,7 +133,7 @@ def _past(parent: str, at: int | None, home: Home) -> _Past:
         blobs = Blobs(home.blobs)
         records = read_events(connection, blobs, parent, anchor=read_anchor(home, parent))
         state, files, limits, last = SessionState(), FilesRecord(), None, None
-        for record in _shared(records, at):
+        for record in whole(records, at):
             state, last = state.after(record.event), record
             files.add(record.event)
             if isinstance(record.event, LocalLimitsChanged | LocalForked) and record.event.limits is not None:
@@ -146,15 +146,6 @@ def _past(parent: str, at: int | None, home: Home) -> _Past:
         if not files.is_recorded and (later := last_event(connection, blobs, parent, "local.files_uploaded")):
             past.uploaded = later.event if isinstance(later.event, LocalFilesUploaded) else None
         return past
-
-
-def _shared(records: Iterator[Record], at: int | None) -> Iterator[Record]:
-    joints = Joints()
-    for record in records:
-        is_one = joints.is_one_with_former(record.event)
-        if at is not None and record.seq > at and not is_one:
-            return
-        yield record
 
 
 def _fork_event(

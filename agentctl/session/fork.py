@@ -3,7 +3,7 @@
 A fork depends on what its parent does, but for what it says otherwise.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 from agentctl.errors import StoreError, UsageError
@@ -32,6 +32,7 @@ from agentctl.events.local import (
 )
 from agentctl.events.session import SessionError
 from agentctl.events.span import SpanModelRequestEnd
+from agentctl.session.log import Record
 
 DIFFERING = (
     "agent",
@@ -111,6 +112,16 @@ class Joints:
             return True
         self._following = _following(event)
         return False
+
+
+def whole(records: Iterable[Record], until: int | None) -> Iterator[Record]:
+    """Yield records up to a number, or up to the next place behind it where a log can be gone on from."""
+    joints = Joints()
+    for record in records:
+        is_one = joints.is_one_with_former(record.event)
+        if until is not None and record.seq > until and not is_one:
+            return
+        yield record
 
 
 def _following(event: Event) -> tuple[type[Event], ...]:

@@ -254,6 +254,28 @@ def test_a_call_of_which_nobody_knows_what_came_is_not_made_again(project: Path,
     assert again(home, "killed").verdict == "reproduced"
 
 
+def test_a_session_is_done_again_up_to_any_of_its_events(project: Path, home: Home) -> None:
+    session = run(
+        project,
+        "- tools: [{name: bash, input: {command: 'echo a > a'}}, {name: bash, input: {command: 'echo b > b'}}]\n"
+        "- tools: [{name: write, input: {file_path: w, content: W}}]\n- text: Done.\n",
+        "--sandbox", "none",
+    )  # fmt: skip
+    agentctl("approve", session)
+    assert agentctl("resume", session, "-q").code == 0
+    past = records(home, session)
+    first = next(each.seq for each in past if each.event.type == "local.model_response")
+
+    for record in past:
+        if record.seq < first:
+            with pytest.raises(UsageError, match=f"holds no answer of the model up to #{record.seq}: there is nothing"):
+                again(home, session, until=record.seq)
+            continue
+        for live in (None, "model") if record.seq % 4 == 0 else (None,):
+            done = again(home, session, live, until=record.seq)
+            assert done.verdict == "reproduced", (record.seq, live, done.findings.first)
+
+
 @pytest.mark.bubblewrap
 def test_a_fork_of_a_session_that_waits_is_done_again_with_its_answer_at_its_place(project: Path, home: Home) -> None:
     session = run(

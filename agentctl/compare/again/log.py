@@ -6,12 +6,14 @@ from typing import Any, TypeGuard
 from agentctl.canonical import JsonObject, canonical_json
 from agentctl.compare.again.findings import Divergence, Findings
 from agentctl.compare.causes import Cause
+from agentctl.events.agent import AgentToolResult
 from agentctl.events.base import Event
 from agentctl.events.codec import encode
 from agentctl.events.local import LocalOutputs, LocalSessionCreated, LocalToolFacts
 from agentctl.events.session import SessionError, SessionStatusIdle, SessionStatusRunning, SessionUsage
 from agentctl.events.span import SpanModelRequestEnd, SpanModelRequestStart
 from agentctl.session.log import Record
+from agentctl.session.notices import without_notice
 
 _NEW_EACH_TIME = {"id", "processed_at", "local"}
 
@@ -51,8 +53,11 @@ def _comparable(records: Sequence[Record], own: int) -> Iterator[tuple[Record, J
 
 
 def _lasting(records: Sequence[Record], own: int) -> Iterator[Record]:
-    """Yield the events that come again each time: not requests that failed, nor another process's beginning."""
-    failed = {event.model_request_start_id for event in (each.event for each in records) if _is_failed_request(event)}
+    """Yield the events that come again each time: not requests without an answer, nor another process's beginning."""
+    events = [record.event for record in records]
+    answered = {each.model_request_start_id for each in events if isinstance(each, SpanModelRequestEnd)}
+    failed = {each.model_request_start_id for each in events if _is_failed_request(each)}
+    failed |= {each.id for each in events if isinstance(each, SpanModelRequestStart)} - answered
     running, outputs = False, None
     for record in records:
         event = record.event
@@ -83,6 +88,8 @@ def _body(event: Event) -> JsonObject:
     body = {name: value for name, value in encode(event).items() if name not in _NEW_EACH_TIME}
     if isinstance(event, SessionUsage):
         return {"type": event.type, "usage": {name: event.usage.get(name) for name in _OF_USAGE}}
+    if isinstance(event, AgentToolResult) and "content" in body:  # a notice names the folders of the sandbox
+        return body | {"content": [*without_notice(body["content"] or ())]}
     return body if not isinstance(event, SpanModelRequestStart) else {"type": event.type}
 
 

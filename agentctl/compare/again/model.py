@@ -28,7 +28,8 @@ def model_findings(recorded: Sequence[Record], live: Sequence[Record], own: int,
     if len(now) > len(former) and is_whole:
         last = former[-1][-1] if former else None
         return _made_more(last, now[len(former)][0], compared, own)
-    same = _words(recorded, own) == _words(live, own)
+    before, after = _words(recorded, own), _words(live, own)
+    same = before == (after if is_whole else after[: len(before)])
     return Findings(steps={"exact": compared}, rules=() if same else ("words",), compared=compared)
 
 

@@ -245,7 +245,8 @@ def recording_of(session_id: str, records: Iterable[Record]) -> Recording:
     if recording.opening is None or not recording.records:
         raise UsageError(f"session {session_id} does not begin with its definitions, so it cannot be rerun")
     if not recording.answers and not recording.starts:
-        raise UsageError(f"session {session_id} holds no answer of the model: there is nothing to rerun")
+        end = f"up to #{recording.last.seq}"
+        raise UsageError(f"session {session_id} holds no answer of the model {end}: there is nothing to rerun")
     return recording
 
 

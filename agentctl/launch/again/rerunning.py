@@ -19,7 +19,7 @@ from agentctl.launch.parts import open_log
 from agentctl.launch.secrets import learn_secrets, redacted_errors
 from agentctl.paths import Home
 from agentctl.sandbox.base import Progress
-from agentctl.session.fork import header_of, refuse_imported
+from agentctl.session.fork import header_of, refuse_imported, whole
 from agentctl.session.log import Listener
 from agentctl.session.redacting import RedactedPreviews
 from agentctl.signals import Interrupted, interruptible
@@ -101,8 +101,8 @@ def _read(request: RerunRequest, home: Home) -> tuple[Recording, LocalSessionCre
     session_id = request.session_id
     with reading(home) as connection:
         blobs, anchor = Blobs(home.blobs), read_anchor(home, session_id)
-        records = [*read_events(connection, blobs, session_id, until=request.until, anchor=anchor)]
-        header = header_of(session_id, header_events(connection, blobs, session_id, request.until))
+        records = [*whole(read_events(connection, blobs, session_id, anchor=anchor), request.until)]
+        header = header_of(session_id, header_events(connection, blobs, session_id, len(records)))
     refuse_imported(header)
     recording = recording_of(session_id, records)
     if request.live != "sandbox" or not recording.interrupted:
