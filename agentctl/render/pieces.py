@@ -68,11 +68,11 @@ class PieceTeller(Teller):
         else:
             self.learn(record)
 
-    def mark(self) -> None:
-        """Say that an event was told."""
+    def mark(self, *, is_over: bool) -> None:
+        """Say that an event was told. When a session is over, nothing is under way any more."""
         self.piece.ends.append(len(self.piece.lines))
         self.piece.tails.append(self._tail())
-        self.piece.under_way.append(self._calls())
+        self.piece.under_way.append(() if is_over else self._calls())
 
     def _tail(self) -> list[Line]:
         """The lines of a result that was not told yet, without what will be known of it."""

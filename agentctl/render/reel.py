@@ -225,7 +225,8 @@ class Reel:
         teller = PieceTeller(mark, look, full=full)
         for record in self._read(after=mark.seq, until=until) if until > mark.seq else ():
             teller.take(record, wanted=self._wants(record.event))
-            if is_last and record.seq == self.last and self._is_whole and self.trouble is None:
+            is_end = is_last and record.seq == self.last and self._is_whole and self.trouble is None
+            if is_end:
                 teller.finish(self._status, whole=self._status is not None)
-            teller.mark()
+            teller.mark(is_over=is_end and self._status == "interrupted")
         return teller.piece

@@ -154,6 +154,24 @@ def test_a_reel_tells_the_same_lines_at_every_event_as_a_renderer_that_heard_the
         assert [seq for seq in range(1, 700) if reel.point(seq).kinds & Kind.ERROR][:2] == [32, 84]
 
 
+def test_nothing_is_under_way_in_a_session_that_was_killed(own_home: Path) -> None:
+    home = Home(own_home)
+    with open_log(home) as log:
+        recorder = Recorder(log, home)
+        recorder.user("Go")
+        recorder.run_tools(*recorder.answer(text("x"), call("bash", command="sleep 100")))
+        last = len(recorder.records())
+
+        def read(*, after: int, until: int | None) -> Iterator[Record]:
+            return (record for record in recorder.records()[after:until])
+
+        for status, expected in (("interrupted", []), ("running", ["bash"])):
+            reel = Reel(read, last, lambda event: True, status)
+            reel.read_on()
+            assert [under.call.name for under in reel.under_way(last, LOOK, full=False)] == expected
+            assert [under.call.name for under in reel.under_way(last - 1, LOOK, full=False)] == ["bash"]
+
+
 def test_moments_of_a_session() -> None:
     moments, found = Moments(), []
     failing = {"duration_seconds": 1, "exit_code": 1}
