@@ -18,12 +18,14 @@ from tests.cli.program import ROOT, Outcome, agentctl, begin
 from tests.cli.test_run import project as project  # noqa: PLC0414 - a fixture
 from tests.cli.test_run import run, script
 
-SLOW = "- tools: [{name: bash, input: {command: 'sleep 1.5; echo slept'}}]\n- {text: Done.}"
+WAITS = (
+    "- tools: [{name: bash, input: {command: 'until test -e GATE; do sleep 0.05; done; echo slept'}}]\n- {text: Done.}"
+)
 ENDLESS = "- tools: [{name: bash, input: {command: 'sleep 98765'}}]\n- {text: never}"
 
 
 def until(reached: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while not reached():
         assert time.monotonic() < deadline
         time.sleep(0.05)
@@ -36,11 +38,13 @@ def follow(name: str) -> Outcome:
 def test_the_id_is_printed_at_once_and_the_session_goes_on_and_can_be_attached_to(
     project: Path, own_home: Path
 ) -> None:
-    done = run(project, "--detach", model=script(project, SLOW))
+    gate = project / "gate"
+    done = run(project, "--detach", model=script(project, WAITS.replace("GATE", str(gate))))
     assert (done.code, done.err) == (0, "")
     name = done.out.removesuffix("\n")
     assert name.startswith("sesn_")
     assert is_running(Home(own_home), name)
+    gate.touch()
     kinds = [line["type"] for line in follow(name).lines]
     assert kinds[-1] == "session.status_idle"
     assert agentctl("show", name, "-o", "json").json["result"]["text"] == "Done."
@@ -103,10 +107,12 @@ def test_it_has_a_session_of_processes_of_its_own_and_keeps_nothing_of_ours_open
 
 
 def test_the_same_id_and_input_again_is_the_same_session(project: Path, own_home: Path) -> None:
-    slow = script(project, SLOW)
+    gate = project / "gate"
+    slow = script(project, WAITS.replace("GATE", str(gate)))
     first = run(project, "--detach", "--session", "mine", model=slow)
     busy = run(project, "--detach", "--session", "mine", model=slow)
     assert (first.code, busy.code) == (0, 9)
+    gate.touch()
     follow("mine")
     until(lambda: not is_running(Home(own_home), "mine"))
     again = run(project, "--detach", "--session", "mine", model=slow)
