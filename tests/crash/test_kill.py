@@ -217,10 +217,13 @@ def test_resuming_can_itself_be_killed_again_and_again(project: Path) -> None:
 
 
 def test_a_second_process_is_refused_and_told_who_runs_the_session(project: Path) -> None:
+    gate = project / "gate"
+    (project / "script.yaml").write_text(SCRIPT.replace("sleep 1.5", f"until test -e {gate}; do sleep 0.05; done"))
     process = start(project, "none")
     until(process, "local.tool_started")
     done = agentctl("resume", "killed", "-o", "json")
     assert done.code == 9
     assert str(process.pid) in done.err
-    process.communicate(timeout=30)
+    gate.touch()
+    process.communicate(timeout=60)
     assert process.returncode == 0
