@@ -24,6 +24,7 @@ from agentctl.cli.options import (
 from agentctl.cli.otherwise import OtherEnvironmentOption, OtherModelOption, other_environment
 from agentctl.cli.output import print_json, reporting, write_out
 from agentctl.definitions.load import load_agent
+from agentctl.events.codec import encode
 from agentctl.launch.forking import Forked, ForkRequest
 from agentctl.launch.forking import fork as make_fork
 from agentctl.launch.resuming import take_up
@@ -75,6 +76,9 @@ def fork(
         drawn = Drawn(output, quiet=quiet)
         store, tell = home(), drawn.progress
         made = make_fork(request, store, tell, is_run=not no_run, rebuild=rebuild)
+        if output is Output.JSONL:
+            for event in made.begun:
+                print_json(encode(event))
         if no_run or (made.is_new and not made.has_work):
             drawn.close()
             _tell(made, output)

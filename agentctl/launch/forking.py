@@ -72,7 +72,7 @@ class Forked:
 
     ``at`` is the number of the last event of its past. ``has_work`` says that it can go on without
     anybody saying anything more; ``is_new`` that it was made just now. ``losses`` are what it does not have of
-    its parent's sandbox.
+    its parent's sandbox, ``begun`` the events that it was made with.
     """
 
     session_id: str
@@ -81,6 +81,7 @@ class Forked:
     has_work: bool
     is_new: bool = True
     losses: tuple[Loss, ...] = ()
+    begun: tuple[Event, ...] = ()
 
 
 @dataclass(slots=True)
@@ -117,14 +118,15 @@ def fork(request: ForkRequest, home: Home, progress: Progress, *, is_run: bool =
             request, past, session_id, home, progress, make, is_run=is_run, rebuild=rebuild
         )
         if request.session_id is not None and _was_made(event, request.message, home):
-            return Forked(session_id, request.parent, past.last.seq, has_work=False, is_new=False)
+            known = (session_id, request.parent, past.last.seq)
+            return Forked(*known, has_work=False, is_new=False, losses=tuple(losses))
         events, can_go_on = _begun(event, past, request.message, make)
         with open_log(home) as log:
-            log.append(session_id, events)
+            begun = tuple(record.event for record in log.append(session_id, events))
         progress(f"forked {session_id} from {request.parent} after #{past.last.seq}")
         for line in _told(past, checkpoint, losses):
             progress(line)
-    return Forked(session_id, request.parent, past.last.seq, has_work=can_go_on, losses=tuple(losses))
+    return Forked(session_id, request.parent, past.last.seq, has_work=can_go_on, losses=tuple(losses), begun=begun)
 
 
 def _past(parent: str, at: int | None, home: Home) -> _Past:

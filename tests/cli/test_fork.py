@@ -1,5 +1,6 @@
 """``agentctl fork``, from the outside: the same past, the same files, another future."""
 
+import json
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -144,6 +145,7 @@ def test_what_a_fork_does_not_have_is_in_its_object_in_its_record_and_on_standar
     ran = agentctl("fork", parent, "more", "-o", "json")
     before = agentctl("fork", parent, "--at", "2", "--no-run", "-o", "json")
     told = agentctl("fork", parent, "--no-run")
+    lines = [agentctl("fork", parent, *words, "-o", "jsonl").out.splitlines() for words in (["more"], ["--no-run"])]
 
     lost = made.json["not_restored"]
     assert [each["kind"] for each in lost] == ["large_files", "elsewhere", "processes"]
@@ -154,6 +156,9 @@ def test_what_a_fork_does_not_have_is_in_its_object_in_its_record_and_on_standar
     for each in lost:
         assert f"not restored: {each['line']}" in told.err
     assert agentctl("replay", parent, "-o", "json").json["not_restored"] == []
+    types_of = [[json.loads(line)["type"] for line in printed] for printed in lines]
+    assert types_of[0][:3] == ["local.forked", "user.message", "session.status_running"]
+    assert types_of[1] == ["local.forked", "forked"]
 
 
 @pytest.mark.bubblewrap
