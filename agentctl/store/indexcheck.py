@@ -30,6 +30,7 @@ class IndexCheck:
         self._events: list[Event] = []
         self._owner: tuple[int, str] | None = None
         self._parent: tuple[str | None, int | None] = (None, None)
+        self._recorder: str | None = None
         self._end: tuple[int, str] = (0, "")
 
     def add(self, record: Record) -> None:
@@ -40,6 +41,7 @@ class IndexCheck:
                 self._key = self._key or create_row(self._own, event)
                 self._owner = record.seq, event.session_id
             case LocalForked():
+                self._recorder = self._owner[1] if self._owner else event.parent
                 self._owner, self._parent = (record.seq, event.session_id), (event.parent, event.at)
                 if event.session_id == self._session_id:
                     self._forked_at = event.processed_at
@@ -75,7 +77,10 @@ class IndexCheck:
         pairs[END] = (self._said("head_seq, head_hash"), self._end)
         if has_forks(self._connection):
             parent = "(SELECT id FROM sessions AS parents WHERE parents.key = sessions.parent)"
-            pairs[PARENT] = (self._said(f"{parent}, parent_seq"), self._parent)
+            said_parent = self._said(f"{parent}, parent_seq")
+            # A parent that was forked further on has that past from who recorded it, and may itself be elsewhere.
+            is_recorder = said_parent == (self._recorder, self._parent[1])
+            pairs[PARENT] = (said_parent, said_parent if is_recorder else self._parent)
         return {name: meant for name, (said, meant) in pairs.items() if said != meant}
 
     def _said(self, columns: str) -> object:

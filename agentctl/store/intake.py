@@ -74,10 +74,22 @@ def _take_in(
         key = create_row(connection, first.event)
         connection.execute("UPDATE sessions SET id = ? WHERE key = ?", (session_id, key))
         return [_added(connection, session_id, key, lines, 0, until, "stored")]
-    parents = _take_in(connection, fork.event.parent, lines, forks[:-1], fork.event.at)
+    parent = _parent(connection, fork.event, lines, forks[:-1])
+    parents = _take_in(connection, parent, lines, forks[:-1], fork.event.at)
     past = (Record(line.seq, line.event, line.hash) for line in _part(lines, 0, fork.event.at))
-    key, _, _ = create_fork(connection, fork.event, past)
+    key, _, _ = create_fork(connection, fork.event, past, parent)
     return [*parents, _added(connection, session_id, key, lines, fork.event.at, until, "stored")]
+
+
+def _parent(connection: sqlite3.Connection, fork: LocalForked, lines: Lines, forks: Sequence[Incoming]) -> str:
+    """Return whose past a fork has: its parent's, or that of the parent's own where the fork was made before it parted.
+
+    Of such a parent nothing is among the lines, not even that it was a fork.
+    """
+    if _head(connection, fork.parent) is not None:
+        return fork.parent
+    first = forks[-1].event if forks else next(iter(lines())).event
+    return first.session_id if isinstance(first, LocalForked | LocalSessionCreated) else fork.parent
 
 
 def _go_on(

@@ -194,18 +194,21 @@ def create_row(connection: sqlite3.Connection, event: LocalSessionCreated) -> in
     return int(cursor.lastrowid or 0)
 
 
-def create_fork(connection: sqlite3.Connection, event: LocalForked, past: Iterable[Record]) -> tuple[int, int, str]:
+def create_fork(
+    connection: sqlite3.Connection, event: LocalForked, past: Iterable[Record], parent: str | None = None
+) -> tuple[int, int, str]:
     """Insert the row of a session that has the ``past`` of another; return its key, head number and head hash.
 
-    Raises NotFoundError for a parent that is not there, StoreError for a past that is not what the event says.
+    ``parent`` is who recorded that past, where it is not the one that the event names. Raises NotFoundError for a
+    parent that is not there, StoreError for a past that is not what the event says.
     """
-    parent = key_of(connection, event.parent)
+    shared = key_of(connection, parent or event.parent)
     records = list(past)
     created = records[0].event if records else None
     if not isinstance(created, LocalSessionCreated) or (records[-1].seq, records[-1].hash) != (event.at, event.at_hash):
         raise StoreError(f"session {event.parent} has no event #{event.at} of that hash to be forked at")
     key = create_row(connection, replace(created, session_id=event.session_id, processed_at=event.processed_at))
-    connection.execute("UPDATE sessions SET parent = ?, parent_seq = ? WHERE key = ?", (parent, event.at, key))
+    connection.execute("UPDATE sessions SET parent = ?, parent_seq = ? WHERE key = ?", (shared, event.at, key))
     update_row(connection, key, [record.event for record in records], event.at, event.at_hash)
     return key, event.at, event.at_hash
 

@@ -18,6 +18,7 @@ from agentctl.events.user import UserMessage
 from agentctl.paths import Home
 from agentctl.redaction import KNOWN, Redactor
 from agentctl.session.contents import named_contents
+from agentctl.session.log import Record
 from agentctl.store.blobs import Blobs
 from agentctl.store.database import reading
 from agentctl.store.integrity import examine
@@ -201,3 +202,29 @@ def test_a_fork_alone_brings_the_past_that_it_shares(home: Home, tmp_path: Path)
     assert len(everything(other, "parent")[1]) == 3
     assert taken_in(other, sent(home, tmp_path, "parent"))[0].state == "longer"
     assert everything(other, "parent") == everything(home, "parent")
+
+
+@pytest.mark.parametrize("first", [[], ["parent"], ["child"], ["parent", "child"]])
+def test_a_fork_from_before_its_parent_parted_has_its_past_from_who_recorded_it(
+    home: Home, tmp_path: Path, first: list[str]
+) -> None:
+    with open_log(home) as log:
+        recorder = Recorder(log, home, "parent")
+        recorder.user("one")
+        recorder.answer(text("two"))
+        early, late = recorder.records()[1:3]
+
+        def fork(name: str, parent: str, at: Record) -> LocalForked:
+            more = {"parent": parent, "at": at.seq, "at_hash": at.hash}
+            return recorder.make(LocalForked, session_id=name, agentctl_version="0", **more)
+
+        log.append("child", [fork("child", "parent", late), message("own")])
+        log.append("grandchild", [fork("grandchild", "child", early), message("again")])
+    files = {name: sent(home, tmp_path, name) for name in ("parent", "child", "grandchild")}
+    other = Home(tmp_path / "other")
+    for name in (*first, "grandchild", "child", "parent", "grandchild"):
+        taken_in(other, files[name])
+    for name in files:
+        assert everything(other, name)[1] == everything(home, name)[1]
+        with reading(other) as connection:
+            assert examine(connection, other, name, None).is_intact
