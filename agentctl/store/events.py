@@ -231,10 +231,10 @@ def taken_up_at(connection: sqlite3.Connection, session_id: str, record: Record)
     for (body,) in rows:
         try:
             value = json.loads(body)
-        except (ValueError, TypeError):
+            if record.event.id in value.get("event_ids", ()):
+                return str(value["processed_at"])
+        except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
             continue  # whoever comes to that event says so
-        if record.event.id in value.get("event_ids", ()):
-            return str(value["processed_at"])
     return None
 
 

@@ -112,6 +112,14 @@ def test_what_was_put_into_a_store_is_named_in_a_line(home: Home, how: str) -> N
     assert said in first
 
 
+@pytest.mark.parametrize("text", ["[1]", DEEP, '{"type":"local.input_processed","event_ids":7}'])
+def test_an_event_that_is_none_is_named_by_who_comes_to_it(home: Home, text: str) -> None:
+    rewritten(lambda seq, body: text if "local.input_processed" in body else body)(home)
+    done = agentctl("events", ID, "-o", "jsonl")
+    assert done.code in (0, 8)
+    assert len(done.err.splitlines()) <= 2
+
+
 CYCLES = {
     "its own parent": ("UPDATE sessions SET parent = key WHERE key = 2", FORK, "#1"),
     "a circle": ("UPDATE sessions SET parent = 2, parent_seq = 5 WHERE key = 1", ID, "parent"),
