@@ -124,6 +124,7 @@ class _Pruning:
         self._given_back = GivenBack(0, 0.0)
         self._troubles: list[str] = []
         self._gone: set[int] = set()
+        self._failed = False
 
     def of_docker(self, *, checkpoints: bool, images: bool) -> None:
         """Remove kept states whose time is over, and unused images."""
@@ -156,6 +157,7 @@ class _Pruning:
             found, swept = outcome.sessions, outcome.blobs
             self._given_back = outcome.given_back
             self._troubles += outcome.troubles
+            self._failed = outcome.failed
         self._removals += map(_of_session, found)
         if chosen and not (self._dry_run and all_blobs):
             self._add_blobs(swept)
@@ -201,6 +203,8 @@ class _Pruning:
             listed = [asdict(removal) for removal in self._removals]
             rest = {"removed": listed, "size": self._size, "given_back": given, "troubles": self._troubles}
             print_json({"type": "prune", "schema": "agentctl.prune/1", "dry_run": self._dry_run, **rest})
+        if self._failed:
+            return StoreError.exit_code
         return SandboxError.exit_code if any(removal.error for removal in self._removals) else 0
 
     @property

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 
-from agentctl.errors import BusyError, SandboxError, UsageError
+from agentctl.errors import BusyError, SandboxError, StoreError, UsageError
 from agentctl.paths import Home
 from agentctl.sandbox.docker.kept import remove_kept
 from agentctl.store.database import Database
@@ -17,19 +17,24 @@ from agentctl.store.sweeping import Swept, sweep_blobs
 
 @dataclass(slots=True)
 class Outcome:
-    """What went: sessions, bytes of kept states, blobs; what was given back; and why something is still there."""
+    """What went: sessions, bytes of kept states, blobs; what was given back; and why something is still there.
+
+    ``failed`` says that the store could not be written in the middle of it.
+    """
 
     sessions: list[Doomed] = field(default_factory=list)
     kept_bytes: int = 0
     blobs: Swept = Swept(0, 0, 0)
     given_back: GivenBack = GivenBack(0, 0.0)
     troubles: list[str] = field(default_factory=list)
+    failed: bool = False
 
 
 def remove(store: Home, families: Iterable[Sequence[str]], *, skip_busy: bool = False) -> Outcome:
     """Remove sessions, family by family, then what only they had a use for. Raises BusyError, UsageError, StoreError.
 
-    ``skip_busy`` leaves a family alone that is run by somebody, or that others need by now.
+    ``skip_busy`` leaves a family alone that is run by somebody, or that others need by now; and where the store fails
+    behind the first family, what went is told all the same.
     """
     outcome, names = Outcome(), set[str]()
     with closing(Database(store, migrate)) as database:
@@ -44,6 +49,12 @@ def remove(store: Home, families: Iterable[Sequence[str]], *, skip_busy: bool = 
                     raise
                 outcome.troubles.append(busy.message)
                 continue
+            except StoreError as error:
+                if not skip_busy or not outcome.sessions:
+                    raise
+                outcome.troubles.append(f"{error.message}; the other sessions stay")
+                outcome.failed = True
+                return outcome
             outcome.sessions += found
             names |= named
         _remove_kept_states(store, outcome)

@@ -3,6 +3,7 @@
 import os
 import re
 import shutil
+import sqlite3
 import sys
 import time
 from pathlib import Path
@@ -184,3 +185,18 @@ def test_du_of_a_store_that_is_not_there(own_home: Path) -> None:
     assert agentctl("du").code == 0
     assert agentctl("prune", "--sessions", "--keep", "0").out == "there is nothing to remove\n"
     assert agentctl("rm", "one", "--yes").code == 2
+
+
+def test_prune_tells_what_went_before_the_store_failed(home: Home) -> None:
+    with sqlite3.connect(home.database) as connection:
+        connection.execute(
+            "CREATE TRIGGER fails BEFORE DELETE ON sessions WHEN OLD.id = 'last' BEGIN SELECT RAISE(ABORT, 'no'); END"
+        )
+    connection.close()
+    done = agentctl("prune", "--sessions", "--keep", "0", "-o", "json")
+    assert done.code == 8
+    assert len(done.lines) == 1
+    assert "last" not in removed(done.json, "session") != []
+    assert "the other sessions stay" in done.json["troubles"][0]
+    assert done.json["troubles"][0] in done.err
+    assert agentctl("rm", "last", "--yes").code == 8
