@@ -21,6 +21,8 @@ _MESSAGE_LINES = 6
 _LEAST_MESSAGE_LINES = 2
 _MOST_TOOLS, _LEAST_TOOLS = 5, 1
 _ORDINARY_ROWS = 24
+_ROWS_AROUND = 3
+"""The blank line before the last message, what marks that some of it is left out, and the shell's prompt."""
 _LEAST_ERROR_LINES = 3
 _HERE = "agentctl show"
 _SEE = {"files": "see: agentctl files"}
@@ -44,25 +46,18 @@ class Overview:
 
         The message gets the lines that the rest leaves.
         """
+        above, below = [self._head(), self._facts()], self._waiting()
+        least = self._look.rows - _ROWS_AROUND - _LEAST_MESSAGE_LINES
         tools = _MOST_TOOLS + max(0, self._look.rows - _ORDINARY_ROWS)
-        page = self._page(tools)
-        for most in range(tools - 1, _LEAST_TOOLS - 1, -1):
-            page = page if self._room(page) >= _LEAST_MESSAGE_LINES else self._page(most)
-        room = self._room(page)
+        page = _spaced([*above, self._tools(tools), below])
+        while len(page) > least and tools > _LEAST_TOOLS:
+            tools -= 1
+            page = _spaced([*above, self._tools(tools), below])
+        room = self._look.rows - len(page) - _ROWS_AROUND
         if room < _LEAST_MESSAGE_LINES and self._summary.result.body()["error"]:
             return page  # what went wrong matters more
         message = self._last_message(min(_MESSAGE_LINES, max(_LEAST_MESSAGE_LINES, room)))
         return [*page, EMPTY, *message] if message else page
-
-    def _room(self, page: Sequence[Line]) -> int:
-        """Return how many lines of a message fit below, with a blank line, a mark of more, and the shell's prompt."""
-        return self._look.rows - len(page) - 3
-
-    def _page(self, tools: int) -> list[Line]:
-        page: list[Line] = []
-        for part in filter(None, [self._head(), self._facts(), self._tools(tools), self._waiting()]):
-            page += [EMPTY, *part] if page else part
-        return page
 
     def _head(self) -> list[Line]:
         created = self._summary.created
@@ -147,6 +142,14 @@ class Overview:
     @property
     def _more(self) -> str:
         return self._look.symbols.ellipsis
+
+
+def _spaced(parts: Sequence[Sequence[Line]]) -> list[Line]:
+    """Put parts below each other, with a blank line between."""
+    page: list[Line] = []
+    for part in filter(None, parts):
+        page += [EMPTY, *part] if page else part
+    return page
 
 
 def show_body(glance: Glance, result: JsonObject, known: Known, aspects: Sequence[Aspect]) -> JsonObject:
