@@ -42,7 +42,8 @@ class EgressLog:
         self._changed = threading.Condition()
         self._waiting: list[Event] = []
         self._refusals = Refusals()
-        self._is_closed = self._is_released = False
+        self._closed = threading.Event()
+        self._is_released = False
         self._writer: threading.Thread | None = None
 
     def begun(self, asked: JsonObject) -> str:
@@ -57,7 +58,7 @@ class EgressLog:
             told = verdict if verdict["allowed"] else self._refusals.take(verdict)
             if told is not None and len(self._waiting) < _MOST_WAITING:
                 self._waiting.append(self._make(LocalEgress, **told))
-            if self._writer is None and not self._is_closed:
+            if self._writer is None and not self._closed.is_set():
                 self._writer = threading.Thread(target=self._write_on, name="egress-log", daemon=True)
                 self._writer.start()
             self._changed.notify_all()
@@ -71,7 +72,7 @@ class EgressLog:
     def close(self) -> None:
         """Write what waits, and close the log; what is told later is lost. May be called twice, never raises."""
         with self._changed:
-            self._is_closed = True
+            self._closed.set()
             self._changed.notify_all()
         if self._writer is not None:
             self._writer.join()
@@ -103,25 +104,22 @@ class EgressLog:
 
     def _write_on(self) -> None:
         due = time.monotonic() + FOLD_SECONDS
-        while not self._is_closed:
+        while not self._closed.is_set():
             with self._changed:
-                if self._changed.wait_for(self._has_work, max(0.0, due - time.monotonic())):
-                    self._changed.wait_for(lambda: self._is_closed, GATHER_SECONDS)
+                has_work = self._changed.wait_for(self._has_work, max(0.0, due - time.monotonic()))
+            if has_work:
+                self._closed.wait(GATHER_SECONDS)  # which no connection that ends meanwhile disturbs
             if time.monotonic() >= due:
                 self._unfold()
                 due = time.monotonic() + FOLD_SECONDS
             try:
                 self._write()
             except AgentctlError:
-                self._rest_a_while()
+                self._closed.wait(_PAUSE_SECONDS)
 
     def _has_work(self) -> bool:
-        return bool(self._waiting) or self._is_closed
+        return bool(self._waiting) or self._closed.is_set()
 
     def _unfold(self) -> None:
         with self._changed:
             self._waiting += [self._make(LocalEgress, **folded) for folded in self._refusals.drain()]
-
-    def _rest_a_while(self) -> None:
-        with self._changed:
-            self._changed.wait_for(lambda: self._is_closed, _PAUSE_SECONDS)
