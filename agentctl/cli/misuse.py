@@ -1,6 +1,9 @@
 """A command line that cannot be read, told as every other failure: in a line, and as JSON where that was asked for."""
 
+import re
 from collections.abc import Sequence
+from difflib import get_close_matches
+from typing import Any
 
 from typer.exceptions import TyperException
 
@@ -10,6 +13,7 @@ from agentctl.errors import UsageError
 from agentctl.session.result import failed
 
 _OF_PYDANTIC = "Value error, "
+_NO_COMMAND = re.compile("no such command '(.*)'")
 
 
 def explain_misuse(error: TyperException, arguments: Sequence[str]) -> int:
@@ -19,7 +23,8 @@ def explain_misuse(error: TyperException, arguments: Sequence[str]) -> int:
         write_error(error.message)
         return UsageError.exit_code
     command = context.command_path if context is not None else "agentctl"
-    told = UsageError(_in_a_line(error.format_message()), hint=f"see: {command} --help")
+    message = _in_a_line(error.format_message())
+    told = UsageError(f"{message}{_meant(message, context)}", hint=f"see: {command} --help")
     complain(told)
     if _is_json_asked_for(arguments):
         print_json(failed(told.type, told.message, told.hint, told.exit_code))
@@ -29,6 +34,13 @@ def explain_misuse(error: TyperException, arguments: Sequence[str]) -> int:
 def _in_a_line(message: str) -> str:
     line = " ".join(message.replace(_OF_PYDANTIC, "").split()).removesuffix(".")
     return f"{line[:1].lower()}{line[1:]}"
+
+
+def _meant(message: str, context: Any) -> str:
+    """Name the command that was perhaps meant by one that is none."""
+    typed = _NO_COMMAND.fullmatch(message)
+    near = get_close_matches(typed[1], context.command.list_commands(context), 1) if typed and context else []
+    return f"; did you mean {near[0]}?" if near else ""
 
 
 def _is_json_asked_for(arguments: Sequence[str]) -> bool:
