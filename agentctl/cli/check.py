@@ -36,6 +36,8 @@ def check(
 ) -> None:
     """Hold a session against a file of checks, for CI."""
     with reporting(output):
+        if str(junit) == "-":
+            raise UsageError("--junit takes the name of a file", hint="standard output has the result: -o json")
         wanted = loaded(checks)
         checking = Checking(wanted, KNOWN)
         with opened(session) as found:

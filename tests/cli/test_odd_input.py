@@ -24,6 +24,7 @@ AGENT = ROOT / "examples" / "agents" / "data-analyst.yaml"
         (["run", "AGENT", "hi", "--workspace", ""], "'--workspace': it is empty"),
         (["run", "", "hi"], "'AGENT': it is empty"),
         (["check", "@", ""], "'CHECKS': it is empty"),
+        (["check", "@", "checks.yaml", "--junit", "-"], "--junit takes the name of a file"),
         (["import", ""], "'FILE...': it is empty"),
         (["env", "build", ""], "'FILE': it is empty"),
         (["export", "@", "-d", ""], "'-d': it is empty"),
