@@ -28,18 +28,11 @@ from agentctl.store.blobs import Blobs
 from agentctl.store.database import reading
 from agentctl.store.events import read_events
 from agentctl.vault.store import add_credential, create_vault
+from tests.agents import CAREFUL
 from tests.cli.program import ROOT, Outcome, agentctl
 from tests.network.kit import site
 from tests.network.upstream import TlsConnection, upstream
 
-AGENT = """\
-name: tester
-model: claude-opus-5-5
-system: You test.
-tools:
-  - type: agent_toolset_20260401
-    configs: [{name: write, permission_policy: {type: always_ask}}]
-"""
 BUBBLEWRAP = "name: bw\nconfig: {type: bubblewrap}\n"
 
 
@@ -47,14 +40,9 @@ BUBBLEWRAP = "name: bw\nconfig: {type: bubblewrap}\n"
 def project(tmp_path: Path) -> Path:
     folder = tmp_path / "project"
     folder.mkdir()
-    (folder / "agent.yaml").write_text(AGENT)
+    (folder / "agent.yaml").write_text(CAREFUL)
     (folder / "environment.yaml").write_text(BUBBLEWRAP)
     return folder
-
-
-@pytest.fixture
-def home(own_home: Path) -> Home:
-    return Home(own_home)
 
 
 def run(project: Path, script: str, *more: str | Path, **environ: str) -> str:
@@ -348,7 +336,7 @@ def test_results_of_custom_tools_are_given_again_however_late_they_came_and_in_w
     lookup = (
         "  - {type: custom, name: lookup, description: Looks it up., input_schema: {type: object, properties: {}}}\n"
     )
-    (project / "agent.yaml").write_text(AGENT + lookup)
+    (project / "agent.yaml").write_text(CAREFUL + lookup)
     session = run(project, CUSTOM)
 
     def give(number: int, text: str) -> None:
