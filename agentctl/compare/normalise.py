@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from agentctl.compare.calls import Observation
-from agentctl.compare.rules import IDENTIFIERS, LINES, WHOLE, Moment, Rule, moment_of, rule_of_meeting
+from agentctl.compare.rules import IDENTIFIERS, LINES, OF_TOOLS, WHOLE, Moment, Rule, moment_of, rule_of_meeting
 
 Step: TypeAlias = Literal["exact", "normalised", "effects", "different"]
 
@@ -70,7 +70,7 @@ def alike(
 ) -> tuple[str, ...] | None:
     """Return the names of the rules that make two texts the same; None where they differ all the same."""
     texts = _Texts(one, other, one_at, other_at, {})
-    for rule in own:
+    for rule in (*own, *OF_TOOLS):
         if not rule.tools or tool in rule.tools:
             texts.apply(rule)
     if max(len(one), len(other)) > _MOST_NORMALISED:

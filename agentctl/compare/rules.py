@@ -172,6 +172,17 @@ WHOLE = (
 )
 """Rules that take lines, or what reaches over their ends: they are applied to a whole text."""
 
+OF_TOOLS = (
+    Rule(
+        "order of files",
+        re.compile(r"(?s)\A.+\Z"),
+        lambda match, _: "\n".join(sorted(match[0].split("\n"))),
+        frozenset({"glob"}),
+    ),
+)
+"""Rules for the results of some tools, over a whole text: ``glob`` lists the newest file first, and which of two is
+the newer hangs on a moment."""
+
 _UUID = r"\b[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}\b"
 _WITH_PREFIX = r"\b(sesn|sevt|toolu|msg|req|call|run|job|task|sess|chatcmpl)([_-])(?=\w*\d)[0-9A-Za-z]{8,}\b"
 _TEMPORARY = (
@@ -287,7 +298,7 @@ LINES = (
 )
 """Rules that keep within a line."""
 
-BUILT_IN: tuple[Rule, ...] = (*WHOLE, *IDENTIFIERS, *LINES)
+BUILT_IN: tuple[Rule, ...] = (*OF_TOOLS, *WHOLE, *IDENTIFIERS, *LINES)
 """All that is taken out without being asked, in this order."""
 
 BUILT_IN_NAMES = tuple(dict.fromkeys(rule.name for rule in BUILT_IN))

@@ -153,6 +153,13 @@ def test_a_persons_own_rules_come_first_and_are_named() -> None:
         own_rule("bad", "a", r"\1")
 
 
+def test_glob_lists_the_same_files_whichever_is_the_newer() -> None:
+    both = "/workspace/a\n/workspace/b", "/workspace/b\n/workspace/a"
+    assert compare(*both, tool="glob") == Comparison("normalised", ("order of files",))
+    assert not compare(*both, tool="bash").is_alike
+    assert not compare(both[0], "/workspace/b\n/workspace/c", tool="glob").is_alike
+
+
 def test_only_the_rules_that_were_needed_are_named() -> None:
     both = "2026-11-20 and /tmp/tmpab12cd_x"
     assert compare(f"{both} took 1.5s", f"{both} took 2.5s") == Comparison("normalised", ("durations",))

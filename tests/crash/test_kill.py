@@ -38,11 +38,12 @@ def start(project: Path, sandbox: str, *more: str) -> subprocess.Popen[str]:
     )  # fmt: skip
 
 
-def kill_when(process: subprocess.Popen[str], reached: Callable[[Json], bool]) -> None:
+def kill_when(process: subprocess.Popen[str], reached: Callable[[Json], bool], pause: float = 0.0) -> None:
     assert process.stdout is not None
     for line in process.stdout:
         if reached(json.loads(line)):
             break
+    time.sleep(pause)
     kill(process)
 
 
