@@ -65,7 +65,7 @@ def _failure_of_runs(demand: Demand, runs: Runs) -> Failure | None:
     most = medians[0] * demand.most / 100 if demand.is_share else demand.most
     if medians[1] - medians[0] <= most:
         return None
-    return Failure(demand, f"{demand.name}: {medians[0]} > {medians[1]} (medians)")
+    return Failure(demand, f"{demand.name}: {medians[0]} -> {medians[1]} (medians)")
 
 
 def _read(part: str) -> Demand:
@@ -94,4 +94,4 @@ def _failure(demand: Demand, compared: Compared) -> Failure | None:
     most = demand.most
     if demand.is_share:
         most = Decimal(str(metric.a)) * demand.most / 100
-    return None if metric.change <= most else Failure(demand, f"{metric.name}: {metric.a} > {metric.b}")
+    return None if metric.change <= most else Failure(demand, f"{metric.name}: {metric.a} -> {metric.b}")

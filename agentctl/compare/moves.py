@@ -21,7 +21,7 @@ def with_moves(found: Iterable[Difference], prefix: str = "") -> list[Difference
     for each in differences:
         if each.kind == "only_a" and waiting.get(_contents(each.a)):
             other = waiting[_contents(each.a)].popleft()
-            what = f"{prefix}moved {each.what.removeprefix(prefix)} > {other.what.removeprefix(prefix)}"
+            what = f"{prefix}moved {each.what.removeprefix(prefix)} -> {other.what.removeprefix(prefix)}"
             joined[id(each)] = Difference(each.layer, "changed", what, each.a, other.b)
             gone.add(id(other))
     return [joined.get(id(each), each) for each in differences if id(each) not in gone]

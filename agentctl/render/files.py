@@ -188,7 +188,7 @@ def _sizes(effect: Effect) -> str:
     if before is None or after is None or before == after:
         known = after if after is not None else before
         return "" if known is None else size(known)
-    return f"{size(before)} > {size(after)}"
+    return f"{size(before)} -> {size(after)}"
 
 
 def _facts(effect: Effect) -> list[str]:
@@ -200,7 +200,7 @@ def _facts(effect: Effect) -> list[str]:
         if before.kind != after.kind:
             facts.append(f"was a {before.kind}")
         elif before.mode & _MODE_BITS != after.mode & _MODE_BITS and after.kind != "link":
-            facts.append(f"mode {before.mode & _MODE_BITS:o} > {after.mode & _MODE_BITS:o}")
+            facts.append(f"mode {before.mode & _MODE_BITS:o} -> {after.mode & _MODE_BITS:o}")
     if after is not None and effect.cut is not None:
         facts.append(f"not kept: {effect.cut}")
     return facts

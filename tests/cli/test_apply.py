@@ -51,9 +51,9 @@ def test_changes_come_home_and_a_second_time_there_is_nothing_to_do(home: Home, 
     done = agentctl("apply", "@", "--yes")
     assert (done.code, done.err) == (0, "")
     assert done.out == (
-        "  ~ README.md   8 B > 14 B\n"
-        "  + new/run.sh        10 B  ! a program\n"
-        "  - old.txt            4 B\n"
+        "  ~ README.md   8 B -> 14 B\n"
+        "  + new/run.sh         10 B  ! a program\n"
+        "  - old.txt             4 B\n"
         f"applied 3 changes to {folder}\n"
     )
     assert read(folder) == AFTER
@@ -76,7 +76,7 @@ def test_a_folder_that_moved_on_is_told_file_by_file_and_left_alone(home: Home, 
     for option in ("--check", "--yes"):
         done = agentctl("apply", "@", option)
         assert done.code == 1
-        assert "  ~ README.md   8 B > 14 B  it has changed since the session began\n" in done.out
+        assert "  ~ README.md   8 B -> 14 B  it has changed since the session began\n" in done.out
         assert "nothing was written: 1 of the files" in done.err
         assert read(folder) == {"README.md": Node(b"mine\n"), "src/a.py": BEFORE["src/a.py"]}
     body = agentctl("apply", "@", "--yes", "-o", "json").json

@@ -36,8 +36,8 @@ def test_calls_are_told_and_then_the_whole(home: Home) -> None:
     record(home, BEFORE, first, second)
     assert agentctl("files", "@").out == (
         "#14 bash make 1\n"
-        "  ~ README.md  8 B > 14 B\n"
-        "  + tmp               1 B\n"
+        "  ~ README.md  8 B -> 14 B\n"
+        "  + tmp                1 B\n"
         "\n"
         "#22 bash make 2\n"
         "  - old.txt  4 B\n"
@@ -46,9 +46,9 @@ def test_calls_are_told_and_then_the_whole(home: Home) -> None:
         "\n"
         "as a whole\n"
         "workspace +1 ~1 -1\n"
-        "  ~ README.md  8 B > 14 B\n"
-        "  - old.txt           4 B\n"
-        "  + run               0 B  ! a program\n"
+        "  ~ README.md  8 B -> 14 B\n"
+        "  - old.txt            4 B\n"
+        "  + run                0 B  ! a program\n"
     )
 
 

@@ -76,7 +76,7 @@ def test_what_a_transcript_does_not_have_is_not_compared_and_not_said_to_be_the_
 
 def test_another_model_and_another_message_are_what_differs_at_the_beginning() -> None:
     found = compared(OWN.but(created={"model": "claude-haiku"}, message="Look."), CLAUDE)
-    assert heading(found)[0] == "model differs: claude-haiku > claude-opus-5-5 (and 1 more)"
+    assert heading(found)[0] == "model differs: claude-haiku -> claude-opus-5-5 (and 1 more)"
     assert [each.what for each in found.layers["header"].differences] == ["model", "message"]
 
 

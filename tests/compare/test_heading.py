@@ -97,7 +97,7 @@ def test_a_model_is_named_once() -> None:
         {"agent": agent, "model": agent["model"]["id"], "request": {"model": agent["model"]}} for agent in (one, other)
     ]
     found = compared(LONG.but(created=models[0]), LONG.but(created=models[1]))
-    assert first_line(found) == "agent differs: model.id claude-opus > claude-haiku"
+    assert first_line(found) == "agent differs: model.id claude-opus -> claude-haiku"
     assert len(found.layers["header"].differences) == 1
 
 
@@ -107,13 +107,13 @@ def test_another_kind_of_sandbox_says_what_follows_from_it() -> None:
         "request": {"model": "m", "system": "Your sandbox is none."},
     }
     found = compared(LONG, LONG.but(created=created, facts={"python": "3.9"}))
-    assert first_line(found) == "sandbox differs: docker > none"
+    assert first_line(found) == "sandbox differs: docker -> none"
     assert len(found.layers["header"].differences) == 1
 
 
 def test_that_a_call_had_to_be_asked_for_and_what_was_answered_are_both_told() -> None:
     one, other = (Plan(((bash("rm x", **how),),)) for how in ({}, {"permission": "ask", "answer": "deny"}))
-    assert "permission of bash allow > ask, answer to bash only in B: deny" in page(compared(one, other))
+    assert "permission of bash allow -> ask, answer to bash only in B: deny" in page(compared(one, other))
 
 
 def details(one: str, other: str, **how: Any) -> list[str]:
@@ -170,7 +170,7 @@ def test_a_host_that_was_not_reached_is_the_reason_of_what_the_call_gave() -> No
     good, bad = (Plan(((bash("curl x | wc -l", text),),)) for text in ("3", "1"))
     found = compare(with_connection(good, None), with_connection(bad, "it could not be reached: refused"))
     assert page(found).splitlines()[1] == (
-        "  network: data.test:443 allowed > failed (it could not be reached: refused)"
+        "  network: data.test:443 allowed -> failed (it could not be reached: refused)"
     )
     assert [layer.name for layer in found.differing] == ["observations", "network"]
     same = compare(with_connection(good, "it ended early"), with_connection(good, "it ended early"))

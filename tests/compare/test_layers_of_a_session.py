@@ -37,14 +37,14 @@ PACKAGES = {"name": "data", "config": {"type": "docker", "packages": {"pip": ["p
 @pytest.mark.parametrize(
     ("other", "layers", "cause"),
     [
-        (BASE.but(created={"sandbox": SANDBOX}), ["header"], "environment differs: image digest sha256:c3c3c3c3c3c3 >"),
-        (BASE.but(created={"agent": AGENT}), ["header"], "agent differs: system Be exact. > Be quick."),
+        (BASE.but(created={"sandbox": SANDBOX}), ["header"], "environment differs: image digest sha256:c3c3c3c3c3c3"),
+        (BASE.but(created={"agent": AGENT}), ["header"], "agent differs: system Be exact. -> Be quick."),
         (BASE.but(created={"environment": PACKAGES}), ["header"], "environment differs: config.packages.pip.0 pandas"),
-        (BASE.but(created={"agentctl_version": "0.2.0"}), ["header"], "agentctl differs: 0.1.0 > 0.2.0"),
-        (BASE.but(created={"model": "claude-sonnet-5"}), ["header"], "model differs: claude-opus-5-5 > claude-"),
-        (BASE.but(created={"limits": {"max_turns": 2}}), ["header"], "limits differ: max_turns 40 > 2"),
+        (BASE.but(created={"agentctl_version": "0.2.0"}), ["header"], "agentctl differs: 0.1.0 -> 0.2.0"),
+        (BASE.but(created={"model": "claude-sonnet-5"}), ["header"], "model differs: claude-opus-5-5 -> claude-"),
+        (BASE.but(created={"limits": {"max_turns": 2}}), ["header"], "limits differ: max_turns 40 -> 2"),
         (BASE.but(facts={"python": "3.12"}), [], "the same"),  # only one record says it
-        (BASE.but(message="Look twice."), ["header"], "message differs: Look into it. > Look twice."),
+        (BASE.but(message="Look twice."), ["header"], "message differs: Look into it. -> Look twice."),
         (BASE.but(turns=BASE.turns[:2]), ["trajectory", "files"], "the agents part after 3 same calls: A calls bash"),
         (
             BASE.with_call(1, bash("pip list --all", "pandas 3.0.1\nnumpy 2.4.0")),
@@ -88,7 +88,7 @@ def test_the_layer_of_what_was_changed_is_named(other: Plan, layers: list[str], 
 def test_another_environment_is_named_first() -> None:
     other = {"config": {"env": {"TZ": "UTC"}, "type": "bubblewrap"}, "name": "bare"}
     found = compared(BASE, BASE.but(created={"environment": other}))
-    assert heading(found)[0] == "environment differs: name data > bare (and 3 more)"
+    assert heading(found)[0] == "environment differs: name data -> bare (and 3 more)"
 
 
 def test_parallel_calls_are_a_set() -> None:

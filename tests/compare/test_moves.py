@@ -25,10 +25,10 @@ def file(path: str, digest: str = "1", **more: Any) -> JsonObject:
 
 def test_a_renamed_file_is_one_difference_with_both_names() -> None:
     found = compared(made(file("a.txt")), made(file("b.txt")))
-    assert files(found) == [("moved a.txt > b.txt", "changed")]
+    assert files(found) == [("moved a.txt -> b.txt", "changed")]
     look = Look(columns=90)
     listed = paint_all(Page(found, look, Wanted(listed=True)).lines(), look)
-    assert "  files         moved a.txt > b.txt" in listed
+    assert "  files         moved a.txt -> b.txt" in listed
     (layer,) = [each for each in diff_body(found, None, 1)["layers"] if each["name"] == "files"]
     assert [layer["differences"][0][side]["value"]["path"][-5:] for side in "ab"] == ["a.txt", "b.txt"]
 
@@ -41,10 +41,10 @@ def test_other_contents_and_empty_files_are_two_differences() -> None:
 
 def test_each_file_moves_once() -> None:
     found = compared(made(file("a"), file("b"), file("c")), made(file("d"), file("e")))
-    assert files(found) == [("moved a > d", "changed"), ("moved b > e", "changed"), ("c", "only_a")]
+    assert files(found) == [("moved a -> d", "changed"), ("moved b -> e", "changed"), ("c", "only_a")]
 
 
 def test_an_output_under_another_name_is_one_difference() -> None:
     outputs = [({"path": path, "size": 3, "sha256": "1" * 64},) for path in ("report.md", "summary.md")]
     found = compared(Plan(outputs=outputs[0]), Plan(outputs=outputs[1]))
-    assert [each.what for each in found.layers["outcome"].differences] == ["output moved report.md > summary.md"]
+    assert [each.what for each in found.layers["outcome"].differences] == ["output moved report.md -> summary.md"]

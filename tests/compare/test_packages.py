@@ -72,16 +72,16 @@ def header(found: Compared) -> list[Difference]:
 
 def test_a_package_that_moved_is_the_first_line_and_the_image_comes_behind_it() -> None:
     found = of_two(moved(pip={"six": "1.17.0"}))
-    assert lines(found)[0] == "package moved: six 1.16.0 > 1.17.0 (pip)"
+    assert lines(found)[0] == "package moved: six 1.16.0 -> 1.17.0 (pip)"
     assert [each.what for each in header(found)] == ["package: six", "environment: image digest"]
-    assert "  header        package six 1.16.0 > 1.17.0 (pip); environment: image digest" in "\n".join(lines(found))
-    assert markdown(found, None).startswith("### package moved: six 1.16.0 \\> 1.17.0 \\(pip\\)\n")
+    assert "  header        package six 1.16.0 -> 1.17.0 (pip); environment: image digest" in "\n".join(lines(found))
+    assert markdown(found, None).startswith("### package moved: six 1.16.0 \\-\\> 1.17.0 \\(pip\\)\n")
 
 
 def test_what_somebody_wrote_down_comes_before_the_packages_that_it_brought() -> None:
     environment = {"name": "data", "config": {"type": "docker", "packages": {"pip": ["pandas==3.0.2"]}}}
     found = of_two(moved(pip={"pandas": "3.0.2"}), b=PLAN.but(created={"environment": environment}))
-    assert lines(found)[0] == "environment differs: config.packages.pip.0 pandas > pandas==3.0.2 (and 2 more)"
+    assert lines(found)[0] == "environment differs: config.packages.pip.0 pandas -> pandas==3.0.2 (and 2 more)"
     assert [each.what for each in header(found)][1:] == ["package: pandas", "environment: image digest"]
 
 
@@ -98,13 +98,13 @@ def test_the_package_that_tells_most_is_named(command: str, first: str) -> None:
 
 
 def test_a_package_that_only_one_image_has_is_told_with_none() -> None:
-    assert lines(of_two(moved(npm={"left-pad": "1.3.0"})))[0] == "package moved: left-pad none > 1.3.0 (npm)"
-    assert lines(of_two({"pip": OLD["pip"]}))[0] == "package moved: bash 5.2 > none (Debian), and 1 more package"
+    assert lines(of_two(moved(npm={"left-pad": "1.3.0"})))[0] == "package moved: left-pad none -> 1.3.0 (npm)"
+    assert lines(of_two({"pip": OLD["pip"]}))[0] == "package moved: bash 5.2 -> none (Debian), and 1 more package"
 
 
 def test_many_packages_are_bounded_on_the_page_and_whole_in_the_object() -> None:
     found = of_two(moved(Debian={f"lib{number:03}": "2" for number in range(300)}))
-    assert lines(found)[0] == "package moved: lib000 none > 2 (Debian), and 299 more packages"
+    assert lines(found)[0] == "package moved: lib000 none -> 2 (Debian), and 299 more packages"
     assert "and 296 more" in " ".join(" ".join(lines(found)).split())
     assert len(lines(found)) < 25
     listed = lines(found, listed=True)
@@ -128,7 +128,7 @@ def test_packages_that_are_the_same_in_another_image_are_said_to_be() -> None:
 @pytest.mark.parametrize("known", [(OLD, None), (None, OLD), (None, None)])
 def test_a_record_that_does_not_say_is_compared_as_before(known: tuple[Packages | None, Packages | None]) -> None:
     found = of_two(known[1], known[0])
-    assert lines(found)[0] == "environment differs: image digest sha256:c3c3c3c3c3c3 > sha256:d4d4d4d4d4d4"
+    assert lines(found)[0] == "environment differs: image digest sha256:c3c3c3c3c3c3 -> sha256:d4d4d4d4d4d4"
     assert "package" not in "\n".join(lines(found))
     assert None in diff_body(found, None, 1)["packages"].values()
 

@@ -1,18 +1,20 @@
 """What a person reads: the cause first, and nothing that a terminal would obey."""
 
 import re
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
 
 from agentctl.compare.difference import LAYERS
-from agentctl.compare.metrics import NAMES
+from agentctl.compare.metrics import NAMES, Metric
 from agentctl.compare.rules import BUILT_IN_NAMES
 from agentctl.compare.statistics import ENOUGH
 from agentctl.render.diff.markdown import markdown
 from agentctl.render.diff.page import Page, Wanted
+from agentctl.render.diff.words import metric_text, metrics_texts, share_text
 from agentctl.render.lines import cells, paint_all
-from agentctl.render.look import ASCII, Look
+from agentctl.render.look import ASCII, Look, Symbols
 from tests.cli.program import ROOT
 from tests.compare.days import MONDAY, TUESDAY
 from tests.compare.kit import Plan, bash, compared
@@ -51,7 +53,7 @@ def test_the_markdown_is_as_it_was() -> None:
 
 def test_the_cause_is_among_the_first_lines() -> None:
     first, *_ = page(MONDAY, TUESDAY, Look(columns=100)).splitlines()
-    assert first == "environment differs: image digest sha256:c3c3c3c3c3c3 > sha256:d4d4d4d4d4d4"
+    assert first == "environment differs: image digest sha256:c3c3c3c3c3c3 -> sha256:d4d4d4d4d4d4"
 
 
 def test_a_plain_stream_gets_ascii_and_no_colours() -> None:
@@ -90,3 +92,22 @@ def test_every_rule_and_layer_is_explained() -> None:
     assert rules == {*BUILT_IN_NAMES, *LAYERS}
     assert all(f"`{name}`" in text for name in NAMES)
     assert f"fewer than {ENOUGH} runs" in text
+
+
+@pytest.mark.parametrize("symbols", [Look().symbols, ASCII])
+def test_a_row_that_is_cut_is_no_wider_than_the_others(symbols: Symbols) -> None:
+    other = MONDAY.but(created={"model": "a-model-with-a-name " * 20})
+    for columns in range(40, 80):
+        look = Look(columns=columns, wraps=True, symbols=symbols)
+        drawn = page(MONDAY, other, look)
+        assert f"{symbols.ellipsis}\n" in drawn
+        assert max(cells(row) for row in drawn.splitlines()) < columns, columns
+
+
+def test_numbers_that_read_the_same_are_not_told() -> None:
+    tokens = Metric("tokens", 6_010, 6_020)
+    assert metrics_texts([Metric(name, 1, 1) for name in NAMES if name != "tokens"] + [tokens]) == []
+    seconds = Metric("seconds", 1.21, 1.22, "s")
+    assert (share_text(tokens), share_text(seconds)) == ("", "")
+    assert metric_text(Metric("cost", Decimal("0.0449"), Decimal("0.0450"), "USD")) == "cost $0.0449 -> $0.0450"
+    assert metric_text(Metric("calls", 5, 6)) == "calls 5 -> 6 (+20%)"

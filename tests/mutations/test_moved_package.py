@@ -87,7 +87,7 @@ def test_a_package_that_moved_is_named_in_the_first_lines_of_diff_and_of_which_m
 
     assert (same.code, same.out.splitlines()[0]) == (0, "neither moved: environment and model do what they did")
     assert (found.code, moved.code) == (1, 1)
-    assert found.out.splitlines()[0] == "package moved: tabler 1.0.0 > 1.1.0 (pip)"
+    assert found.out.splitlines()[0] == "package moved: tabler 1.0.0 -> 1.1.0 (pip)"
     assert moved.out.splitlines()[0].startswith("environment moved: pip package tabler 1.0.0 -> 1.1.0 (#")
     assert "tabler 1.0.0 -> 1.1.0" in "\n".join(moved.out.splitlines()[:FIRST_LINES])
     body = agentctl("diff", yesterday, today, "--layer", "header", "-o", "json").json

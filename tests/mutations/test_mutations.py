@@ -142,4 +142,4 @@ def test_another_kind_of_sandbox_is_named_and_nothing_that_follows_from_its_fold
     found, (code, lines) = bench.compared(one, other), bench.diff(one, other)
 
     assert (code, differing(found)) == (1, ["header"])
-    assert lines[0].startswith("sandbox differs: bubblewrap > none")
+    assert lines[0].startswith("sandbox differs: bubblewrap -> none")

@@ -21,7 +21,7 @@ from agentctl.render.diff.words import (
     side_text,
 )
 from agentctl.render.gist import gist
-from agentctl.render.lines import EMPTY, Line, Span, cells, clip, plain, shown, width, wrap
+from agentctl.render.lines import EMPTY, Line, Span, cells, clip, fit, plain, shown, width, wrap
 from agentctl.render.listing import table
 from agentctl.render.look import Look
 from agentctl.render.numbers import many
@@ -121,7 +121,9 @@ class Page:
         if not text:
             return []
         rows = self._wrapped(text, _NAME + 2)
-        kept = rows if len(rows) <= _MOST_ROWS else [*rows[: _MOST_ROWS - 1], f"{rows[_MOST_ROWS - 1]} {self._more}"]
+        kept = rows[:_MOST_ROWS]
+        if len(rows) > _MOST_ROWS:
+            kept[-1] = fit(f"{kept[-1]} {self._more}", max(10, self._columns - _NAME - 2), self._more)
         first = (Span(f"  {name:<{_NAME - 2}}", style or "dim"), Span("  "), Span(kept[0], text_style))
         return [first, *((Span(" " * (_NAME + 2)), Span(row, text_style)) for row in kept[1:])]
 

@@ -84,7 +84,7 @@ def _verdicts(value: dict[str, Any]) -> str:
 
 
 def change_text(difference: Difference) -> str:
-    """Say what a difference is: ``A > B``, or which side alone has it."""
+    """Say what a difference is: ``A -> B``, or which side alone has it."""
     one, other = (place.value if place is not None else None for place in (difference.a, difference.b))
     match difference.kind:
         case "only_a":
@@ -96,9 +96,9 @@ def change_text(difference: Difference) -> str:
         case _ if (lines := lines_apart(difference)) is not None:
             return f"in {many(max(map(len, lines)), 'line')}"
         case _ if isinstance(one, str) and isinstance(other, str) and max(len(one), len(other)) > _LONG:
-            return " > ".join(map(value_text, _apart(one, other)))
+            return " -> ".join(map(value_text, _apart(one, other)))
         case _:
-            return _files_text(one, other) or f"{value_text(one)} > {value_text(other)}"
+            return _files_text(one, other) or f"{value_text(one)} -> {value_text(other)}"
 
 
 def lines_apart(difference: Difference) -> tuple[list[str], list[str]] | None:
@@ -137,10 +137,10 @@ def _files_text(one: Any, other: Any) -> str:
         case [{"mode": int(mine), "sha256": mine_is}, {"mode": int(theirs), "sha256": theirs_is}] if (
             mine != theirs and mine_is == theirs_is
         ):
-            return f"mode {mine:o} > {theirs:o}"
+            return f"mode {mine:o} -> {theirs:o}"
         case [{"sha256": _}, {"sha256": _}]:
             sizes = value_text(one), value_text(other)
-            return "other contents" + (f", {sizes[0]} > {sizes[1]}" if sizes[0] != sizes[1] else "")
+            return "other contents" + (f", {sizes[0]} -> {sizes[1]}" if sizes[0] != sizes[1] else "")
         case [{"kind": _, "path": _}, {"kind": _, "path": _}] if value_text(one) == value_text(other):
             return f"{value_text(one)} (other contents)"
         case _:
@@ -153,9 +153,9 @@ def is_package(difference: Difference) -> bool:
 
 
 def package_text(difference: Difference) -> str:
-    """Say how a package moved: ``six 1.16.0 > 1.17.0 (pip)``; none is where an image does not have it."""
+    """Say how a package moved: ``six 1.16.0 -> 1.17.0 (pip)``; none is where an image does not have it."""
     versions = [_version(place) for place in (difference.a, difference.b)]
-    return f"{difference.what.removeprefix(f'{PACKAGE}: ')} {' > '.join(versions)} ({_manager(difference)})"
+    return f"{difference.what.removeprefix(f'{PACKAGE}: ')} {' -> '.join(versions)} ({_manager(difference)})"
 
 
 def name_text(difference: Difference) -> str:

@@ -90,14 +90,16 @@ def shows(metric: Metric) -> bool:
 
 
 def metric_text(metric: Metric) -> str:
-    """Write a number of both sides: ``cost $0.0449 > $0.0521 (+16%)``."""
-    share = f" ({share_text(metric)})" if share_text(metric) else ""
-    return f"{metric.name} {amount_text(metric, metric.a)} > {amount_text(metric, metric.b)}{share}"
+    """Write a number of both sides: ``cost $0.0449 -> $0.0521 (+16%)``."""
+    share = share_text(metric)
+    numbers = f"{amount_text(metric, metric.a)} -> {amount_text(metric, metric.b)}"
+    return f"{metric.name} {numbers}{f' ({share})' if share else ''}"
 
 
 def share_text(metric: Metric) -> str:
-    """Write by which part a metric has grown: ``+16%``; empty where that is not known or nothing."""
-    return "" if metric.share is None or not metric.share else f"{metric.share:+.0%}"
+    """Write by which part a metric has grown: ``+16%``; empty where that is not known, or nothing that can be read."""
+    text = "" if metric.share is None or not shows(metric) else f"{metric.share:+.0%}"
+    return "" if text in ("+0%", "-0%") else text
 
 
 def amount_text(metric: Metric, value: Amount) -> str:
