@@ -11,6 +11,7 @@ from agentctl.canonical import JsonObject
 from agentctl.errors import UsageError
 from agentctl.harness.hands import Supplied
 from agentctl.sandbox.base import Layout, Progress, Upload
+from agentctl.sandbox.inside.files import seconds_of
 from agentctl.sandbox.transfer import load
 from agentctl.session.files import File, FilesRecord, Restoring, manifest_of
 from agentctl.store.blobs import Blobs
@@ -75,7 +76,7 @@ class _Source:
             status = self._source.lstat()
             if stat.S_ISREG(status.st_mode):
                 return True
-            mode, mtime = stat.S_IMODE(status.st_mode) & 0o777, int(status.st_mtime)
+            mode, mtime = stat.S_IMODE(status.st_mode) & 0o777, seconds_of(status.st_mtime_ns)
             if stat.S_ISDIR(status.st_mode):
                 self.file = File(self._path, "folder", mode, mtime=mtime)
             elif stat.S_ISLNK(status.st_mode):
@@ -99,7 +100,8 @@ class _Source:
             if not stat.S_ISREG(status.st_mode):
                 self._went_away()
                 return
-            self.file = File(self._path, "file", stat.S_IMODE(status.st_mode) & 0o777, mtime=int(status.st_mtime))
+            mode, mtime = stat.S_IMODE(status.st_mode) & 0o777, seconds_of(status.st_mtime_ns)
+            self.file = File(self._path, "file", mode, mtime=mtime)
             left = status.st_size
             while left and (piece := opened.read(min(left, _PIECE))):
                 left -= len(piece)

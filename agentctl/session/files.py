@@ -5,10 +5,10 @@ A file is written in events and manifests as ``{"path", "kind", "mode", "size", 
 whatever they are in this one, ``kind`` is ``file``, ``folder`` or ``link``, ``mode`` the
 permission bits, ``sha256`` names the contents of a file (a blob), ``target`` is where a link leads.
 Where contents were not kept, ``sha256`` is missing and ``cut`` says why. ``mtime``, where it is known, is
-when the contents were changed last, in seconds. A change has ``change`` as well: ``created``,
-``modified`` (which may make a file of a folder, or the reverse) or ``deleted``, the last with ``path``
-and ``kind`` alone. A name that is no UTF-8 has each wrong byte as one of U+DC80 to U+DCFF, which JSON
-writes as an escape, so that it leads back to the same bytes.
+when the contents were changed last, in seconds, with up to six digits behind the point (older records
+have none). A change has ``change`` as well: ``created``, ``modified`` (which may make a file of a folder,
+or the reverse) or ``deleted``, the last with ``path`` and ``kind`` alone. A name that is no UTF-8 has each
+wrong byte as one of U+DC80 to U+DCFF, which JSON writes as an escape, so that it leads back to the same bytes.
 """
 
 import json
@@ -44,7 +44,7 @@ class File:
     digest: str | None = None
     target: str | None = None
     cut: str | None = None
-    mtime: int | None = field(default=None, compare=False)
+    mtime: float | None = field(default=None, compare=False)
 
     @classmethod
     def from_json(cls, body: JsonObject) -> "File":

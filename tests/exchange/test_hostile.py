@@ -126,6 +126,15 @@ LIES: dict[str, tuple[Callable[[Parts], Parts], str]] = {  # B12
         first_of("local.files_changed", changes=[{"path": "/x", "kind": "device", "mode": 1, "change": "created"}]),
         "of no kind",
     ),
+    "a time of a file that is none": (
+        first_of("local.files_changed", changes=[{"path": "/x", "kind": "file", "mode": 1, "change": "created",
+                                                  "mtime": "now"}]),
+        "mtime is no number",
+    ),
+    "a mode with a fraction": (
+        first_of("local.files_changed", changes=[{"path": "/x", "kind": "file", "mode": 1.5, "change": "created"}]),
+        "mode is no number",
+    ),
     "a changed content": (
         lambda parts: {
             **parts, **{name: data[:-1] + b"?" for name, data in parts.items() if name.startswith("blobs/")},

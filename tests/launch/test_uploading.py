@@ -15,6 +15,7 @@ from agentctl.events.local import LocalCheckpoint, LocalFilesChanged, LocalFiles
 from agentctl.launch.uploading import Uploaded, supplier, upload
 from agentctl.sandbox.archive import tar_stream
 from agentctl.sandbox.base import Layout, Upload
+from agentctl.sandbox.inside.files import nanoseconds_of
 from agentctl.sandbox.places import Places
 from agentctl.session.files import File, FilesRecord, read_manifest
 from agentctl.store.blobs import Blobs
@@ -75,7 +76,8 @@ def test_a_folder_is_recorded_and_sent_with_everything_in_it(blobs: Blobs, sourc
     members = sent(files, blobs)
     assert {f"/{name}" for name in members} == set(files)
     assert members["workspace/a/b/file"].mode == 0o750
-    assert members["workspace/a/b/file"].mtime == int((source / "a/b/file").stat().st_mtime)
+    for path in ("a/b/file", "link"):
+        assert nanoseconds_of(members[f"workspace/{path}"].mtime) == (source / path).lstat().st_mtime_ns // 1000 * 1000
     assert members["workspace/link"].linkname == "no//where"
 
 

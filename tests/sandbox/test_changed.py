@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+import math
 from typing import Any
 
 import pytest
@@ -55,6 +56,13 @@ def test_only_what_is_known_is_taken_over() -> None:
     assert read({**FILE, "kind": "folder"}) == [FOLDER]
 
 
+@pytest.mark.parametrize("mtime", [0, 1_700_000_000, 1_700_000_000.123456, -5, -0.5])
+def test_a_time_may_have_a_fraction(mtime: float) -> None:
+    link = {"path": "/box/space/l", "change": "created", "kind": "link", "mode": 0o777, "target": "f"}
+    assert [body["mtime"] for body in read({**FILE, "mtime": mtime}, {**link, "mtime": mtime})] == [mtime] * 2
+    assert "mtime" not in read(link)[0]
+
+
 WRONG: dict[str, list[object]] = {
     "path": [
         *(
@@ -74,7 +82,7 @@ WRONG: dict[str, list[object]] = {
     "mode": [-1, 1.5, True, "644", None, 1 << 70],
     "size": [-1, "4", None, True],
     "sha256": ["", DIGEST.upper(), DIGEST[:-1], "../" + DIGEST[3:], None, 3],
-    "mtime": ["now"],
+    "mtime": ["now", None, True, math.nan, math.inf, -math.inf, 1 << 63, -1e19],
     "cut": [3],
 }
 

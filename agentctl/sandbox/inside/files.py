@@ -25,6 +25,17 @@ MOST_IMAGE = 5 << 20
 MOST_PDF = 20 << 20
 
 
+def seconds_of(nanoseconds: int) -> float:
+    """Write a file's time as a record has it: seconds, to the microsecond that a float holds; whole ones as an int."""
+    seconds, rest = divmod(nanoseconds // 1000, 1_000_000)
+    return (nanoseconds // 1000) / 1_000_000 if rest else seconds
+
+
+def nanoseconds_of(seconds: float) -> int:
+    """Return the time that ``seconds_of`` wrote, as ``os.utime`` takes it; as a float it would lose the last digit."""
+    return round(seconds * 1_000_000) * 1000
+
+
 class Tools:
     """What the tools work with: where relative paths begin, where too long an output goes, what they may start."""
 

@@ -9,6 +9,7 @@ import select
 from collections import deque
 
 from agentctl.sandbox.inside.child import be_child
+from agentctl.sandbox.inside.files import nanoseconds_of
 from agentctl.sandbox.inside.loop import read_some
 from agentctl.sandbox.inside.outcome import ToolError, reason_of
 from agentctl.sandbox.inside.output import write_all
@@ -143,8 +144,10 @@ def unpack_member(tar: TarFile, member: TarInfo, path: str) -> None:
     """Make one file or symbolic link."""
     if os.path.lexists(path):
         remove(path)
+    times = (nanoseconds_of(member.mtime),) * 2
     if member.issym():
         os.symlink(member.linkname, path)
+        os.utime(path, ns=times, follow_symlinks=False)
         return
     source = tar.extractfile(member)
     if source is None:
@@ -157,7 +160,7 @@ def unpack_member(tar: TarFile, member: TarInfo, path: str) -> None:
                 break
             write_all(fd, piece)
         os.fchmod(fd, member.mode & 0o777)
-        os.utime(fd, (member.mtime, member.mtime))
+        os.utime(fd, ns=times)
     finally:
         os.close(fd)
 

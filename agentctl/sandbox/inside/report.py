@@ -9,7 +9,7 @@ import os
 import stat
 
 from agentctl.sandbox.inside.changes import MOST_KNOWN, Changes, mode_of
-from agentctl.sandbox.inside.files import open_regular
+from agentctl.sandbox.inside.files import open_regular, seconds_of
 from agentctl.sandbox.inside.outcome import ToolError, printable, reason_of
 from agentctl.sandbox.inside.output import write_all
 
@@ -145,6 +145,7 @@ class Reporter:
         if kind == "link":
             try:
                 body["target"] = os.readlink(path)
+                body["mtime"] = seconds_of(os.lstat(path).st_mtime_ns)
             except OSError:
                 body["target"] = ""  # it has just gone, or become something else: the next look finds it
                 return None
@@ -163,7 +164,7 @@ class Reporter:
             return
         with os.fdopen(fd, "rb", buffering=0) as file:
             status = os.fstat(fd)
-            body.update(mode=status.st_mode & 0o777, size=status.st_size, mtime=int(status.st_mtime))
+            body.update(mode=status.st_mode & 0o777, size=status.st_size, mtime=seconds_of(status.st_mtime_ns))
             if status.st_size > MOST_FILE:
                 body["cut"] = _TOO_LARGE
             elif contents.read + status.st_size > MOST_READ:

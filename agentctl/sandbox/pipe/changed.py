@@ -82,16 +82,25 @@ def _state(body: JsonObject) -> JsonObject:
         case {"kind": "folder"}:
             return {}
         case {"kind": "link", "target": str() as target}:
-            return {"target": _text(target, _MOST_PATH)}
+            return {"target": _text(target, _MOST_PATH)} | _mtime(body)
         case {"kind": "file", "size": size}:
-            state: JsonObject = {"size": _number(size)}
-            if "mtime" in body:
-                state["mtime"] = _number(body["mtime"], least=-_LARGEST)
+            state: JsonObject = {"size": _number(size)} | _mtime(body)
             if "cut" in body:
                 return state | {"cut": _text(body["cut"], _MOST_SAID)}
             if _DIGEST.fullmatch(_text(body.get("sha256"), 64)):
                 return state | {"sha256": body["sha256"]}
     raise FrameError("a change that is none")
+
+
+def _mtime(body: JsonObject) -> JsonObject:
+    match body:
+        case {"mtime": bool()}:
+            pass
+        case {"mtime": int() | float() as mtime} if -_LARGEST <= mtime < _LARGEST:  # which NaN is not
+            return {"mtime": mtime}
+        case _ if "mtime" not in body:
+            return {}
+    raise FrameError("a time that is none")
 
 
 def _place(path: str, places: Places) -> str:
@@ -112,8 +121,8 @@ def _text(value: Any, most: int) -> str:
     raise FrameError("a text that is none")
 
 
-def _number(value: Any, least: int = 0) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or not least <= value < _LARGEST:
+def _number(value: Any) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < _LARGEST:
         raise FrameError("a number that is none")
     return value
 
