@@ -12,8 +12,8 @@ from agentctl.cli.options import Output, OutputOption
 from agentctl.cli.output import print_json, reporting, write_out
 from agentctl.cli.quick import QuickCommand
 from agentctl.errors import UsageError
-from agentctl.exchange.members import is_session_id
 from agentctl.paths import home
+from agentctl.session.members import is_session_id
 from agentctl.store.intake import Taken
 from agentctl.visible import visible_line
 

@@ -13,7 +13,8 @@ from agentctl.exchange.drafting import Foreign, Origin
 from agentctl.exchange.hosted import FORMAT as HOSTED
 from agentctl.exchange.hosted import is_hosted, read_hosted
 from agentctl.exchange.lines import read_lines
-from agentctl.exchange.members import is_session_id, read_event
+from agentctl.exchange.members import read_event
+from agentctl.session.members import is_session_id
 from agentctl.session.summary import Summary
 
 LARGEST = 512 << 20

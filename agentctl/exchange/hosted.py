@@ -16,8 +16,9 @@ from agentctl.events.local import LocalSessionCreated
 from agentctl.events.span import SpanModelRequestEnd
 from agentctl.exchange.drafting import Drafter, Foreign, Origin
 from agentctl.exchange.lines import NumberedLine
-from agentctl.exchange.members import is_session_id, read_event
+from agentctl.exchange.members import read_event
 from agentctl.ids import time_of
+from agentctl.session.members import is_session_id
 
 FORMAT = "Managed Agents"
 

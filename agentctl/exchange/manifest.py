@@ -4,8 +4,8 @@ from dataclasses import dataclass, field
 
 from agentctl.canonical import JsonObject, canonical_json
 from agentctl.errors import UsageError
-from agentctl.exchange.members import is_session_id
 from agentctl.session.contents import is_digest
+from agentctl.session.members import is_session_id
 
 NAME = "manifest.json"
 EVENTS = "events.jsonl"
