@@ -14,6 +14,10 @@ from agentctl.session.result import failed
 
 _OF_PYDANTIC = "Value error, "
 _NO_COMMAND = re.compile("no such command '(.*)'")
+_NO_OPTION = re.compile(r"no such option: (.*?)(?: \(Possible options: .*\))?")
+_GO_ON = ("resume", "send")
+_CHOSEN_ONCE = ("--agent", "--environment", "-e", "--model", "--sandbox")
+"""What a session has begun with and keeps, and a fork of it may have otherwise."""
 
 
 def explain_misuse(error: TyperException, arguments: Sequence[str]) -> int:
@@ -24,7 +28,11 @@ def explain_misuse(error: TyperException, arguments: Sequence[str]) -> int:
         return UsageError.exit_code
     command = context.command_path if context is not None else "agentctl"
     message = _in_a_line(error.format_message())
-    told = UsageError(f"{message}{_meant(message, context)}", hint=f"see: {command} --help")
+    option = _NO_OPTION.fullmatch(message)
+    if option is not None and context is not None:
+        told = _no_option(option[1], context)
+    else:
+        told = UsageError(f"{message}{_meant(message, context)}", hint=f"see: {command} --help")
     complain(told)
     if _is_json_asked_for(arguments):
         print_json(failed(told.type, told.message, told.hint, told.exit_code))
@@ -41,6 +49,17 @@ def _meant(message: str, context: Any) -> str:
     typed = _NO_COMMAND.fullmatch(message)
     near = get_close_matches(typed[1], context.command.list_commands(context), 1) if typed and context else []
     return f"; did you mean {near[0]}?" if near else ""
+
+
+def _no_option(typed: str, context: Any) -> UsageError:
+    """Tell of an option that is none: which was perhaps meant, or which command takes it."""
+    if context.info_name in _GO_ON and typed in _CHOSEN_ONCE:
+        hint = f"a session keeps what it began with; one that goes on otherwise: agentctl fork SESSION {typed} …"
+        return UsageError(f"no such option: {typed}", hint=hint)
+    known = {name.lstrip("-"): name for each in context.command.get_params(context) for name in each.opts}
+    near = get_close_matches(typed.lstrip("-"), known, 1) if typed.startswith("--") else []
+    meant = f"; did you mean {known[near[0]]}?" if near else ""
+    return UsageError(f"no such option: {typed}{meant}", hint=f"see: {context.command_path} --help")
 
 
 def _is_json_asked_for(arguments: Sequence[str]) -> bool:

@@ -49,7 +49,11 @@ def test_it_is_refused_in_words(own_home: Path, arguments: list[str], told: str)
         (["show"], "missing argument 'SESSION'", "show"),
         (["lss"], "no such command 'lss'; did you mean ls?", ""),
         (["xyzzy"], "no such command 'xyzzy'", ""),
-        (["ls", "--al"], "no such option: --al", "ls"),
+        (["ls", "--al"], "no such option: --al; did you mean --all?\n", "ls"),
+        (["run", "--modle", "x"], "no such option: --modle; did you mean --model?\n", "run"),
+        (["ls", "--xyzzy"], "no such option: --xyzzy\n", "ls"),
+        (["ls", "--x y"], "no such option: --x y\n", "ls"),
+        (["ls", "-Z"], "no such option: -Z\n", "ls"),
         (["baseline", "put"], "no such command 'put'", "baseline"),
     ],
 )
@@ -59,9 +63,18 @@ def test_a_command_line_that_cannot_be_read_is_a_failure_like_any_other(
     done = agentctl(*arguments)
     first, hint = done.err.splitlines()
     assert (done.code, done.out) == (2, "")
-    assert first.startswith(f"agentctl: {told}")
+    assert f"{first}\n".startswith(f"agentctl: {told}")
     assert hint.startswith("  see: ")
     assert hint.endswith(f"{command} --help".lstrip())
+
+
+@pytest.mark.parametrize("command", [["resume", "@", "--model"], ["send", "@", "hi", "-e"]])
+def test_what_a_session_keeps_is_to_be_had_in_a_fork(own_home: Path, command: list[str]) -> None:
+    done = agentctl(*command, "x")
+    first, hint = done.err.splitlines()
+    assert (done.code, first) == (2, f"agentctl: no such option: {command[-1]}")
+    assert hint.endswith(f"agentctl fork SESSION {command[-1]} …")
+    assert command[-1] in agentctl("fork", "--help").out
 
 
 @pytest.mark.parametrize("asked", [["-o", "json"], ["-ojsonl"], ["--output=json"], ["--output", "jsonl"]])
