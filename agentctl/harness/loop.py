@@ -1,7 +1,7 @@
 """The loop: choose, do, record, until the session rests."""
 
 from collections.abc import Iterator, Sequence
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 from agentctl.events.base import Event
 from agentctl.events.local import LocalInterrupted
@@ -13,11 +13,14 @@ from agentctl.harness.steps import Resting, Step, has_work, next_step
 from agentctl.harness.stop import Stop
 from agentctl.session.log import Session
 
+Events: TypeAlias = Sequence[Event]
+"""Events that are stored together."""
+
 
 class Perform(Protocol):
     """Does a step, yielding the events of it in groups that are stored together."""
 
-    def __call__(self, step: Step, session: Session[Outlook]) -> Iterator[Sequence[Event]]:
+    def __call__(self, step: Step, session: Session[Outlook]) -> Iterator[Events]:
         """Do ``step``. Each group must be stored before the next is asked for."""
         ...
 
