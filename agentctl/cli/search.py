@@ -22,7 +22,8 @@ from agentctl.errors import NotFoundError
 from agentctl.ids import SystemClock, time_of
 from agentctl.paths import home
 from agentctl.render.jsonl import json_line
-from agentctl.render.lines import Line, Span, cells, clip, fit_tail, paint_all, plain, shown
+from agentctl.render.lines import Line, Span, cells, clip, fit, fit_tail, paint_all, plain, shown, width
+from agentctl.render.listing import narrowed
 from agentctl.render.look import Look, look_of
 from agentctl.render.numbers import age, many
 from agentctl.store.database import reading
@@ -35,6 +36,8 @@ app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False, add_com
 
 _GAP = "  "
 _LEAST_TEXT = 20
+_LEAST = {3: 10, 0: 10}
+"""What gives way to what was found on a narrow terminal, and how far: the type of the event, then the session."""
 
 
 @app.command(cls=QuickCommand, context_settings={"ignore_unknown_options": True})
@@ -140,26 +143,30 @@ def _print_lines(found: Found, names: dict[str, str]) -> None:
 
 def _lines(hits: Sequence[Hit], names: dict[str, str], look: Look, now: datetime) -> Iterator[Line]:
     heads = [(names[hit.session_id], f"#{hit.seq}", age(time_of(hit.at), now), shown(hit.type, look)) for hit in hits]
-    widths = [max(cells(head[place]) for head in heads) for place in range(4)]
-    for hit, (name, number, ago, kind) in zip(hits, heads, strict=True):
-        head = [
+    widths = narrowed([*(max(cells(head[place]) for head in heads) for place in range(4)), 0], look.columns - 1, _LEAST)
+    for hit, head in zip(hits, heads, strict=True):
+        name, number, ago, kind = (
+            fit(text, most, look.symbols.ellipsis) for text, most in zip(head, widths, strict=False)
+        )
+        told = [
             Span(name.ljust(widths[0]) + _GAP, "bold"),
             Span(number.rjust(widths[1]) + _GAP),
             Span(ago.rjust(widths[2]) + _GAP, "dim"),
             Span(kind.ljust(widths[3]) + _GAP, "dim"),
         ]
-        room = max(_LEAST_TEXT, look.columns - 1 - sum(widths) - 4 * len(_GAP))
-        yield clip([*head, *_piece(hit, room, look)], max(look.columns - 1, _LEAST_TEXT), look.symbols.ellipsis)
+        room = look.columns - 1 - width(told)
+        yield clip([*told, *_piece(hit, room, look)], max(look.columns - 1, _LEAST_TEXT), look.symbols.ellipsis)
 
 
 def _piece(hit: Hit, room: int, look: Look) -> Iterator[Span]:
-    """Yield what was found with the marks on it, and so much of what stands before that a mark is seen."""
-    place = 0
+    """Yield what was found with the marks on it, and so much of what stands before that the first mark is seen."""
+    place, more = 0, look.symbols.ellipsis
     for begin, end in hit.marks:
-        before = _in_line(hit.text[place:begin], look)
-        yield Span(before if place else fit_tail(before.lstrip(), room // 3, look.symbols.ellipsis))
-        marked = _in_line(hit.text[begin:end], look)
-        yield Span(marked, "accent") if look.colour else Span(f"[{marked}]")
+        before, marked = _in_line(hit.text[place:begin], look), _in_line(hit.text[begin:end], look)
+        marked = marked if look.colour else f"[{marked}]"
+        most = max(cells(more), min(room // 3, room - cells(marked + more)))
+        yield Span(before if place else fit_tail(before.lstrip(), most, more))
+        yield Span(marked, "accent")
         place = end
     yield Span(_in_line(hit.text[place:], look).rstrip())
 

@@ -24,7 +24,7 @@ def table(
     whole = [[Span(name, "dim") for name in head], *rows] if any(head) else [list(row) for row in rows]
     widths = [max(cells(row[place].text) for row in whole) for place in range(len(whole[0]))]
     if look.wraps and least:
-        widths = _narrowed(widths, look.columns - 1, least)
+        widths = narrowed(widths, look.columns - 1, least)
         whole = [_cut(row, widths, look) for row in whole]
     lines: list[Line] = []
     for row in whole:
@@ -39,7 +39,11 @@ def table(
     return lines
 
 
-def _narrowed(widths: Sequence[int], columns: int, least: Mapping[int, int]) -> list[int]:
+def narrowed(widths: Sequence[int], columns: int, least: Mapping[int, int]) -> list[int]:
+    """Return how wide the columns are that leave some room for the last one, which has the last of ``widths``.
+
+    Where there is too little, those that ``least`` names give way, in its order, to so many cells at least.
+    """
     found = list(widths)
     lacking = _LEAST_LAST - (columns - sum(widths[:-1]) - _GAP * (len(widths) - 1))
     for place, most in least.items():

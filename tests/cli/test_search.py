@@ -14,6 +14,7 @@ import pytest
 
 from agentctl.events.user import UserMessage
 from agentctl.paths import Home
+from agentctl.render.lines import cells
 from tests.cli.program import ROOT, agentctl
 from tests.cli.store_page import described
 from tests.kit import Recorder, analysis, call, open_log, text
@@ -48,6 +49,22 @@ def test_each_hit_is_a_line_with_what_was_found_marked(home: Home) -> None:
     assert re.match(r"01kaf3m9   #6  \S+  local\.model_response  The user wants the \[wettest\] \[month\]\.", second)
     assert re.match(r"01kaf3m9   #2  \S+  user\.message          Which \[month\] was the \[wettest\] in Seat", third)
     assert max(map(len, done.out.splitlines())) < 110
+
+
+@pytest.mark.parametrize("columns", [50, 60, 80])
+def test_what_was_found_is_seen_however_long_the_rest_is(home: Home, columns: int) -> None:
+    name = "a-session-whose-name-is-rather-long-too"
+    with open_log(home) as log:
+        told = Recorder(log, home, name)
+        told.user("go")
+        before = "日本語 and what else is said before "
+        told.answer(text(f"{before}needle and {'behind ' * 40}"), call("bash", command="ls"))
+        told.user(f"{before * 5}needles-{'x' * 80}")
+    for word, seen in (("needle", "[needle] "), ("needles", "[needles]")):
+        done = agentctl("search", word, "--session", name, COLUMNS=str(columns))
+        assert all(seen in line for line in done.out.splitlines()), done.out
+        assert done.out
+        assert max(map(cells, done.out.splitlines())) < columns
 
 
 def test_nothing_found_is_a_no(home: Home) -> None:
