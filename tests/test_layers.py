@@ -49,8 +49,9 @@ APART = [
 ONLY_BASE = {"tools", "harness"}
 """Rooms that see of the model and the sandbox what the protocols say, and no implementation."""
 
-LAZY = {"launch/parts.py", "cli/main.py"}
-"""Files that import inside functions: the composition root, and the door that finds a command."""
+LAZY = {"launch/parts.py", "cli/main.py", "cli/blaming.py"}
+"""Files that import inside functions: the composition root, the door that finds a command, and what looks for
+the cause of a failure."""
 
 HEAVY = {
     "anthropic": {"model/sdk.py"},
@@ -60,7 +61,9 @@ HEAVY = {
         "sandbox/docker/checkpoints.py",
         "sandbox/docker/containers.py",
         "sandbox/docker/daemon.py",
-        "sandbox/docker/sandbox.py",
+        "sandbox/docker/death.py",
+        "sandbox/docker/end.py",
+        "sandbox/docker/making.py",
         "sandbox/docker/image.py",
         "sandbox/docker/origin.py",
         "sandbox/docker/sealing.py",

@@ -4,13 +4,14 @@ import hashlib
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, Literal, Protocol
+from typing import Any, Literal
 
 from agentctl.canonical import JsonObject
 from agentctl.errors import SandboxError
 from agentctl.network.base import PROXY_PORT, Gateway
 from agentctl.sandbox.archive import tar_stream
 from agentctl.sandbox.base import Layout, Outputs, Progress, Started, ToolCall, ToolOutcome
+from agentctl.sandbox.end import End
 from agentctl.sandbox.inside.bash import seconds_of
 from agentctl.sandbox.inside.child import OTHER_SECONDS
 from agentctl.sandbox.inside.frames import VERSION, FrameError, frames_of
@@ -34,48 +35,6 @@ SILENCE_SECONDS = 600.0
 """How long a sandbox waits to hear from anybody before it ends itself."""
 
 _MOST_OUTPUTS = 10_000
-
-
-class End(Protocol):
-    """The far end of the pipe: what differs between one kind of sandbox and another."""
-
-    @property
-    def kind(self) -> Literal["docker", "bubblewrap", "none"]:
-        """Say which it is."""
-        ...
-
-    @property
-    def layout(self) -> Layout:
-        """Say where things are inside."""
-        ...
-
-    def check(self) -> JsonObject:
-        """As ``Sandbox.check``."""
-        ...
-
-    def prepare(self, progress: Progress) -> JsonObject:
-        """As ``Sandbox.prepare``."""
-        ...
-
-    def open(self, session_id: str) -> ByteStream:
-        """Start the process. Raises SandboxError and leaves nothing behind."""
-        ...
-
-    def config(self) -> JsonObject:
-        """Tell the supervisor about its place: ``home``, ``limits``, ``memory_limit``, ``quit_at_end``."""
-        ...
-
-    def facts(self) -> JsonObject:
-        """Return facts for the record."""
-        ...
-
-    def cause_of_death(self) -> str:
-        """Say in a few words why the process is no more."""
-        ...
-
-    def close(self) -> None:
-        """End the process, and whatever it started, and remove what was made; never raises."""
-        ...
 
 
 class SupervisedSandbox:

@@ -4,6 +4,7 @@ import hashlib
 import os
 import re
 import socket
+from collections.abc import Mapping
 from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -88,11 +89,40 @@ class ContainerDisk:
             client.kill(self._container)
 
 
+def remove_named(client: APIClient, name: str, identity: Mapping[str, str]) -> None:
+    """Remove our own container of that name, which somebody left; never anybody else's.
+
+    Raises SandboxError where it is another's, and what Docker raises.
+    """
+    labels = client.inspect_container(name)["Config"]["Labels"] or {}
+    if not identity.items() <= labels.items():
+        raise SandboxError(f"there is a container {name} already, and it is not ours")
+    client.remove_container(name, force=True, v=True)
+
+
+def remove_ended(identity: Mapping[str, str]) -> None:
+    """Remove containers of this identity in which nothing runs; never raises SandboxError."""
+    filters = {"label": labels_of(identity), "status": ["created", "exited", "dead"]}
+    with suppress(SandboxError), closing(connect()) as client, explained():
+        for container in client.containers(all=True, filters=filters):
+            client.remove_container(container["Id"], v=True)
+
+
 def container_name(session_id: str, generation: int) -> str:
     """Name the container of a session; ids that make no name are replaced by their hash."""
     if not re.fullmatch(r"[A-Za-z0-9_.-]{1,200}", session_id):
         session_id = hashlib.sha256(session_id.encode("utf-8", "surrogateescape")).hexdigest()[:32]
     return f"agentctl-{session_id}-{generation}"
+
+
+def identity_of(session_id: str, owner: str) -> dict[str, str]:
+    """Return the labels that every container of a session has, and no other container."""
+    return {"agentctl.session": session_id, "agentctl.owner": owner}
+
+
+def labels_of(identity: Mapping[str, str]) -> list[str]:
+    """Write an identity as a filter of the daemon."""
+    return [f"{key}={value}" for key, value in identity.items()]
 
 
 def owner_of(builds: Path) -> str:
