@@ -82,23 +82,21 @@ class _Deferred(ModuleType):
     """A package that has not been run."""
 
     def __getattr__(self, name: str) -> Any:
-        with _LOCK:
-            if name in vars(self):  # another thread was here first
-                return vars(self)[name]
-            loader = self.__loader__
-            if not isinstance(loader, _Loader) or not loader.waits:
-                raise AttributeError(f"module {self.__name__!r} has no attribute {name!r}")
+        loader = self.__loader__
+        if isinstance(loader, _Loader):
+            # No lock here: the import of a module has one, and whoever holds that may come to wait for ours.
             if name in loader.names:
                 return _fetched(self, name, *loader.names[name])
-            if not name.startswith("__") and find_spec(f"{self.__name__}.{name}"):
+            if loader.waits and not name.startswith("__") and find_spec(f"{self.__name__}.{name}"):
                 return import_module(f"{self.__name__}.{name}")
             loader.run(self)
-            return getattr(self, name)
+        if name in vars(self):
+            return vars(self)[name]
+        raise AttributeError(f"module {self.__name__!r} has no attribute {name!r}")
 
     def __dir__(self) -> list[str]:
-        with _LOCK:
-            if isinstance(self.__loader__, _Loader) and self.__loader__.waits:
-                self.__loader__.run(self)
+        if isinstance(self.__loader__, _Loader):
+            self.__loader__.run(self)
         return list(super().__dir__())
 
 
@@ -126,9 +124,16 @@ class _Loader(SourceFileLoader):
         self.waits = True
 
     def run(self, module: ModuleType) -> None:
-        """Run it after all."""
-        self.waits = False
-        super().exec_module(module)
+        """Run it after all, or wait for the thread that does; what fails is run again by whoever asks next."""
+        with _LOCK:
+            if not self.waits:
+                return
+            self.waits = False
+            try:
+                super().exec_module(module)
+            except BaseException:
+                self.waits = True
+                raise
 
 
 class _Finder:

@@ -103,6 +103,75 @@ def test_nothing_is_deferred_of_what_is_loaded_already(package: Path) -> None:
     assert said.split("\n") == ["red runs", "blue runs", "top runs"]
 
 
+def test_threads_that_load_parts_of_each_other_do_not_wait_for_each_other_for_ever(package: Path) -> None:
+    (package / "top" / "sub" / "red.py").write_text(
+        "import sys, time\nsys.begun.set()\ntime.sleep(0.3)\nfrom top.sub import Blue\nclass Red: ...\n"
+    )
+    said = python(
+        """
+        import sys, threading
+        from agentctl.model.deferring import deferred
+        sys.begun = threading.Event()
+        with deferred("top", ["top.sub"]):
+            import top.sub
+        def load():
+            import top.sub.red
+        first = threading.Thread(target=load, daemon=True)
+        first.start()
+        sys.begun.wait()
+        found = []
+        second = threading.Thread(target=lambda: found.append(top.sub.Red), daemon=True)
+        second.start()
+        for thread in (first, second):
+            thread.join(10)
+        print(found == [sys.modules["top.sub.red"].Red])
+        """,
+        package,
+    )
+    assert said.split("\n") == ["blue runs", "True"]
+
+
+def test_threads_that_need_what_a_package_makes_itself_run_it_once(package: Path) -> None:
+    init = package / "top" / "sub" / "__init__.py"
+    init.write_text(f"{init.read_text()}import time\ntime.sleep(0.2)\nLATE = 4\n")
+    init.write_text(init.read_text().replace("time.sleep(0.2)", "PAUSE = time.sleep(0.2)"))
+    said = python(
+        """
+        import threading
+        from agentctl.model.deferring import deferred
+        with deferred("top", ["top.sub"]):
+            import top.sub
+        found = []
+        threads = [threading.Thread(target=lambda: found.append(top.sub.LATE)) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        print(*found)
+        """,
+        package,
+    )
+    assert said.split("\n") == ["red runs", "blue runs", "4 4 4 4"]
+
+
+def test_what_could_not_be_run_says_why_each_time(package: Path) -> None:
+    (package / "top" / "sub" / "blue.py").write_text("raise ValueError('no blue')\n")
+    said = python(
+        """
+        from agentctl.model.deferring import deferred
+        with deferred("top", ["top.sub"]):
+            import top.sub
+        for _ in range(2):
+            try:
+                top.sub.N
+            except ValueError as error:
+                print(error)
+        """,
+        package,
+    )
+    assert said.split("\n") == ["red runs", "no blue", "no blue"]
+
+
 @pytest.mark.parametrize(
     "source",
     [
