@@ -31,7 +31,7 @@ class Watch:
     def found(self, record: Record) -> int | None:
         """Return the number of the call that an event shows to be meant; None where it shows none."""
         event = record.event
-        if (asked := _asked(event)) is not None and self._is_meant(*asked):
+        if (call := asked(event)) is not None and self._is_meant(*call):
             if self._call.result is None:
                 return record.seq
             self._asked[event.id] = record.seq
@@ -115,7 +115,8 @@ class Order:
         return Verdict("fail", f"{told(self._calls[self._done])} is missing{behind}", self._last or None)
 
 
-def _asked(event: Event) -> tuple[str, dict[str, object]] | None:
+def asked(event: Event) -> tuple[str, dict[str, object]] | None:
+    """Return the tool and the arguments of a call; None for an event that is none."""
     match event:
         case AgentToolUse() | AgentCustomToolUse():
             return event.name, event.input

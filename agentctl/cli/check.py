@@ -8,6 +8,7 @@ import typer
 from agentctl.checks.checking import Checking
 from agentctl.checks.definition import Checks, load_checks
 from agentctl.checks.junit import junit_xml
+from agentctl.checks.names import ToolNames
 from agentctl.cli.complain import write_error
 from agentctl.cli.export import learn_secrets
 from agentctl.cli.looking import Opened, opened, stdout_look
@@ -18,6 +19,7 @@ from agentctl.paths import home
 from agentctl.redaction import KNOWN
 from agentctl.render.lines import paint_all
 from agentctl.render.verdicts import counted, verdict_body, verdict_lines
+from agentctl.visible import visible_line
 
 app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False, add_completion=False)
 
@@ -39,12 +41,15 @@ def check(
         if str(junit) == "-":
             raise UsageError("--junit takes the name of a file", hint="standard output has the result: -o json")
         wanted = loaded(checks)
-        checking = Checking(wanted, KNOWN)
+        checking, names = Checking(wanted, KNOWN), ToolNames()
         with opened(session) as found:
             session_id = found.row.id
             for record in found.records():
                 checking.add(record)
+                names.add(record)
             checking.end(status_of(found))
+        for remark in names.remarks(wanted.must_not_call):
+            write_error(visible_line(f"{checks}: {remark}"))
         checked = checking.verdicts()
         if junit is not None:
             _write(junit, junit_xml(session_id, checked, allow_unknown=allow_unknown))

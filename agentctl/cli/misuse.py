@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Sequence
-from difflib import get_close_matches
 from typing import Any
 
 from typer.exceptions import TyperException
@@ -11,6 +10,7 @@ from agentctl.cli.complain import complain, write_error
 from agentctl.cli.output import print_json
 from agentctl.errors import UsageError
 from agentctl.session.result import failed
+from agentctl.spelling import did_you_mean
 
 _OF_PYDANTIC = "Value error, "
 _NO_COMMAND = re.compile("no such command '(.*)'")
@@ -26,13 +26,8 @@ def explain_misuse(error: TyperException, arguments: Sequence[str]) -> int:
     if context is not None and error.message == context.get_help():  # a group without a command
         write_error(error.message)
         return UsageError.exit_code
-    command = context.command_path if context is not None else "agentctl"
     message = _in_a_line(error.format_message())
-    option = _NO_OPTION.fullmatch(message)
-    if option is not None and context is not None:
-        told = _no_option(option[1], context)
-    else:
-        told = UsageError(f"{message}{_meant(message, context)}", hint=f"see: {command} --help")
+    told = UsageError(message, hint="see: agentctl --help") if context is None else _told(message, context)
     complain(told)
     if _is_json_asked_for(arguments):
         print_json(failed(told.type, told.message, told.hint, told.exit_code))
@@ -44,22 +39,19 @@ def _in_a_line(message: str) -> str:
     return f"{line[:1].lower()}{line[1:]}"
 
 
-def _meant(message: str, context: Any) -> str:
-    """Name the command that was perhaps meant by one that is none."""
-    typed = _NO_COMMAND.fullmatch(message)
-    near = get_close_matches(typed[1], context.command.list_commands(context), 1) if typed and context else []
-    return f"; did you mean {near[0]}?" if near else ""
-
-
-def _no_option(typed: str, context: Any) -> UsageError:
-    """Tell of an option that is none: which was perhaps meant, or which command takes it."""
-    if context.info_name in _GO_ON and typed in _CHOSEN_ONCE:
-        hint = f"a session keeps what it began with; one that goes on otherwise: agentctl fork SESSION {typed} …"
-        return UsageError(f"no such option: {typed}", hint=hint)
-    known = {name.lstrip("-"): name for each in context.command.get_params(context) for name in each.opts}
-    near = get_close_matches(typed.lstrip("-"), known, 1) if typed.startswith("--") else []
-    meant = f"; did you mean {known[near[0]]}?" if near else ""
-    return UsageError(f"no such option: {typed}{meant}", hint=f"see: {context.command_path} --help")
+def _told(message: str, context: Any) -> UsageError:
+    """Say what was perhaps meant by a command or an option that is none, or which command takes it."""
+    hint = f"see: {context.command_path} --help"
+    if command := _NO_COMMAND.fullmatch(message):
+        message += did_you_mean(command[1], context.command.list_commands(context))
+    elif option := _NO_OPTION.fullmatch(message):
+        typed = option[1]
+        message = f"no such option: {typed}"
+        if context.info_name in _GO_ON and typed in _CHOSEN_ONCE:
+            hint = f"a session keeps what it began with; one that goes on otherwise: agentctl fork SESSION {typed} …"
+        elif typed.startswith("--"):
+            message += did_you_mean(typed, [name for each in context.command.get_params(context) for name in each.opts])
+    return UsageError(message, hint=hint)
 
 
 def _is_json_asked_for(arguments: Sequence[str]) -> bool:

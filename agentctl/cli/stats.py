@@ -24,8 +24,10 @@ from agentctl.render.listing import table
 from agentctl.render.look import Look, look_of
 from agentctl.render.numbers import count, duration, many, money
 from agentctl.session.tally import Place, Sums
+from agentctl.spelling import did_you_mean
 from agentctl.store.database import reading
 from agentctl.store.tallies import SessionTally, tally_sessions
+from agentctl.visible import visible_line
 
 app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False, add_completion=False)
 
@@ -96,9 +98,13 @@ def stats(
         statistics = _Statistics(_kinds(by), moment_of("--since", since), moment_of("--until", until))
         if statistics.since and statistics.until and statistics.until < statistics.since:
             raise UsageError(f"--until {until} is before --since {since}")
+        agents = set[str]()
         for tally in _tallies():
+            agents.add(tally.agent)
             if agent is None or tally.agent == agent:
                 statistics.add(tally)
+        if agent is not None and agent not in agents:
+            write_error(visible_line(f"no session is of an agent {agent}{did_you_mean(agent, sorted(agents))}"))
         if statistics.unreadable:
             write_error(f"{many(statistics.unreadable, 'event')} cannot be read, and so not counted")
         if output is Output.TEXT:

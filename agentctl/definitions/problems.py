@@ -5,7 +5,6 @@ not in the file. Here the steps are walked along the models' own types, which te
 and says which keys would have been right.
 """
 
-import difflib
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -18,6 +17,7 @@ from pydantic_core import ErrorDetails
 from agentctl.definitions.document import Document, Node, Step, path_text, quoted
 from agentctl.definitions.fields import Definition
 from agentctl.errors import DefinitionError
+from agentctl.spelling import did_you_mean
 
 _MOST_PROBLEMS = 100
 
@@ -176,10 +176,7 @@ def _paths(kind: Any, at: tuple[Step, ...]) -> Iterator[tuple[Step, ...]]:
 
 
 def _did_you_mean(word: str, words: Iterable[str], elsewhere: str | None = None) -> str:
-    near = difflib.get_close_matches(word[:100].lower(), words, n=1, cutoff=0.65)
-    if near or elsewhere:
-        return f"; did you mean {near[0] if near else elsewhere}?"
-    return ""
+    return did_you_mean(word, words) or (f"; did you mean {elsewhere}?" if elsewhere else "")
 
 
 def _one_of(words: Sequence[str]) -> str:

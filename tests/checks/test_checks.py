@@ -2,7 +2,7 @@
 
 import re
 import xml.etree.ElementTree as ET
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +11,9 @@ from pydantic import TypeAdapter
 
 from agentctl.checks.base import Verdict
 from agentctl.checks.checking import Checked, Checking, bisected
-from agentctl.checks.definition import Checks, checks_schema, load_checks
+from agentctl.checks.definition import Call, Checks, checks_schema, load_checks
 from agentctl.checks.junit import junit_xml
+from agentctl.checks.names import ToolNames
 from agentctl.checks.patterns import fits, fits_host, fits_path
 from agentctl.errors import DefinitionError, UsageError
 from agentctl.events.base import UnknownEvent
@@ -26,6 +27,7 @@ from agentctl.events.local import (
 from agentctl.paths import Home
 from agentctl.redaction import Redactor
 from agentctl.session.log import Record
+from tests.cli.program import agentctl
 from tests.kit import Recorder, analysis, call, open_log
 from tests.patch.recorded import FilesRecorder
 from tests.patch.trees import Node
@@ -349,3 +351,45 @@ def test_a_status_that_only_others_know_counts_in_the_end(recorded: list[Record]
     (gone,) = bisected(checks, Redactor(), recorded[:5], status="interrupted")
     assert (without.verdict.status, without.since) == ("fail", 1)
     assert (gone.verdict.status, gone.since) == ("pass", None)
+
+
+@pytest.mark.parametrize(
+    ("tools", "told"),
+    [
+        (["bsah"], ["must_not_call: no tool is called bsah; did you mean bash?"]),
+        (["mak_it", "xyzzy", "xyzzy"], [
+            "must_not_call: no tool is called mak_it; did you mean make_it?", "must_not_call: no tool is called xyzzy",
+        ]),
+        (["Bash", "web_search", "web_*", "*", "make_it", "called", "other"], []),
+    ],
+)  # fmt: skip
+def test_a_tool_that_must_not_be_called_and_that_there_is_not_is_told(
+    own_home: Path, tools: list[str], told: list[str]
+) -> None:
+    home = Home(own_home)
+    calls = Checks.model_validate({"must_not_call": tools}).must_not_call
+    with open_log(home) as log:
+        began = {"request": {"model": "m", "tools": [{"name": "make_it"}, {"type": "other"}]}}
+        recorder = Recorder(log, home, "asked", **began)
+        recorder.user("go")
+        recorder.answer(call("called"), call("other"))
+        foreign = Recorder(log, home, "foreign", imported={"program": "claude-code"})
+        assert remarks(recorder, calls) == told
+        assert remarks(foreign, calls) == []
+
+
+def remarks(recorder: Recorder, calls: Sequence[Call]) -> list[str]:
+    names = ToolNames()
+    for record in recorder.records():
+        names.add(record)
+    return names.remarks(calls)
+
+
+def test_and_a_check_says_so_and_passes_all_the_same(own_home: Path, tmp_path: Path) -> None:
+    with open_log(Home(own_home)) as log:
+        Recorder(log, Home(own_home), "asked").user("go")
+    file = tmp_path / "checks.yaml"
+    file.write_text("must_not_call: [bsah]\n", encoding="utf-8")
+    done = agentctl("check", "asked", str(file), "-o", "json")
+    assert (done.code, done.json["passed"]) == (0, True)
+    assert f"{file}: must_not_call: no tool is called bsah; did you mean bash?\n" in done.err

@@ -44,6 +44,14 @@ def test_agents_by_what_they_cost(home: Home) -> None:
     assert total.split()[:3] == ["total", "3", "13"]
 
 
+def test_an_agent_that_no_session_has_is_told(home: Home) -> None:
+    done = agentctl("stats", "--agent", "data-analist")
+    assert (done.code, done.out) == (0, "there is nothing to count\n")
+    assert done.err == "no session is of an agent data-analist; did you mean data-analyst?\n"
+    assert agentctl("stats", "--agent", "nope", "-o", "json").err == "no session is of an agent nope\n"
+    assert agentctl("stats", "--agent", "data-analyst", "--since", "2030-01-01").err == ""
+
+
 def test_one_kind_or_several(home: Home) -> None:
     days = agentctl("stats", "--by", "day").out.splitlines()
     assert [line.split()[0] for line in days] == ["DAY", "2026-11-20", "2026-11-21", "total"]
