@@ -147,23 +147,22 @@ class _Checked:
     """A sandbox that is being prepared beside the import of the model's SDK."""
 
     def __init__(self, sandbox: Sandbox, home: Home, progress: Progress) -> None:
-        self._outcome: JsonObject | AgentctlError | None = None
+        self._outcome: JsonObject | Exception = {}
         self._is_known = threading.Event()
         threading.Thread(target=self._prepare, args=(sandbox, home, progress), daemon=True).start()
 
     def facts(self) -> JsonObject:
         """Wait for the preparation. Raises what it raised."""
         self._is_known.wait()
-        if isinstance(self._outcome, AgentctlError):
+        if isinstance(self._outcome, Exception):
             raise self._outcome
-        return self._outcome or {}
+        return self._outcome
 
     def _prepare(self, sandbox: Sandbox, home: Home, progress: Progress) -> None:
         try:
             self._outcome = sandbox.prepare(progress)
-        except AgentctlError as error:
+        except Exception as error:  # noqa: BLE001 - raised again by facts
             self._outcome = error
-        finally:
-            self._is_known.set()
+        self._is_known.set()
         if sandbox.kind == "docker" and isinstance(self._outcome, dict):
             tidy_up(home)
