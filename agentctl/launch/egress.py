@@ -59,8 +59,7 @@ class EgressLog:
             if told is not None and len(self._waiting) < _MOST_WAITING:
                 self._waiting.append(self._make(LocalEgress, **told))
             if self._writer is None and not self._closed.is_set():
-                self._writer = threading.Thread(target=self._write_on, name="egress-log", daemon=True)
-                self._writer.start()
+                self._writer = self._started_writer()
             self._changed.notify_all()
 
     def flush(self) -> None:
@@ -101,6 +100,15 @@ class EgressLog:
         if self._log is None:
             self._log = self._opened.enter_context(self._open_log())
         return self._log
+
+    def _started_writer(self) -> threading.Thread | None:
+        """Start to write; where this machine has no room for a thread, whoever tells something next tries again."""
+        writer = threading.Thread(target=self._write_on, name="egress-log", daemon=True)
+        try:
+            writer.start()
+        except RuntimeError:
+            return None
+        return writer
 
     def _write_on(self) -> None:
         due = time.monotonic() + FOLD_SECONDS

@@ -68,10 +68,12 @@ class Exchange:
             self._facts.reason = str(error)
         except Exception as error:  # noqa: BLE001 - a defect closes the way out, and never opens it
             self._facts.reason = f"it failed inside agentctl ({type(error).__name__})"
-        self._hang_up()
-        self._tell()
-        self._let_go()
-        self.cut()
+        try:
+            self._hang_up()
+            self._tell()
+            self._let_go()
+        finally:
+            self.cut()
 
     def refuse(self, reason: str) -> None:
         """Refuse it without having read anything."""

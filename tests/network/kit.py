@@ -117,6 +117,16 @@ class Site:
     connections: list[float] = field(default_factory=list)
 
 
+@contextlib.contextmanager
+def no_threads() -> Iterator[None]:
+    """Have every thread fail to start: no address space has room for its stack."""
+    former = threading.stack_size(1 << 48)
+    try:
+        yield
+    finally:
+        threading.stack_size(former)
+
+
 Respond = Callable[[str, str], tuple[int, Mapping[str, str], bytes]]
 
 

@@ -17,6 +17,7 @@ from agentctl.launch.egress import EgressLog
 from agentctl.paths import Home
 from agentctl.session.log import EventLog, Record
 from tests.kit import Recorder, open_log
+from tests.network.kit import no_threads
 
 ASKED: JsonObject = {"host": "a.example", "port": 443, "scheme": "https"}
 ENDED: JsonObject = ASKED | {"allowed": True, "duration_seconds": 0.1, "bytes_sent": 1, "bytes_received": 2}
@@ -81,6 +82,24 @@ def test_how_it_ended_is_in_the_record_within_a_moment(egress: EgressLog, failin
     egress.ended(ENDED)
     egress.ended(REFUSED)
     assert [event.allowed for event in soon(failing, recorder, 2) if isinstance(event, LocalEgress)] == [True, False]
+
+
+def test_where_no_thread_can_be_started_nothing_is_lost_and_closing_raises_nothing(
+    egress: EgressLog, failing: Failing, recorder: Recorder
+) -> None:
+    with no_threads():
+        egress.ended(ENDED)
+    egress.close()
+    assert len(recorded(failing, recorder)) == 1
+
+
+def test_a_thread_that_could_not_be_started_is_with_the_next_verdict(
+    egress: EgressLog, failing: Failing, recorder: Recorder
+) -> None:
+    with no_threads():
+        egress.ended(ENDED)
+    egress.ended(ENDED)
+    assert len(soon(failing, recorder, 2)) == 2
 
 
 def test_others_write_into_the_session_meanwhile(egress: EgressLog, failing: Failing, recorder: Recorder) -> None:

@@ -3,7 +3,10 @@
 import threading
 import time
 
+import pytest
+
 from agentctl.network.workers import Workers
+from tests.network.kit import no_threads
 
 SECONDS = 10.0
 NAME = "workers-of-a-test"
@@ -64,6 +67,15 @@ def test_threads_end_when_they_are_free_and_too_many_or_nothing_more_is_to_come(
     assert threads() == []
     assert done_by(workers).join(SECONDS) is None
     assert threads() == []
+
+
+def test_a_task_for_which_no_thread_can_be_started_is_refused_and_not_done_later() -> None:
+    workers, done = Workers(NAME), []
+    with no_threads(), pytest.raises(RuntimeError):
+        workers.begin(lambda: done.append("refused"))
+    done_by(workers)
+    workers.close()
+    assert done == []
 
 
 def test_nothing_is_kept_of_a_task_that_is_done() -> None:
