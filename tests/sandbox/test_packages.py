@@ -67,5 +67,7 @@ def test_what_the_program_prints_is_read_and_kept_by_the_image(tmp_path: Path) -
     assert read_packages(known.find(image) or b"") == found
     known.forget(image)
     assert known.find(image) is None
+    known.keep(image, b"")  # cut off, when the machine went down
+    assert known.find(image) is None
     known.keep("sha256:../../etc/passwd", b"")
     assert not list(tmp_path.rglob("passwd"))

@@ -8,6 +8,8 @@ import os
 import re
 from pathlib import Path
 
+from agentctl.session.packages import read_packages
+
 _IMAGE = re.compile(r"sha256:([0-9a-f]{64})")
 
 
@@ -18,10 +20,11 @@ class KnownPackages:
         self._folder = builds / "packages"
 
     def find(self, image: str) -> bytes | None:
-        """Return the content of ``session.packages`` for an image, by its id; None where it was not asked yet."""
+        """Return the content of ``session.packages`` for an image, by its id; None where it has to be asked (again)."""
         path = self._path(image)
         with contextlib.suppress(OSError):
-            return None if path is None else path.read_bytes()
+            packages = b"" if path is None else path.read_bytes()
+            return None if read_packages(packages) is None else packages
         return None
 
     def keep(self, image: str, packages: bytes) -> None:
