@@ -4,6 +4,7 @@ Without that a transcript of Claude Code has no call in common with a session of
 its tools are called ``Bash`` and ``Read``, and its folder is somebody's own.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -70,7 +71,8 @@ def _observed(seen: Observation, place: str, *, is_command: bool) -> Observation
 def _placed(value: Any, place: str) -> Any:
     match value:
         case str() if place:
-            return value.replace(f"{place}/", f"{WORKSPACE}/")
+            # A folder beside it, or one of its name in another place, is not it.
+            return re.sub(rf"(?<![\w.-]){re.escape(place)}(?![\w-]|\.\w)", WORKSPACE, value)
         case dict():
             return {name: _placed(inner, place) for name, inner in value.items()}
         case list():

@@ -1,10 +1,11 @@
 """Whether an event holds a text that somebody looks for."""
 
-import json
 from collections.abc import Iterator
+from itertools import accumulate
 
 from agentctl.events.base import Event
 from agentctl.events.codec import encode
+from agentctl.events.content import message_of
 from agentctl.events.local import LocalCompactionResponse, LocalModelResponse
 
 _BEFORE = 12
@@ -25,17 +26,27 @@ def excerpt(event: Event, text: str) -> str:
     """Return the line of an event in which ``text`` stands first, from a little before it; empty where it does not."""
     wanted = text.casefold()
     for value in _texts(event):
-        place = value.casefold().find(wanted)
+        place = _place(value, wanted)
         if place >= 0:
             start = max(value.rfind("\n", 0, place) + 1, place - _BEFORE)
             return value[start:].split("\n", 1)[0] if "\n" not in text else value[start:]
     return ""
 
 
+def _place(value: str, wanted: str) -> int:
+    """Return where a text in small letters stands in another one; -1 where it does not."""
+    folded = value.casefold()
+    place = folded.find(wanted)
+    if place < 0 or len(folded) == len(value):
+        return place
+    ends = accumulate(len(character.casefold()) for character in value)  # of ß two small letters are made
+    return next(number for number, end in enumerate(ends) if end > place)
+
+
 def _texts(event: Event) -> Iterator[str]:
     if isinstance(event, LocalModelResponse | LocalCompactionResponse):
         yield event.model
-        for block in json.loads(event.raw).get("content") or ():
+        for block in message_of(event.raw).get("content") or ():
             yield str(block.get("thinking") or "")
         return
     yield from _values(encode(event))

@@ -64,6 +64,16 @@ def test_the_shell_of_codex_is_bash() -> None:
     ]
 
 
+def test_the_folder_of_a_transcript_is_the_workspace_and_no_other_is() -> None:
+    beside = f"{PLACE}2 {PLACE}-old {PLACE}.bak /backup{PLACE}/a"
+    told = f"cd {PLACE} && ls '{PLACE}' {PLACE}/a.csv in {PLACE}. {beside}"
+    found = compared(OWN, transcript(Done("Bash", {"command": told}, PLACE, None)))
+    (call,) = (step.b for step in found.steps if step.b is not None)
+    assert call.input == {"command": f"cd /workspace && ls '/workspace' /workspace/a.csv in /workspace. {beside}"}
+    assert call.observation is not None
+    assert call.observation.text == "/workspace"
+
+
 def test_what_a_transcript_does_not_have_is_not_compared_and_not_said_to_be_the_same() -> None:
     own = OWN.with_call(0, bash("cat a.csv && wc -l a.csv", "1,2", changes=[changed("/workspace/b")]))
     found = compared(own, CLAUDE)
