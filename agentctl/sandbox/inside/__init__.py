@@ -25,6 +25,7 @@ MODULES = (
     "files",
     "search",
     "child",
+    "calls",
     "put",
     "outputs",
     "outside",

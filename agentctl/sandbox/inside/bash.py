@@ -190,7 +190,7 @@ class BashCall:
     def hand_in(self, text: str, *, is_error: bool) -> None:
         """Give the outcome to the supervisor."""
         self.facts["duration_seconds"] = round(time.monotonic() - self.began, 6)
-        self.supervisor.finished(self.id, encode(outcome([text_block(text)], self.facts, is_error=is_error)))
+        self.supervisor.calls.finished(self.id, encode(outcome([text_block(text)], self.facts, is_error=is_error)))
 
     def renew_shell(self) -> None:
         """Start a shell in place of the one that has ended, where that one was."""

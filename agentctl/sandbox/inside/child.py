@@ -115,7 +115,7 @@ class FileCall:
     def finish(self) -> None:
         """Hand on what the child has reported, or that it could not."""
         if self.report.endswith(b"\n") and not self.stopped:
-            self.supervisor.finished(self.id, bytes(self.report[:-1]))
+            self.supervisor.calls.finished(self.id, bytes(self.report[:-1]))
             return
         facts: Message = {"duration_seconds": round(time.monotonic() - self.began, 6)}
         text = "ended without a result; the sandbox may be out of memory"
@@ -125,7 +125,7 @@ class FileCall:
         elif self.stopped:
             text = self.stopped
             facts[self.stopped] = True
-        self.supervisor.finished(self.id, encode(failure(f"{self.name}: {text}", facts)))
+        self.supervisor.calls.finished(self.id, encode(failure(f"{self.name}: {text}", facts)))
 
 
 def be_child(supervisor: Supervisor, outside: int, work: Callable[[], Message]) -> None:

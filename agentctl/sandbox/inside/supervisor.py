@@ -9,15 +9,13 @@ import re
 import signal
 import sys
 import time
-from collections import deque
 
 from agentctl.sandbox.inside import outputs, outside
 from agentctl.sandbox.inside.authorities import trust
-from agentctl.sandbox.inside.bash import BashCall
-from agentctl.sandbox.inside.child import FileCall
+from agentctl.sandbox.inside.calls import Calls
 from agentctl.sandbox.inside.frames import END, VERSION
 from agentctl.sandbox.inside.loop import Loop
-from agentctl.sandbox.inside.outcome import ToolError, encode, failure, outcome, reason_of, result_message
+from agentctl.sandbox.inside.outcome import ToolError, encode, failure, reason_of
 from agentctl.sandbox.inside.pipe import Pipe
 from agentctl.sandbox.inside.processes import Killer, become_subreaper
 from agentctl.sandbox.inside.put import Put
@@ -39,7 +37,7 @@ _MOST_TROUBLES = 20
 
 
 class Supervisor:
-    """What is known of the session, its calls and its processes."""
+    """What is known of the session and its processes; its calls are with ``calls``."""
 
     def __init__(self, arriving: int, leaving: int) -> None:
         self.loop = Loop(self.reap, self.trouble)
@@ -52,10 +50,7 @@ class Supervisor:
         self.shell: Shell | None = None
         self.shell_was_lost = False
         self.script, self.exports, self.last_folder = Scratch("script"), Scratch("exports"), Scratch("folder")
-        self.states: dict[str, str] = {}
-        self.results: dict[str, bytes] = {}
-        self.waiting: deque[Message] = deque()
-        self.running: BashCall | FileCall | None = None
+        self.calls = Calls(self)
         self.children: dict[int, Callable[[int], None]] = {}
         self.puts: dict[int, Put] = {}
         self.recorder: Recorder | None = None
@@ -73,8 +68,8 @@ class Supervisor:
     def wake_after(self) -> float:
         """Say for how many seconds nothing needs doing unless something happens."""
         wait = self.heard + self.silence_seconds
-        if self.running is not None:
-            wait = min(wait, self.running.wake_at)
+        if self.calls.running is not None:
+            wait = min(wait, self.calls.running.wake_at)
         if self.recorder is not None:
             wait = min(wait, self.recorder.listen_at)
         return max(wait - time.monotonic(), 0.0)
@@ -82,8 +77,8 @@ class Supervisor:
     def tick(self) -> None:
         """Do what is due by now."""
         now = time.monotonic()
-        if self.running is not None:
-            self.running.tick(now)
+        if self.calls.running is not None:
+            self.calls.running.tick(now)
         if self.recorder is not None and now >= self.recorder.listen_at:
             self.recorder.listen()
         if now - self.heard > self.silence_seconds:
@@ -128,9 +123,8 @@ class Supervisor:
         self.began = self.began or time.time()  # what is written from here on is the agent's
         self.generation = message["generation"]
         self.pipe.decoder.mark = mark
-        calls = {call_id: state for call_id, state in self.states.items() if state != "acknowledged"}
         python = ".".join(map(str, sys.version_info[:3]))
-        self.pipe.say({"type": "ready", "version": VERSION, "python": python, "calls": calls})
+        self.pipe.say({"type": "ready", "version": VERSION, "python": python, "calls": self.calls.open()})
         self.loop.soon(self.warm_up)
 
     def answer_unknown(self, message: Message) -> None:
@@ -138,39 +132,20 @@ class Supervisor:
         self.pipe.say({"type": "not_understood", "message": message["type"], "version": VERSION})
 
     def take_call(self, message: Message) -> None:
-        """Queue a call, or send again what it came to; its id is never run a second time."""
-        call_id: str = message["id"]
-        state = self.states.get(call_id)
-        if state is None:
-            self.states[call_id] = "waiting"
-            self.waiting.append(message)
-            self.next_call()
-        elif state == "done":
-            self.pipe.send(self.results[call_id])
-        elif state == "acknowledged":
-            text = "this call was run before and its result was taken; it is not run again"
-            self.pipe.send(result_message(call_id, encode(failure(text))))
+        """Run a call when its turn comes, or send again what it came to."""
+        self.calls.take(message)
 
     def take_acknowledge(self, message: Message) -> None:
         """Forget results that are safe with the harness."""
-        for call_id in message["ids"]:
-            if self.results.pop(call_id, None) is not None:
-                self.states[call_id] = "acknowledged"
-                if self.recorder is not None:
-                    self.recorder.forget(call_id)
+        self.calls.acknowledge(message["ids"])
 
     def take_status(self, message: Message) -> None:
         """Tell how far a call is."""
-        self.reply(message, state=self.states.get(message["id"], "unknown"))
+        self.reply(message, state=self.calls.states.get(message["id"], "unknown"))
 
     def take_cancel(self, message: Message) -> None:
         """End a call that waits or runs."""
-        if self.running is not None and self.running.id == message["id"]:
-            self.running.stop("cancelled")
-            return
-        for waiting in [waiting for waiting in self.waiting if waiting["id"] == message["id"]]:
-            self.waiting.remove(waiting)
-            self.finished(waiting["id"], encode(failure("cancelled before it began", {"cancelled": True})))
+        self.calls.cancel(message["id"])
 
     def take_put(self, message: Message) -> None:
         """Receive files: a tar stream follows on its channel."""
@@ -236,47 +211,15 @@ class Supervisor:
         """Answer a request."""
         self.pipe.say({"type": "reply", "request": message["request"], **answer})
 
-    # Calls.
-
-    def next_call(self) -> None:
-        """Start the call that has waited longest, unless one runs."""
-        while self.waiting and self.running is None:
-            message = self.waiting.popleft()
-            call_id, name = message["id"], message["name"]
-            self.states[call_id] = "running"
-            if self.recorder is not None:
-                self.recorder.before(call_id, name)
-            if not name:  # nothing is to be done, and what was done is told
-                self.finished(call_id, encode(outcome([], {})))
-                continue
-            try:
-                self.running = BashCall(self, message) if name == "bash" else FileCall(self, message)
-                self.running.begin()
-            except (ToolError, OSError) as error:
-                self.finished(call_id, encode(failure(f"{name}: {reason_of(error)}")))
-            except Exception as error:  # noqa: BLE001 - whatever goes wrong in a call is its outcome
-                text = f"{name}: the tool failed: {type(error).__name__}: {error}"
-                self.finished(call_id, encode(failure(text)))
-
-    def finished(self, call_id: str, outcome: bytes) -> None:
-        """Keep what a call came to, send it, and go on with the next one."""
-        if self.running is not None and self.running.id == call_id:
-            self.running = None
-        self.states[call_id] = "done"
-        files = self.recorder.after(call_id) if self.recorder is not None else b""
-        self.results[call_id] = result_message(call_id, outcome, files)
-        self.pipe.send(self.results[call_id])
-        self.loop.soon(self.next_call)
-
     def trouble(self, error: Exception) -> None:
         """Go on after a fault of our own: the call that ran has failed. Too many of them are the end."""
         self.troubles += 1
         print(f"agentctl supervisor: {type(error).__name__}: {error}", file=sys.stderr, flush=True)  # noqa: T201
         if self.troubles > _MOST_TROUBLES:
             self.quit()
-        if self.running is not None:
+        if self.calls.running is not None:
             text = f"the sandbox failed: {type(error).__name__}: {error}"
-            self.finished(self.running.id, encode(failure(text)))
+            self.calls.finished(self.calls.running.id, encode(failure(text)))
 
     # Processes and folders.
 

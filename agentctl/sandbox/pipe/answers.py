@@ -54,6 +54,16 @@ def whole_number(value: Any) -> int:
     return value
 
 
+def call_id_of(value: object) -> str:
+    """Read the id of a call; for what is none, the empty one, which no call has."""
+    return value if isinstance(value, str) else ""
+
+
+def number_of(value: object) -> int:
+    """Read the number of a request; for what is none, -1, which no request has."""
+    return value if isinstance(value, int) else -1
+
+
 def not_understood(message: JsonObject) -> str:
     """Say that the far end does not know what we say: it is of another agentctl, or either has a fault."""
     versions = f"version {told(message.get('version'))}, and this agentctl speaks version {VERSION}"

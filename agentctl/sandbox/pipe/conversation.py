@@ -15,7 +15,7 @@ from agentctl.canonical import JsonObject
 from agentctl.errors import SandboxError
 from agentctl.network.base import Gateway
 from agentctl.sandbox.inside.frames import MARK, Decoder, FrameError, frames_of
-from agentctl.sandbox.pipe.answers import no_constant, not_understood, told
+from agentctl.sandbox.pipe.answers import call_id_of, no_constant, not_understood, number_of, told
 from agentctl.sandbox.pipe.channels import Channels
 from agentctl.sandbox.pipe.streams import ByteStream
 
@@ -256,9 +256,9 @@ class Conversation:
         message = json.loads(payload, parse_constant=no_constant)
         kind = message.get("type") if isinstance(message, dict) else None
         with self._changed:
-            if kind == "result" and _name(message.get("id")) in self._results:
+            if kind == "result" and call_id_of(message.get("id")) in self._results:
                 self._results[message["id"]] = self._results[message["id"]] or message
-            elif kind == "reply" and _number(message.get("request")) in self._replies:
+            elif kind == "reply" and number_of(message.get("request")) in self._replies:
                 self._replies[message["request"]] = message
             elif kind in ("ready", "refused") and 0 in self._replies:
                 self._replies[0] = message
@@ -297,11 +297,3 @@ class Conversation:
 
 def _message(message: JsonObject) -> list[memoryview]:
     return list(frames_of(0, json.dumps(message).encode()))
-
-
-def _name(value: object) -> str:
-    return value if isinstance(value, str) else ""
-
-
-def _number(value: object) -> int:
-    return value if isinstance(value, int) else -1
