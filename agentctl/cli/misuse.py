@@ -27,7 +27,7 @@ def explain_misuse(error: TyperException, arguments: Sequence[str]) -> int:
         write_error(error.message)
         return UsageError.exit_code
     message = _in_a_line(error.format_message())
-    told = UsageError(message, hint="see: agentctl --help") if context is None else _told(message, context)
+    told = _told(message, context) if context is not None else UsageError(message, hint=_help_of(arguments))
     complain(told)
     if _is_json_asked_for(arguments):
         print_json(failed(told.type, told.message, told.hint, told.exit_code))
@@ -37,6 +37,12 @@ def explain_misuse(error: TyperException, arguments: Sequence[str]) -> int:
 def _in_a_line(message: str) -> str:
     line = " ".join(message.replace(_OF_PYDANTIC, "").split()).removesuffix(".")
     return f"{line[:1].lower()}{line[1:]}"
+
+
+def _help_of(arguments: Sequence[str]) -> str:
+    """Name the help of the command that these arguments are for, where the error does not know it."""
+    command = [each for each in arguments[:1] if not each.startswith("-")]
+    return f"see: {' '.join(('agentctl', *command, '--help'))}"
 
 
 def _told(message: str, context: Any) -> UsageError:

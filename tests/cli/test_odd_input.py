@@ -43,7 +43,8 @@ def test_it_is_refused_in_words(own_home: Path, arguments: list[str], told: str)
     ("arguments", "told", "command"),
     [
         (["ls", "-n", "x"], "invalid value for '-n': 'x' is not a number", "ls"),
-        (["ls", "-o"], "option '-o' requires an argument", ""),
+        (["ls", "-o"], "option '-o' requires an argument", "agentctl ls"),
+        (["baseline", "set", "-o"], "option '-o' requires an argument", "agentctl baseline"),
         (["prune", "--keep", "1.5"], "invalid value for '--keep'", "prune"),
         (["schema", "agnt"], "invalid value for 'kind': 'agnt' is not one of", "schema"),
         (["show"], "missing argument 'SESSION'", "show"),
