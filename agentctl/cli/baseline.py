@@ -21,7 +21,7 @@ from agentctl.render.numbers import age
 from agentctl.store.baselines import Baseline, list_baselines, remove_baseline, session_of, set_baseline
 from agentctl.store.database import Database, reading
 from agentctl.store.migrations import migrate
-from agentctl.store.sessions import find_session
+from agentctl.store.sessions import find_session_id
 
 app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False, add_completion=False, no_args_is_help=True)
 
@@ -41,7 +41,7 @@ def set_name(name: NameArgument, session: SessionArgument, output: OutputOption 
     with reporting(output):
         store = home()
         with reading(store) as connection:
-            session_id = find_session(connection, session).id
+            session_id = find_session_id(connection, session)
         now = timestamp(SystemClock().now())
         with closing(Database(store, migrate)) as database:
             former = database.write(lambda connection: set_baseline(connection, name, session_id, now))

@@ -7,6 +7,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
+from agentctl.cli.blaming import understood
 from agentctl.cli.looking import opened, stdout_look
 from agentctl.cli.options import Output, OutputOption
 from agentctl.cli.output import print_json, reporting, write_out
@@ -86,32 +87,34 @@ def diff(
 
 
 def _two(names: Sequence[str], asked: _Asked, output: Output, *, as_markdown: bool) -> NoReturn:
-    a, b = (_side(name) for name in names)
-    found = _compared(a, b, asked)
-    failed = None if asked.demands is None else failures(asked.demands, found)
-    code = _exit_code(found, failed)
-    if as_markdown:
-        write_out(markdown(found, failed))
-    elif output is Output.TEXT:
-        look = stdout_look()
-        page([*Page(found, look, asked.wanted).lines(), *_failed(failed)], look)
-    else:
-        print_json(diff_body(found, failed, code))
+    with understood(*names):
+        a, b = (_side(name) for name in names)
+        found = _compared(a, b, asked)
+        failed = None if asked.demands is None else failures(asked.demands, found)
+        code = _exit_code(found, failed)
+        if as_markdown:
+            write_out(markdown(found, failed))
+        elif output is Output.TEXT:
+            look = stdout_look()
+            page([*Page(found, look, asked.wanted).lines(), *_failed(failed)], look)
+        else:
+            print_json(diff_body(found, failed, code))
     raise typer.Exit(code)
 
 
 def _many(names: Sequence[str], runs: int | None, asked: _Asked, output: Output) -> NoReturn:
     groups = groups_of(names, runs)
-    reference, *own = (_side(name) for name in groups.a)
-    a, b = ([_compared(reference, side, asked) for side in sides] for sides in (own, map(_side, groups.b)))
-    found = runs_of(a, b, reference)
-    failed = None if asked.demands is None else failures_of_runs(asked.demands, found)
-    code = (1 if found.differing else 0) if failed is None else (1 if failed else 0)
-    if output is Output.TEXT:
-        look = stdout_look()
-        page([*runs_lines(found, look), *_failed(failed)], look)
-    else:
-        print_json(runs_body(found, None if failed is None else [str(each.demand) for each in failed], code))
+    with understood(*groups.a, *groups.b):
+        reference, *own = (_side(name) for name in groups.a)
+        a, b = ([_compared(reference, side, asked) for side in sides] for sides in (own, map(_side, groups.b)))
+        found = runs_of(a, b, reference)
+        failed = None if asked.demands is None else failures_of_runs(asked.demands, found)
+        code = (1 if found.differing else 0) if failed is None else (1 if failed else 0)
+        if output is Output.TEXT:
+            look = stdout_look()
+            page([*runs_lines(found, look), *_failed(failed)], look)
+        else:
+            print_json(runs_body(found, None if failed is None else [str(each.demand) for each in failed], code))
     raise typer.Exit(code)
 
 

@@ -9,6 +9,7 @@ from typing import Annotated, TypeAlias
 
 import typer
 
+from agentctl.cli.blaming import understood
 from agentctl.cli.output import standard_output
 from agentctl.errors import NotFoundError, StoreError, UsageError
 from agentctl.events.base import Event
@@ -69,10 +70,10 @@ class Opened:
 
 @contextmanager
 def opened(name: str) -> Iterator[Opened]:
-    """Open the session of that name. Raises NotFoundError, UsageError, StoreError."""
+    """Open the session of that name, ``understood``. Raises NotFoundError, UsageError, StoreError."""
     standard_output()
     store = home()
-    with reading(store) as connection:
+    with understood(name), reading(store) as connection:
         yield Opened(connection, store, find_session(connection, name))
 
 

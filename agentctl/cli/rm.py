@@ -16,7 +16,7 @@ from agentctl.render.numbers import duration, many, size
 from agentctl.store.database import reading
 from agentctl.store.leases import is_running
 from agentctl.store.removal import Doomed, doomed, family_of, refuse_bound
-from agentctl.store.sessions import find_session
+from agentctl.store.sessions import find_session_id
 from agentctl.visible import visible_line
 
 app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False, add_completion=False)
@@ -50,7 +50,7 @@ def rm(
 def _found(store: Home, names: Sequence[str], *, with_forks: bool) -> list[Doomed]:
     """Return what is meant. Raises UsageError, NotFoundError and BusyError where it is not to be removed."""
     with reading(store) as connection:
-        ids = [find_session(connection, name).id for name in names]
+        ids = [find_session_id(connection, name) for name in names]
         if with_forks:
             ids = [each for session_id in ids for each in family_of(connection, session_id)]
         ids = list(dict.fromkeys(ids))

@@ -30,7 +30,7 @@ from agentctl.store.database import reading
 from agentctl.store.lineage import lineage
 from agentctl.store.query import matching
 from agentctl.store.search import Found, Hit, SearchIndex, Wanted
-from agentctl.store.sessions import find_session, short_name
+from agentctl.store.sessions import find_session_id, short_name
 
 app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False, add_completion=False)
 
@@ -79,7 +79,7 @@ def _search(wanted: Wanted, session: str | None, limit: int) -> tuple[Found, dic
     try:
         with reading(store) as connection, closing(SearchIndex(store, connection)) as index:
             if session is not None:
-                stretches = lineage(connection, find_session(connection, session).id)
+                stretches = lineage(connection, find_session_id(connection, session))
                 wanted = replace(wanted, stretches=stretches)
             _catch_up(index)
             found = index.search(wanted, limit)

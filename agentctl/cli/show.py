@@ -26,12 +26,11 @@ app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False, add_com
 @app.command(cls=QuickCommand)
 def show(session: SessionArgument, output: OutputOption = Output.TEXT) -> None:
     """Show one session at a glance."""
-    with reporting(output):
-        with opened(session) as found:
-            glance = _glance(found)
-            aspects = glance.completeness.aspects(under_way=is_running(found.home, found.row.id))
-            forks = forks_of(found.connection, found.row.id)
-            known = Known(found.status, hosted_cost(glance.summary.result.used), forks)
+    with reporting(output), opened(session) as found:
+        glance = _glance(found)
+        aspects = glance.completeness.aspects(under_way=is_running(found.home, found.row.id))
+        forks = forks_of(found.connection, found.row.id)
+        known = Known(found.status, hosted_cost(glance.summary.result.used), forks)
         if output is Output.TEXT:
             look = stdout_look()
             write_out(paint_all(Overview(glance, known, aspects, SystemClock().now(), look).lines(), look))

@@ -9,9 +9,9 @@ from typing import Annotated
 import typer
 
 from agentctl.canonical import JsonObject
-from agentctl.cli.looking import Opened, opened, stdout_look
+from agentctl.cli.looking import stdout_look
 from agentctl.cli.options import SESSION_HELP, Output, OutputOption
-from agentctl.cli.output import print_json, reporting, write_out
+from agentctl.cli.output import print_json, reporting, standard_output, write_out
 from agentctl.cli.quick import QuickCommand
 from agentctl.errors import BusyError, NotFoundError, StoreError, UsageError
 from agentctl.paths import Home, home
@@ -21,10 +21,12 @@ from agentctl.render.numbers import many
 from agentctl.render.verification import answer_line, aspect_lines, aspects_body, gaps_counted, page, told_lines
 from agentctl.session.completeness import Aspect, Completeness
 from agentctl.store.anchors import Anchor, read_anchor, write_anchor
+from agentctl.store.database import reading
 from agentctl.store.integrity import Integrity, examine
 from agentctl.store.keys import VARIABLE, VerifyKey, find_verify_key, make_verify_key
 from agentctl.store.leases import is_running
 from agentctl.store.mending import mend as mend_computed
+from agentctl.store.sessions import find_session_id
 
 app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False, add_completion=False)
 
@@ -75,27 +77,30 @@ def verify(
 def _mend(session: str) -> None:
     store = home()
     key = find_verify_key(store)
-    with _explained(store, session), opened(session) as found:
-        integrity = examine(found.connection, store, found.row.id, key)
-    mend_computed(store, found.row.id, integrity, key)
+    with _explained(store, session), reading(store) as connection:
+        session_id = find_session_id(connection, session)
+        integrity = examine(connection, store, session_id, key)
+    mend_computed(store, session_id, integrity, key)
 
 
 def _verify(session: str, output: Output, *, seal: bool) -> int:
+    standard_output()
     store = home()
     key, complete = find_verify_key(store), Completeness()
     if seal and key is None:
         raise UsageError("there is no key to seal with", hint=f"agentctl verify --make-key, or set {VARIABLE}")
-    with _explained(store, session), opened(session) as found:
-        integrity = examine(found.connection, store, found.row.id, key, complete.add)
+    with _explained(store, session), reading(store) as connection:
+        session_id = find_session_id(connection, session)
+        integrity = examine(connection, store, session_id, key, complete.add)
         if seal and key is not None:
-            integrity = _sealed(found, integrity, key)
-        aspects = complete.aspects(under_way=is_running(store, found.row.id))
+            integrity = _sealed(store, session_id, integrity, key)
+        aspects = complete.aspects(under_way=is_running(store, session_id))
     is_good = integrity.is_intact and all(aspect.is_complete for aspect in aspects)
     if output is Output.TEXT:
         look = stdout_look()
         write_out(paint_all(page(_intact(integrity, look), _complete(aspects, look)), look))
     else:
-        print_json(_body(found.row.id, integrity, aspects))
+        print_json(_body(session_id, integrity, aspects))
     return 0 if is_good else 1
 
 
@@ -129,14 +134,14 @@ def _anchor_of(store: Home, session: str) -> Anchor | None:
     return read_anchor(store, session) if session.replace("_", "").replace("-", "").isalnum() else None
 
 
-def _sealed(session: Opened, found: Integrity, key: VerifyKey) -> Integrity:
+def _sealed(store: Home, session_id: str, found: Integrity, key: VerifyKey) -> Integrity:
     """Seal the end of a record that has nothing wrong. Raises StoreError for one that has."""
     if found.first is not None or found.seal == "wrong":
-        raise StoreError(f"session {session.row.id} is not intact, and was not sealed", hint="agentctl verify says why")
+        raise StoreError(f"session {session_id} is not intact, and was not sealed", hint="agentctl verify says why")
     anchor = Anchor(found.events, found.head)
-    write_anchor(session.home, session.row.id, anchor, key)
+    write_anchor(store, session_id, anchor, key)
     with contextlib.suppress(StoreError, BusyError):  # show is slower without them, and no more
-        mend_computed(session.home, session.row.id, replace(found, seal="valid"), key)
+        mend_computed(store, session_id, replace(found, seal="valid"), key)
     found.anchor, found.seal = anchor, "valid"
     return found
 

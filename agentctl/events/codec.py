@@ -67,6 +67,9 @@ _MEMBERS: dict[type[Event], tuple[str, ...]] = {
 _APART = ("type", "processed_at")
 """Members that are no extra ones, whatever they are."""
 
+NOT_UNDERSTOOD = (ArithmeticError, AttributeError, IndexError, KeyError, RecursionError, TypeError, ValueError)
+"""What comes of using an event whose members are not what its type says: ``decode`` takes them as they are."""
+
 
 def known_types() -> frozenset[str]:
     """Return the types of event that this version has a class for."""

@@ -94,6 +94,7 @@ def _inside(event: Event) -> None:
     match event:
         case LocalSessionCreated() | LocalForked():
             _require(is_session_id(event.session_id), "session_id cannot be one")
+            _require(isinstance((event.sandbox or {}).get("kind", ""), str), "sandbox is of no kind")
         case UserMessage() | SystemMessage() | AgentMessage():
             _check_blocks(event.content)
         case AgentToolResult() | UserCustomToolResult():

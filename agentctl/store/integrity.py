@@ -7,10 +7,12 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import Literal
 
-from agentctl.errors import StoreError
+from agentctl.errors import StoreError, UsageError
+from agentctl.events.codec import NOT_UNDERSTOOD
 from agentctl.paths import Home
 from agentctl.session.contents import named_contents
 from agentctl.session.log import Record
+from agentctl.session.members import check_members
 from agentctl.store.anchors import Anchor, has_anchor_file, read_anchor, read_seal
 from agentctl.store.blobs import Blobs
 from agentctl.store.events import DamagedEventError, read_rows, record_of
@@ -20,11 +22,6 @@ from agentctl.store.lineage import lineage, where
 from agentctl.store.snapshots import Place, SnapshotCheck
 
 _AT_ONCE = 256
-
-_NOT_UNDERSTOOD = (
-    ArithmeticError, AttributeError, IndexError, KeyError, RecursionError, TypeError, ValueError, sqlite3.Error,
-)  # fmt: skip
-"""What comes of an event that says what no event says, although its hash fits."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +99,7 @@ def _read(
     snapshots = SnapshotCheck(Place(connection, blobs, session_id))
 
     def take(record: Record) -> None:
+        check_members(record.event)
         tell(record)
         _check_contents(record, blobs, seen, found)
         if not found.damages:
@@ -135,7 +133,9 @@ def _read(
 def _understood(record: Record, deed: Callable[[Record], None], found: Integrity) -> None:
     try:
         deed(record)
-    except _NOT_UNDERSTOOD as error:
+    except UsageError as error:
+        found.damages.append(Damage(record.seq, f"it is not what its type says: {error.message}"))
+    except (*NOT_UNDERSTOOD, sqlite3.Error) as error:
         found.damages.append(Damage(record.seq, f"it cannot be read ({error})"))
 
 

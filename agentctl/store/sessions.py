@@ -137,6 +137,15 @@ def find_session(connection: sqlite3.Connection, name: str) -> SessionRow:
 
     Raises NotFoundError, and UsageError for a name that means more than one or cannot be a name.
     """
+    return _row(_find(connection, name))
+
+
+def find_session_id(connection: sqlite3.Connection, name: str) -> str:
+    """Find only the id, as ``find_session`` does: also where the rest of the row is damaged."""
+    return str(_find(connection, name)[0])
+
+
+def _find(connection: sqlite3.Connection, name: str) -> Sequence[Any]:
     parsed = _NAME.fullmatch(name)
     if parsed is None:
         raise UsageError("a session is named by its id, the beginning of one, @, @~N, or = and the name of a baseline")
@@ -144,15 +153,18 @@ def find_session(connection: sqlite3.Connection, name: str) -> SessionRow:
         return _nth_newest(connection, int(parsed["back"] or 0))
     if parsed["baseline"]:
         name = session_of(connection, parsed["baseline"])
-    exact = connection.execute(f"SELECT {_COLUMNS} FROM sessions WHERE id = ?", (name,)).fetchone()
+    exact: Sequence[Any] | None = connection.execute(
+        f"SELECT {_COLUMNS} FROM sessions WHERE id = ?", (name,)
+    ).fetchone()
     if exact:
-        return _row(exact)
-    found = [_row(values) for prefix in (name, _PREFIX + name) for values in _beginning(connection, prefix)]
+        return exact
+    found = [*_beginning(connection, name), *_beginning(connection, _PREFIX + name)]
     if not found:
         raise NotFoundError(f"there is no session {name}", hint="see: agentctl ls")
     if len(found) > 1:
         raise UsageError(f"{name} is the beginning of more than one session", hint="write more of the id")
-    return found[0]
+    values: Sequence[Any] = found[0]
+    return values
 
 
 def short_name(connection: sqlite3.Connection, session_id: str) -> str:
@@ -268,10 +280,22 @@ def _changes_of_fork(event: LocalForked) -> dict[str, str | int | None]:
 
 def _row(values: Sequence[Any]) -> SessionRow:
     row = SessionRow(*values)
+    decoded: dict[str, Any] = {name: _decoded(row.id, getattr(row, name)) for name in _DECODED}
+    return replace(row, **decoded)
+
+
+def _decoded(session_id: str, text: str | None) -> JsonObject | None:
     try:
-        return replace(row, **{name: json.loads(getattr(row, name) or "null") for name in _DECODED})
-    except (ValueError, TypeError) as error:
-        raise StoreError(f"the row of session {row.id} is damaged: {error}") from error
+        value = json.loads(text or "null")
+        if value is None or isinstance(value, dict):
+            return value
+        damage: object = "it holds what is no object"
+    except (ValueError, TypeError, RecursionError) as error:
+        damage = error
+    raise StoreError(
+        f"the row of session {session_id} in the index is damaged: {damage}",
+        hint=f"made anew from its events: agentctl verify --mend {session_id}",
+    )
 
 
 def _beginning(connection: sqlite3.Connection, prefix: str) -> list[Any]:
@@ -281,8 +305,8 @@ def _beginning(connection: sqlite3.Connection, prefix: str) -> list[Any]:
     ).fetchall()
 
 
-def _nth_newest(connection: sqlite3.Connection, back: int) -> SessionRow:
-    values = connection.execute(
+def _nth_newest(connection: sqlite3.Connection, back: int) -> Sequence[Any]:
+    values: Sequence[Any] | None = connection.execute(
         f"SELECT {_COLUMNS} FROM sessions ORDER BY key DESC LIMIT 1 OFFSET ?", (back,)
     ).fetchone()
     if values is None:
@@ -290,4 +314,4 @@ def _nth_newest(connection: sqlite3.Connection, back: int) -> SessionRow:
             "there are no sessions yet" if back == 0 else f"there are not {back + 1} sessions",
             hint="see: agentctl ls",
         )
-    return _row(values)
+    return values

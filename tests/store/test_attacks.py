@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from agentctl.canonical import canonical_json
+from agentctl.cli.blaming import understood
 from agentctl.events.large import chained
 from agentctl.paths import Home
 from agentctl.store.anchors import read_anchor
@@ -86,8 +87,8 @@ SAID: dict[str, tuple[Callable[[Home], object], str]] = {
     "an event that is nested deeply": (fifth(f'{{"type":"x.y","id":"sevt_d","a":{DEEP}}}'), "#5"),
     "an event with a huge number": (fifth(f'{{"type":"x.y","id":"sevt_d","a":{"9" * 5_000}}}'), "#5"),
     "an event with what is no number": (fifth('{"type":"x.y","id":"sevt_d","a":NaN}'), "#5"),
-    "changes that are none": (edited(r'"changes":\[', r'"changes":[7,'), "cannot be read"),
-    "outputs that are none": (edited(r'"files":\[\{', r'"files":["x",{'), "cannot be read"),
+    "changes that are none": (edited(r'"changes":\[', r'"changes":[7,'), "changes is not of the type"),
+    "outputs that are none": (edited(r'"files":\[\{', r'"files":["x",{'), "files is not of the type"),
     "a message that is none": (edited(r'"content":\[', r'"content":7,"x":['), "cannot be read"),
     "contents that are a pipe": (replaced_by(os.mkfifo, three), "no regular file"),
     "contents that never end": (replaced_by(zeros, three), "cannot be read"),
@@ -118,6 +119,54 @@ def test_an_event_that_is_none_is_named_by_who_comes_to_it(home: Home, text: str
     done = agentctl("events", ID, "-o", "jsonl")
     assert done.code in (0, 8)
     assert len(done.err.splitlines()) <= 2
+
+
+LIES = {
+    "changes that are a number": edited(r'"changes":\[.*?\](?=,"(?:id|cut)")', '"changes":7'),
+    "a message that is no JSON": edited(r'"raw":"\{', '"raw":"{{'),
+    "a time that is a number": edited(r'"processed_at":"[^"]*"', '"processed_at":7'),
+    "text that is an object": edited(r'"text":"(?:[^"\\]|\\.)*"(?=.*"type":"agent.message")', '"text":{"q":7}'),
+    "a kind of sandbox that is a list": edited(r'("sandbox":\{.*?"kind":)"[a-z]*"', r"\1[7]"),
+}
+
+
+@pytest.mark.parametrize("how", LIES)
+def test_an_event_that_is_not_what_its_type_says_is_named_by_who_cannot_go_on_with_it(
+    home: Home, tmp_path: Path, how: str
+) -> None:
+    LIES[how](home)
+    verified = agentctl("verify", ID, "-o", "json").json
+    damaged = verified["first_damage"]["event"]
+    assert verified["intact"] is False
+    commands = [["show"], ["replay"], ["replay", "--html", str(tmp_path / "page.html")], ["diff", ID], ["files"]]
+    codes = set()
+    for command, *options in [*commands, ["outputs"], ["events"], ["export", "-d", str(tmp_path)]]:
+        done = agentctl(command, ID, *options)
+        codes.add(done.code)
+        assert done.code in (0, 1, 8), (command, done.err)
+        if done.code == 8:
+            first, hint = done.err.splitlines()
+            assert first.startswith(f"agentctl: event #{damaged} of {ID} is damaged: "), command
+            assert hint == f"  see: agentctl verify {ID}"
+    assert 8 in codes
+
+
+def test_a_failure_that_is_not_of_the_record_stays_one(recorded: Path, own_home: Path) -> None:
+    shutil.copytree(recorded, own_home)
+    with pytest.raises(ValueError, match="of somebody else"), understood(ID, FORK):
+        raise ValueError("of somebody else")
+
+
+@pytest.mark.parametrize(("column", "text"), [("stop_reason", "{"), ("usage", "7"), ("error", DEEP)])
+def test_a_row_that_cannot_be_read_is_made_anew(home: Home, column: str, text: str) -> None:
+    change(home, f"UPDATE sessions SET {column} = '{text}' WHERE key = 1")
+    told = agentctl("show", ID)
+    assert told.code == 8
+    assert told.err.splitlines()[1] == f"  made anew from its events: agentctl verify --mend {ID}"
+    verified = agentctl("verify", ID, "-o", "json").json
+    assert verified["first_damage"]["what"] == f"the index says another {column} than the events"
+    assert agentctl("verify", ID, "--mend", "-o", "json").json["intact"] is True
+    assert agentctl("show", ID).code == 0
 
 
 CYCLES = {
