@@ -59,7 +59,12 @@ class MovedPackage:
     @property
     def line(self) -> str:
         """Say it in a few words."""
-        return f"{self.kind} package {self.name} {self.before or '(none)'} -> {self.after or '(none)'}"
+        return f"{self.kind} package {self.name} {self.before or 'none'} -> {self.after or 'none'}"
+
+    def is_named_in(self, text: str) -> bool:
+        """Say whether a text in small letters names it, as managers or as programs write it."""
+        names = {self.name.lower(), self.name.lower().replace("-", "_")}
+        return any(name in text and re.search(rf"(?<![\w-]){re.escape(name)}(?!\w|-[a-z])", text) for name in names)
 
 
 _COMMAND = re.compile(
@@ -184,12 +189,9 @@ def _file(old: str, new: str) -> Cause | None:
 
 def _known_package(call: Call, old: str, new: str, packages: Sequence[MovedPackage]) -> Cause | None:
     """Find a package that is known to have moved, and is named by the call or in what it said."""
-    texts = [" ".join(str(value) for value in call.input.values()), old, new]
-    for each in packages:
-        names = {each.name.lower(), each.name.lower().replace("-", "_")}
-        if any(re.search(rf"(?<!\w){re.escape(name)}(?!\w)", text.lower()) for name in names for text in texts):
-            return Cause("version_moved", each.line, each.name)
-    return None
+    text = "\n".join((*(str(value) for value in call.input.values()), old, new)).lower()
+    named = next((each for each in packages if each.is_named_in(text)), None)
+    return None if named is None else Cause("version_moved", named.line, named.name)
 
 
 def _memory(old: str, new: str) -> Cause | None:

@@ -60,15 +60,9 @@ def _by_weight(
     """Put first what the step names at which two sessions part, then what any step names, then what is asked for."""
 
     def weight(package: MovedPackage) -> tuple[bool, bool, bool]:
-        return not _is_named(package, first), not _is_named(package, texts), package.name not in wanted
+        return not package.is_named_in(first), not package.is_named_in(texts), package.name not in wanted
 
     return tuple(sorted(moved, key=weight))
-
-
-def _is_named(package: MovedPackage, text: str) -> bool:
-    """Say whether a text in small letters names a package, as managers or as programs write it."""
-    names = {package.name.lower(), package.name.lower().replace("-", "_")}
-    return any(name in text and re.search(rf"(?<![\w-]){re.escape(name)}(?![\w-])", text) for name in names)
 
 
 def _first_that_parts(steps: Sequence[Step]) -> str:

@@ -3,7 +3,7 @@
 import pytest
 
 from agentctl.compare.calls import Call, Observation
-from agentctl.compare.causes import CauseKind, cause_of
+from agentctl.compare.causes import CauseKind, MovedPackage, cause_of
 
 
 def seen(command: str, text: str, exit_code: int) -> Call:
@@ -43,3 +43,28 @@ def test_the_cause_is_the_likeliest_that_both_results_show(
 def test_another_exit_code_is_named_as_one(before: str, after: str) -> None:
     cause = cause_of(seen("run", before, 0), seen("run", after, 3), {})
     assert (cause.kind, cause.line) == ("exit_code", "exit code 0 -> 3")
+
+
+@pytest.mark.parametrize(
+    ("text", "is_named"),
+    [
+        ("import six", True),
+        ("six==1.16.0", True),
+        ("jq: six-1.16.0.tar.gz", True),
+        ("Successfully installed SIX", True),
+        ("six-extra 1.0", False),
+        ("pytest-six 1.0", False),
+        ("sixty", False),
+    ],
+)
+def test_a_package_that_moved_is_the_cause_where_it_is_named(text: str, is_named: bool) -> None:
+    moved = MovedPackage("pip", "six", None, "1.17.0")
+    other = MovedPackage("pip", "another", "1.0", "1.1")
+    cause = cause_of(seen("show", text, 0), seen("show", f"{text} now", 0), {}, [other, moved])
+    assert (cause.subject == "six") == is_named
+    if is_named:
+        assert cause.line == "pip package six none -> 1.17.0"
+
+
+def test_a_package_is_named_as_programs_write_it_too() -> None:
+    assert MovedPackage("pip", "Typing-Extensions", "1", "2").is_named_in("from typing_extensions import x")
