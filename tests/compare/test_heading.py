@@ -241,3 +241,12 @@ def test_a_tool_that_is_configured_otherwise_is_told_by_its_name() -> None:
     found = compared(LONG.but(created={"agent": agents[0]}), LONG.but(created={"agent": agents[1]}))
     line = "agent differs: tools.0.configs.write only in B: permission_policy.type always_ask"
     assert first_line(found) == line
+
+
+@pytest.mark.parametrize(("one", "other"), [("a\nb\n", "a\nb"), ("a\r\nb", "a\nb"), ("a\n", "a")])
+def test_a_prompt_whose_lines_only_end_otherwise_is_told_so_and_not_shown(one: str, other: str) -> None:
+    agents = ({"name": "analyst", "system": text, "model": {"id": "m"}} for text in (one, other))
+    found = compared(*(LONG.but(created={"agent": agent}) for agent in agents))
+    assert first_line(found) == "agent differs: system in how its lines end"
+    assert "agent: system" not in page(found).splitlines()
+    assert "agent: system\n" not in markdown(found, None)

@@ -93,6 +93,8 @@ def change_text(difference: Difference) -> str:
             return _with("only in B", _without_name(other, difference.what))
         case _ if is_move(difference):
             return "the same contents"
+        case _ if isinstance(one, str) and isinstance(other, str) and one.splitlines() == other.splitlines():
+            return "in how its lines end"
         case _ if (lines := lines_apart(difference)) is not None:
             return f"in {many(max(map(len, lines)), 'line')}"
         case _ if isinstance(one, str) and isinstance(other, str) and max(len(one), len(other)) > _LONG:
@@ -102,11 +104,16 @@ def change_text(difference: Difference) -> str:
 
 
 def lines_apart(difference: Difference) -> tuple[list[str], list[str]] | None:
-    """Return the lines in which two texts differ that have several; None for whatever is not two such texts."""
+    """Return the lines in which two texts differ that have several; None for whatever is not two such texts.
+
+    The same lines in another order are all of them returned.
+    """
     one, other = (place.value if place is not None else None for place in (difference.a, difference.b))
     if not isinstance(one, str) or not isinstance(other, str) or "\n" not in one.strip() + other.strip():
         return None
     mine, theirs = one.splitlines(), other.splitlines()
+    if mine == theirs:
+        return None
     left, right = Counter(mine), Counter(theirs)
     found = list((left - right).elements()), list((right - left).elements())
     return found if any(found) else (mine, theirs)
