@@ -1,7 +1,8 @@
 """Regular expressions that people write, given up where they take too long.
 
 Some need longer than anybody lives for a short text (``(a+)+$``). Python's engine looks for signals
-while it works, so an alarm ends it. Signals are heard in the main thread alone; elsewhere there is no limit.
+while it works, so an alarm ends it: that of the clock which goes only while this process
+works. Signals are heard in the main thread alone; elsewhere there is no limit.
 """
 
 import signal
@@ -13,7 +14,7 @@ from types import FrameType
 from agentctl.errors import UsageError
 
 SECONDS = 2.0
-"""How long one search of one text may take."""
+"""How long one search of one text may work."""
 
 
 class TooSlowError(UsageError):
@@ -35,10 +36,10 @@ def patience(expression: str) -> Iterator[None]:
             hint="repetition inside of repetition, as in (a+)+, can go on for ever; write it without",
         )
 
-    former = signal.signal(signal.SIGALRM, give_up)
-    signal.setitimer(signal.ITIMER_REAL, SECONDS)
+    former = signal.signal(signal.SIGVTALRM, give_up)
+    signal.setitimer(signal.ITIMER_VIRTUAL, SECONDS)
     try:
         yield
     finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, former)
+        signal.setitimer(signal.ITIMER_VIRTUAL, 0)
+        signal.signal(signal.SIGVTALRM, former)

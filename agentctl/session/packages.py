@@ -33,7 +33,7 @@ def packages_of_items(items: Iterable[object]) -> Packages:
 
 def packages_as_bytes(packages: Packages) -> bytes:
     """Write packages as their content."""
-    return canonical_json(packages).encode("ascii", "backslashreplace")
+    return canonical_json(packages).encode("utf-8")
 
 
 def read_packages(data: bytes) -> Packages | None:

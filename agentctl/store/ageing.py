@@ -41,7 +41,8 @@ class Rules:
 def aged_sessions(home: Home, connection: sqlite3.Connection) -> list[Aged]:
     """Return all sessions, the oldest first, forks before what they were forked from."""
     named = {each.session_id for each in list_baselines(connection)}
-    parent = "parent" if has_forks(connection) else "NULL"
+    # No parent is younger than its fork: where one is, somebody has changed the row.
+    parent = "CASE WHEN parent < key THEN parent END" if has_forks(connection) else "NULL"
     rows = connection.execute(f"SELECT key, id, {parent}, updated_at FROM sessions ORDER BY key DESC").fetchall()
     return _in_order(
         Aged(key, name, above, _in_one_form(time), stays=name in named or is_running(home, name))

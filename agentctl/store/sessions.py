@@ -101,7 +101,7 @@ def list_forks(connection: sqlite3.Connection) -> dict[str, ForkRow]:
     )
     rows = connection.execute(
         f"SELECT forks.id, parents.id, forks.parent_seq, ({own_words}) "
-        "FROM sessions AS forks JOIN sessions AS parents ON parents.key = forks.parent"
+        "FROM sessions AS forks JOIN sessions AS parents ON parents.key = forks.parent AND parents.key < forks.key"
     )
     return {
         str(name): ForkRow(str(parent), int(at), said and bytes(said).decode("utf-8", "replace")[:500])

@@ -183,7 +183,8 @@ def test_a_link_to_a_parent_that_was_changed_is_named_and_nobody_goes_in_circles
     done = agentctl("verify", session)
     assert done.code == 1
     assert said in done.out.splitlines()[0]
-    assert agentctl("ls", "--tree").code == 0
+    assert len(agentctl("ls", "--tree").out.splitlines()) == 3, "a head, and both sessions"
+    assert agentctl("prune", "--sessions", "--keep", "1", "--dry-run").code == 0
 
 
 def test_a_record_under_another_id_is_not_that_session_s(home: Home) -> None:
