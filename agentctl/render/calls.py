@@ -38,6 +38,8 @@ def asked(name: str, arguments: JsonObject) -> Asked:
             return Asked(path, f"lines {first} to {last if last >= 0 else 'the end'}", is_path=True)
         case "write", {"file_path": str(path), "content": str(content)}:
             return Asked(path, many(_line_count(content), "line"), is_path=True)
+        case "edit", {"file_path": str(path), "replace_all": True}:
+            return Asked(path, "wherever it stands", is_path=True)
         case (("read" | "edit"), {"file_path": str(path)}):
             return Asked(path, is_path=True)
         case (("glob" | "grep"), {"pattern": str(pattern), "path": str(path)}):

@@ -234,6 +234,21 @@ def test_what_a_call_asks_for_is_whole_too(home: Home) -> None:
     assert told[5:] == ["first", "last", "pattern: x", "path: src", "multiline: true"]
 
 
+def test_an_edit_says_that_it_is_made_everywhere(home: Home) -> None:
+    with Drawing(home) as drawing:
+        calls = drawing.recorder.answer(
+            call("edit", "toolu_1", file_path="one.py", old_string="a", new_string="b", replace_all=True),
+            call("edit", "toolu_2", file_path="two.py", old_string="a", new_string="b", replace_all=False),
+        )
+        drawing.recorder.run_tools(*calls)
+        for each in calls:
+            drawing.recorder.result(each, "fine", 1)
+    (everywhere,) = (line for line in drawing.lines() if "one.py" in line)
+    (once,) = (line for line in drawing.lines() if "two.py" in line)
+    assert "one.py  wherever it stands " in everywhere
+    assert "wherever" not in once
+
+
 def test_a_long_message_and_a_long_line_are_cut(home: Home) -> None:
     with Drawing(home) as drawing:
         drawing.recorder.user("\n".join(f"line {number}" for number in range(50)))
