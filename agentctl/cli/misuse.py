@@ -13,8 +13,9 @@ from agentctl.session.result import failed
 from agentctl.spelling import did_you_mean
 
 _OF_PYDANTIC = "Value error, "
-_NO_COMMAND = re.compile("no such command '(.*)'")
+_NO_COMMAND = re.compile(r"no such command '(.*?)'(?:\. Did you mean .*)?")
 _NO_OPTION = re.compile(r"no such option: (.*?)(?: \(Possible options: .*\))?")
+_TOO_MUCH = "got unexpected extra argument"
 _GO_ON = ("resume", "send")
 _CHOSEN_ONCE = ("--agent", "--environment", "-e", "--model", "--sandbox")
 """What a session has begun with and keeps, and a fork of it may have otherwise."""
@@ -49,7 +50,7 @@ def _told(message: str, context: Any) -> UsageError:
     """Say what was perhaps meant by a command or an option that is none, or which command takes it."""
     hint = f"see: {context.command_path} --help"
     if command := _NO_COMMAND.fullmatch(message):
-        message += did_you_mean(command[1], context.command.list_commands(context))
+        message = f"no such command '{command[1]}'{did_you_mean(command[1], context.command.list_commands(context))}"
     elif option := _NO_OPTION.fullmatch(message):
         typed = option[1]
         message = f"no such option: {typed}"
@@ -57,6 +58,8 @@ def _told(message: str, context: Any) -> UsageError:
             hint = f"a session keeps what it began with; one that goes on otherwise: agentctl fork SESSION {typed} …"
         elif typed.startswith("--"):
             message += did_you_mean(typed, [name for each in context.command.get_params(context) for name in each.opts])
+    elif context.info_name == "resume" and message.startswith(_TOO_MUCH):
+        hint = "to say something: agentctl send SESSION MESSAGE"
     return UsageError(message, hint=hint)
 
 

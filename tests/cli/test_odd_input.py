@@ -56,6 +56,7 @@ def test_it_is_refused_in_words(own_home: Path, arguments: list[str], told: str)
         (["ls", "--x y"], "no such option: --x y\n", "ls"),
         (["ls", "-Z"], "no such option: -Z\n", "ls"),
         (["baseline", "put"], "no such command 'put'", "baseline"),
+        (["baseline", "list"], "no such command 'list'; did you mean ls?\n", "baseline"),
     ],
 )
 def test_a_command_line_that_cannot_be_read_is_a_failure_like_any_other(
@@ -76,6 +77,12 @@ def test_what_a_session_keeps_is_to_be_had_in_a_fork(own_home: Path, command: li
     assert (done.code, first) == (2, f"agentctl: no such option: {command[-1]}")
     assert hint.endswith(f"agentctl fork SESSION {command[-1]} …")
     assert command[-1] in agentctl("fork", "--help").out
+
+
+def test_a_message_goes_with_send(own_home: Path) -> None:
+    first, hint = agentctl("resume", "@", "go on").err.splitlines()
+    assert first.startswith("agentctl: got unexpected extra argument")
+    assert hint == "  to say something: agentctl send SESSION MESSAGE"
 
 
 @pytest.mark.parametrize("asked", [["-o", "json"], ["-ojsonl"], ["--output=json"], ["--output", "jsonl"]])
