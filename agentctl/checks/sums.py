@@ -72,9 +72,8 @@ class WithinLimit:
 
 
 def _told(used: Decimal) -> str:
-    if not used.is_finite() or used == used.to_integral_value():
-        return f"{used:f}".partition(".")[0]
-    return f"{round(used, 6).normalize():f}"
+    text = f"{used:.6f}"  # not round(), which cannot where there are more digits than the context has
+    return text.rstrip("0").rstrip(".") if "." in text else text
 
 
 def limits_of(limits: Limits, sums: Sums) -> list[WithinLimit]:

@@ -278,13 +278,26 @@ def test_an_expression_that_never_ends_is_given_up(recorded: list[Record], monke
         checked(recorded, text=[{"where": "any", "matches": r"^(.|\n)*(.*a|.*t)*$never"}])
 
 
-def test_numbers_that_a_transcript_claims_are_told_however_large(own_home: Path) -> None:
+@pytest.mark.parametrize(
+    ("tokens", "limits", "told"),
+    [
+        ("1" + "0" * 40, {"input_tokens": 5}, "1" + "0" * 40),
+        ("1000", {"input_tokens": 5}, "1000"),
+        ("12345678901234567890123456789012", {"cost": "0.5"}, "[0-9]{25,28}(.[0-9]{1,6})?"),
+        ("123456789012345678901234567890", {"cost": "0.5"}, "[0-9]{23,26}(.[0-9]{1,6})?"),
+    ],
+)
+def test_numbers_that_a_transcript_claims_are_told_however_large(
+    own_home: Path, tokens: str, limits: dict[str, object], told: str
+) -> None:
     with open_log(Home(own_home)) as log:
-        recorder = Recorder(log, Home(own_home), model="gpt-x", request={"model": "gpt-x"})
-        raw = '{"model": "gpt-x", "content": [], "usage": {"input_tokens": 1' + "0" * 40 + "}}"
-        recorder.add(LocalModelResponse, raw=raw, model_request_start_id="x", model="gpt-x", tool_uses=[])
-        found = checked(recorder.records(), limits={"input_tokens": 5}).verdict
-    assert (found.status, found.why) == ("fail", "it is 1" + "0" * 40)
+        model = "claude-opus-5-5"
+        recorder = Recorder(log, Home(own_home), model=model, request={"model": model})
+        raw = f'{{"model": "{model}", "content": [], "usage": {{"input_tokens": {tokens}, "output_tokens": 7}}}}'
+        recorder.add(LocalModelResponse, raw=raw, model_request_start_id="x", model=model, tool_uses=[])
+        found = checked(recorder.records(), limits=limits).verdict
+    assert found.status == "fail"
+    assert re.fullmatch(f"it is {told}", found.why)
 
 
 WRONG = {
