@@ -4,6 +4,7 @@ from typing import Annotated, Literal, TypeAlias
 
 import typer
 
+from agentctl.cli.blaming import understood
 from agentctl.cli.finding import id_of
 from agentctl.cli.message import in_utf8
 from agentctl.cli.options import Output
@@ -26,7 +27,7 @@ def answer(
     session: str, calls: list[str], result: Literal["allow", "deny"], reason: str | None, output: Output
 ) -> None:
     """Append an answer to each of these calls. Raises UsageError for one that does not wait."""
-    with reporting(output):
+    with reporting(output), understood(session):
         said = in_utf8("--message", reason)
         session_id = id_of(session)
         answers = tell(session_id, home(), lambda state, make: _answers(state, make, calls, result, said))

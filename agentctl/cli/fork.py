@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from agentctl.cli.asking import approver
+from agentctl.cli.blaming import understood
 from agentctl.cli.draw import Drawn, drive
 from agentctl.cli.finding import id_and_event
 from agentctl.cli.limiting import MaxCostOption, MaxTurnsOption, TimeoutOption, limits_of
@@ -59,7 +60,7 @@ def fork(
     quiet: QuietOption = False,
 ) -> None:
     """Make a session with the same past and the same files, free to differ from there."""
-    with reporting(output):
+    with reporting(output), understood(session):
         parent, number = id_and_event(session, at)
         request = ForkRequest(
             parent=parent,

@@ -2,6 +2,7 @@
 
 import typer
 
+from agentctl.cli.blaming import understood
 from agentctl.cli.finding import id_of
 from agentctl.cli.options import Output, OutputOption, SessionArgument
 from agentctl.cli.output import print_json, reporting, write_out
@@ -17,7 +18,7 @@ app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False, add_com
 @app.command()
 def interrupt(session: SessionArgument, output: OutputOption = Output.TEXT) -> None:
     """Stop the turn of a session that is running; it rests then."""
-    with reporting(output):
+    with reporting(output), understood(session):
         session_id = id_of(session)
         told = tell(session_id, home(), _interruption)
         if output is not Output.TEXT:

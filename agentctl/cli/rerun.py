@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from agentctl.canonical import JsonObject
+from agentctl.cli.blaming import understood
 from agentctl.cli.complain import write_error
 from agentctl.cli.draw import forgiving
 from agentctl.cli.finding import id_and_event
@@ -95,7 +96,7 @@ def rerun(
     quiet: QuietOption = False,
 ) -> None:
     """Do a session again from its record, and say whether it came to the same."""
-    with reporting(output):
+    with reporting(output), understood(session):
         session_id, last = id_and_event(session, until)
         request = RerunRequest(
             session_id=session_id,

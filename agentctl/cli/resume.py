@@ -3,6 +3,7 @@
 import typer
 
 from agentctl.cli.asking import approver
+from agentctl.cli.blaming import understood
 from agentctl.cli.draw import Drawn, drive
 from agentctl.cli.finding import id_of
 from agentctl.cli.limiting import MaxCostOption, MaxTurnsOption, TimeoutOption, limits_of
@@ -34,7 +35,7 @@ def resume(
     quiet: QuietOption = False,
 ) -> None:
     """Go on with a session that was stopped, has failed, or was answered."""
-    with reporting(output):
+    with reporting(output), understood(session):
         session_id = id_of(session)
         limits = limits_of(max_cost, max_turns, timeout)
         drawn = Drawn(output, quiet=quiet)

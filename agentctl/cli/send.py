@@ -5,6 +5,7 @@ from typing import Annotated, TypeAlias
 import typer
 
 from agentctl.cli.asking import approver
+from agentctl.cli.blaming import understood
 from agentctl.cli.draw import Drawn, drive
 from agentctl.cli.finding import id_of
 from agentctl.cli.limiting import MaxCostOption, MaxTurnsOption, TimeoutOption, limits_of
@@ -47,7 +48,7 @@ def send(
     quiet: QuietOption = False,
 ) -> None:
     """Send a message to a session: it works on it now, or next if it is running."""
-    with reporting(output):
+    with reporting(output), understood(session):
         session_id = id_of(session)
         limits = limits_of(max_cost, max_turns, timeout)
         text = message_of(message, file_of_message)

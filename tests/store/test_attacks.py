@@ -151,6 +151,15 @@ def test_an_event_that_is_not_what_its_type_says_is_named_by_who_cannot_go_on_wi
     assert 8 in codes
 
 
+@pytest.mark.parametrize("command", ["fork", "resume", "send", "rerun", "approve", "interrupt"])
+def test_and_so_do_those_that_would_go_on_with_the_session(home: Home, command: str) -> None:
+    LIES["a message that is no JSON"](home)
+    done = agentctl(command, ID, *(["hello"] if command == "send" else []))
+    assert done.code == 8
+    assert done.err.splitlines()[-1] == f"  see: agentctl verify {ID}"
+    assert " is damaged: it is not what its type says: local.model_response: raw is no JSON" in done.err
+
+
 def test_a_failure_that_is_not_of_the_record_stays_one(recorded: Path, own_home: Path) -> None:
     shutil.copytree(recorded, own_home)
     with pytest.raises(ValueError, match="of somebody else"), understood(ID, FORK):
