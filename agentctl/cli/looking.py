@@ -19,6 +19,7 @@ from agentctl.paths import Home, home
 from agentctl.render.look import Look, look_of
 from agentctl.session.fork import header_of
 from agentctl.session.log import Record
+from agentctl.spelling import did_you_mean
 from agentctl.store.anchors import read_anchor
 from agentctl.store.blobs import Blobs
 from agentctl.store.database import reading
@@ -136,14 +137,19 @@ def is_known_type(pattern: str) -> bool:
     return any(_matches(name, pattern) for name in known_types())
 
 
+def no_such_type(pattern: str, where: str = "") -> NotFoundError:
+    """Return the failure that nothing is of such a type, with the type that was perhaps meant."""
+    return NotFoundError(
+        f"there is no event of type {pattern}{where}{did_you_mean(pattern, sorted(known_types()))}",
+        hint="agent.* stands for all that begin so",
+    )
+
+
 def _check(session: Opened, pattern: str) -> None:
     if is_known_type(pattern):
         return
     if not has_type(session.connection, session.row.id, pattern):
-        raise NotFoundError(
-            f"there is no event of type {pattern} in session {session.row.id}",
-            hint=f"types are: {', '.join(sorted(known_types()))}",
-        )
+        raise no_such_type(pattern, f" in session {session.row.id}")
 
 
 def _matches(name: str, pattern: str) -> bool:

@@ -13,7 +13,7 @@ import typer
 from agentctl.canonical import JsonObject
 from agentctl.cli.complain import write_error
 from agentctl.cli.draw import forgiving
-from agentctl.cli.looking import is_known_type, stdout_look, type_patterns
+from agentctl.cli.looking import is_known_type, no_such_type, stdout_look, type_patterns
 from agentctl.cli.moments import moment_of
 from agentctl.cli.options import Output, OutputOption
 from agentctl.cli.output import flush_out, print_json, reporting, standard_output, write_out, write_out_later
@@ -103,7 +103,7 @@ def _catch_up(index: SearchIndex) -> None:
 def _refuse_unknown(types: Sequence[str]) -> None:
     for pattern in types:
         if not is_known_type(pattern):
-            raise NotFoundError(f"there is no event of type {pattern}", hint="agent.* stands for all that begin so")
+            raise no_such_type(pattern)
 
 
 def _print_json(found: Found, said: str, output: Output) -> None:

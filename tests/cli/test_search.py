@@ -84,7 +84,10 @@ def test_what_cannot_be_asked_is_refused(home: Home) -> None:
     ):
         done = agentctl("search", *words)
         assert (done.code, done.out) == (2, ""), words
-    assert agentctl("search", "word", "--type", "agent.mesage").err.startswith("agentctl: there is no event of type")
+    done = agentctl("search", "word", "--type", "agent.mesage")
+    assert done.err.startswith("agentctl: there is no event of type agent.mesage; did you mean agent.message?\n")
+    done = agentctl("events", "hostile", "--type", "user.mesage")
+    assert done.err.startswith("agentctl: there is no event of type user.mesage in session hostile; did you mean user.")
 
 
 def test_words_that_begin_with_a_dash_are_left_out(home: Home) -> None:
