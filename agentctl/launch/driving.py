@@ -82,7 +82,7 @@ def drive(
     approve: Approver | None,
     way_out: "WayOut | None" = None,
 ) -> None:
-    """Run a session until it rests, and on for as long as ``approve`` answers what it waits for.
+    """Run a session until it rests, and on for as long as that is to wait for a person and ``approve`` answers.
 
     A signal ends it between two events and is in its log.
     """
@@ -90,24 +90,30 @@ def drive(
     perform = Performer(model, session.outlook.header, toolset, hands, make, open_blobs(home), stop)
 
     def is_last(step: ComeToRest) -> bool:
-        return approve is None or step.stop_reason.get("type") != "requires_action"
+        return approve is None or not _asks(step.stop_reason)
 
-    def turn() -> None:
-        watched = stop.watched(lambda: _is_interrupted(home, session), perform.cancel)
+    def turn() -> bool:
+        """Run; say whether the session rests as it did before, or anew because it waits for a person."""
+        before, watched = session.seen, stop.watched(lambda: _is_interrupted(home, session), perform.cancel)
         with watched, first_interrupt(stop.ask):
             run(session, way_out.recording(perform, is_last) if way_out else perform, make, stop)
+        return session.seen == before or _asks(session.state.stop_reason)
 
     try:
         with contextlib.closing(way_out) if way_out else contextlib.nullcontext(), _closing(hands):
-            turn()
+            waits = turn()
             # A person who is asked and answers ^C means the program, not the turn: there is none.
-            while approve is not None and not stop.is_asked and (answers := _answers(session, approve, make)):
+            while approve and waits and not stop.is_asked and (answers := _answers(session, approve, make)):
                 session.append(*answers)
-                turn()
+                waits = turn()
     except Interrupted as interruption:
         session.append(make(LocalInterrupted, signal=interruption.name))
     if session.state.checkpoint is not None and session.state.checkpoint != kept:
         forget_former(home, session.id, session.state.checkpoint)
+
+
+def _asks(stop_reason: JsonObject | None) -> bool:
+    return stop_reason is not None and stop_reason.get("type") == "requires_action"
 
 
 @contextlib.contextmanager
