@@ -241,6 +241,8 @@ def taken_up_at(connection: sqlite3.Connection, session_id: str, record: Record)
 def _marks(connection: sqlite3.Connection, session_id: str, anchor: Anchor | None) -> dict[int, str]:
     """Return what is known of the hashes from elsewhere: the index of sessions, and the anchor."""
     head = connection.execute("SELECT head_seq, head_hash FROM sessions WHERE id = ?", (session_id,)).fetchone()
+    if head is not None and anchor is not None and head[0] < anchor.seq:
+        return dict([anchor])  # the index is never behind the anchor, unless somebody has changed it
     return dict(mark for mark in (head, anchor) if mark is not None) if head else {}
 
 

@@ -213,8 +213,9 @@ def test_a_table_that_is_gone_is_a_damaged_store(home: Home, table: str) -> None
     assert "put back a copy" in done.err
 
 
-def test_what_only_the_index_says_otherwise_is_put_right(home: Home) -> None:
-    change(home, "UPDATE sessions SET head_hash = 'x', title = 'forged', parent = 2, parent_seq = 5 WHERE key = 1")
+@pytest.mark.parametrize("head", ["head_hash = 'x'", "head_seq = 7", "head_seq = 0, head_hash = ''"])
+def test_what_only_the_index_says_otherwise_is_put_right(home: Home, head: str) -> None:
+    change(home, f"UPDATE sessions SET {head}, title = 'forged', parent = 2, parent_seq = 5 WHERE key = 1")
     assert agentctl("verify", ID).code == 1
     assert agentctl("verify", ID, "--mend", "-o", "json").json["intact"] is True
     assert agentctl("verify", FORK, "-o", "json").json["intact"] is True
