@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 
 from agentctl.errors import StoreError
 from agentctl.sandbox.base import Progress
+from agentctl.sandbox.inside.files import nanoseconds_of
 from agentctl.sandbox.places import Places
 from agentctl.session.files import Contents, File
 from agentctl.visible import visible_line
@@ -19,6 +20,8 @@ _TYPES = {"file": tarfile.REGTYPE, "folder": tarfile.DIRTYPE, "link": tarfile.SY
 
 def tar_stream(files: Sequence[File], contents: Contents, places: Places, progress: Progress) -> Iterator[bytes]:
     """Yield a tar archive of the files in pieces, to be unpacked at the root; what was not kept is left out.
+
+    The number of a file's owner is what its time has of microseconds beyond the second.
 
     Raises StoreError for contents that are missing, or are not what they should be.
     """
@@ -42,7 +45,9 @@ def _member(file: File, contents: Contents, places: Places) -> Iterator[bytes]:
         return
     info = tarfile.TarInfo(places.inside(file.path).lstrip("/"))
     info.type, info.mode = _TYPES[file.kind], file.mode
-    info.mtime = int(time.time()) if file.mtime is None else file.mtime
+    changed = int(time.time()) if file.mtime is None else file.mtime
+    # Nobody's number is in it, so microseconds go there: as a record of PAX they would take twice as long to unpack.
+    info.mtime, info.uid = divmod(nanoseconds_of(changed) // 1000, 1_000_000)
     if file.kind == "file":
         info.size = file.size
     info.linkname = file.target or ""

@@ -144,7 +144,7 @@ def unpack_member(tar: TarFile, member: TarInfo, path: str) -> None:
     """Make one file or symbolic link."""
     if os.path.lexists(path):
         remove(path)
-    times = (nanoseconds_of(member.mtime),) * 2
+    times = (nanoseconds_of(member.mtime) + member.uid * 1000,) * 2  # as ``sandbox.archive`` writes it
     if member.issym():
         os.symlink(member.linkname, path)
         os.utime(path, ns=times, follow_symlinks=False)
