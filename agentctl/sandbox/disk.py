@@ -6,6 +6,7 @@ or now and then. The sandbox is stopped at its limit, and before the disk of the
 whoever fills it.
 """
 
+import contextlib
 import os
 import threading
 import time
@@ -92,8 +93,11 @@ class DiskWatch:
         self._reached: str | None = None
 
     def start(self) -> None:
-        """Begin to watch."""
+        """Begin to watch, before anything is written: what is free now is what later looks are held against."""
         self._measured = time.monotonic()
+        if self._folder is not None:
+            with contextlib.suppress(OSError):  # told by what looks next
+                self._free = Space.of(self._folder).free_bytes
         self._thread.start()
 
     def stop(self) -> None:
