@@ -20,7 +20,7 @@ _LONG_RESUMES = 3
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One line of the table. ``unit`` is s, ms or MB, and ``most`` the budget in it."""
+    """One line of the table. ``unit`` is s, ms, MB or %, and ``most`` the budget in it."""
 
     what: str
     unit: str

@@ -6,7 +6,7 @@ from statistics import median
 from bench.rows import Row
 
 _HEAD = ("what", "agentctl", "other", "agentctl ÷ other", "budget", "met")
-_DIGITS = {"s": 3, "ms": 2, "MB": 0}
+_DIGITS = {"s": 3, "ms": 2, "MB": 0, "%": 2}
 
 
 def table(rows: Iterable[Row], *, markdown: bool) -> str:
