@@ -76,9 +76,10 @@ class SqliteEventLog:
         """
         prepared = [(event, *self._detach(encode(event))) for event in events]
         records = self._database.write(lambda connection: self._insert(connection, session_id, prepared))
-        if records[0].seq == 1 or isinstance(records[0].event, LocalForked):
+        is_forked = isinstance(records[0].event, LocalForked)
+        if records[0].seq == 1:
             drop_anchor(self._home, session_id)
-        if any(type_of(event) == "session.status_idle" for event in events):
+        if is_forked or any(type_of(event) == "session.status_idle" for event in events):  # it may rest here for long
             write_anchor(self._home, session_id, Anchor(records[-1].seq, records[-1].hash), self._key)
         self._after(session_id, records)
         return records
