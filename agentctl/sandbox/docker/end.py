@@ -203,8 +203,7 @@ class DockerEnd:
             client, image = self._connected(), self._image_facts["image_digest"]
             if not changed and self._checkpoint is not None:
                 return facts_of(client, self._checkpoint, image, keep_until)
-            self._engine = engine = self._engine or engine_of(client)
-            room = Room(self._config.resources.disk or DEFAULT_DISK, engine.folder)
+            room = Room(self._config.resources.disk or DEFAULT_DISK, self._known_engine(client).folder)
             owner = owner_of(self._builds)
             return keep_container(client, self._container, self._session_id, image, owner, keep_until, room)
 
@@ -213,20 +212,25 @@ class DockerEnd:
             self._client = connect()
         return self._client
 
+    def _known_engine(self, client: APIClient) -> Engine:
+        if self._engine is None:
+            self._engine = engine_of(client)
+        return self._engine
+
     def _body(self, client: APIClient) -> JsonObject:
         labels = {
             **self._identity(self._session_id),
             "agentctl.version": __version__,
             "agentctl.generation": str(self._generation),
         }
-        self._engine = engine = self._engine or engine_of(client)
+        engine = self._known_engine(client)
         if engine.folder is not None:
             refuse_full(engine.folder)
         assert self._image is not None
         return container_body(client, self._config, self._image, labels, engine, binds_of(self._config.mounts))
 
     def _watch_disk(self, client: APIClient, container: str) -> None:
-        self._engine = engine = self._engine or engine_of(client)
+        engine = self._known_engine(client)
         limit = self._config.resources.disk or DEFAULT_DISK
         disk = ContainerDisk(container)
         self._watch = DiskWatch(limit, engine.folder, disk.used, disk.kill)
