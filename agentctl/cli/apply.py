@@ -24,8 +24,9 @@ from agentctl.render.numbers import many
 from agentctl.session.effects import WORKSPACE, Effect, FilesHistory, inside
 from agentctl.session.gitnames import is_gits_own
 from agentctl.store.blobs import Blobs
+from agentctl.store.bringing import bring
 from agentctl.store.events import find_event
-from agentctl.store.homecoming import Standing, bring, look_at
+from agentctl.store.homecoming import Standing, look_at
 from agentctl.store.leases import is_running
 from agentctl.visible import visible_line
 

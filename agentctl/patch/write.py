@@ -118,7 +118,7 @@ def _side(file: File | None, contents: Contents, most: int | None = None) -> _Si
     blob = _blob(file.size, pieces())
     if checked.hexdigest() != file.digest:
         raise StoreError(f"the kept contents of {file.path} are damaged")
-    return _Side(b"100755" if file.mode & 0o100 else b"100644", blob, b"".join(kept) if whole else None)
+    return _Side(b"100755" if file.runs else b"100644", blob, b"".join(kept) if whole else None)
 
 
 def _blob(size: int, pieces: Iterable[bytes]) -> bytes:

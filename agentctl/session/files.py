@@ -12,6 +12,7 @@ wrong byte as one of U+DC80 to U+DCFF, which JSON writes as an escape, so that i
 """
 
 import json
+import stat
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
@@ -62,6 +63,11 @@ class File:
             )
         except (KeyError, TypeError, ValueError) as error:
             raise StoreError("the record of the session's files is damaged") from error
+
+    @property
+    def runs(self) -> bool:
+        """Whether whoever owns it may run it."""
+        return bool(self.mode & stat.S_IXUSR)
 
     def as_json(self) -> JsonObject:
         """Write it as the log has it."""

@@ -15,7 +15,10 @@ from hypothesis import strategies as st
 from agentctl.errors import StoreError, UsageError
 from agentctl.session.effects import WORKSPACE, Effect, inside
 from agentctl.session.files import File
-from agentctl.store.homecoming import Standing, bring, look_at
+from agentctl.store import bringing
+from agentctl.store.bringing import bring
+from agentctl.store.folder import open_folder
+from agentctl.store.homecoming import Standing, look_at
 from tests.patch.trees import TREES, Held, Node, effects_of, make, read
 
 
@@ -181,6 +184,18 @@ def test_a_file_that_is_replaced_keeps_the_rights_that_its_owner_gave_it(folder:
     assert stat.S_IMODE((folder / "file").stat().st_mode) == 0o640
     home_with([effect("file", b"new", b"newer", contents, 0o755)], contents, folder)
     assert stat.S_IMODE((folder / "file").stat().st_mode) == 0o750
+
+
+def test_a_link_that_cannot_take_its_place_leaves_nothing_behind(folder: Path) -> None:
+    (folder / "link").write_bytes(b"old")
+    replaced = File("/workspace/link", "file", 0o644)
+    leads = File("/workspace/link", "link", 0o777, target="elsewhere")
+    step = Standing(Effect("/workspace/link", replaced, leads), "link", "ready", found=(folder / "link").stat())
+    (folder / "link").unlink()
+    (folder / "link").mkdir()  # by somebody, between the last look and the deed
+    with open_folder(folder) as place, pytest.raises(IsADirectoryError):
+        bringing._write_link(step, "link", place)
+    assert names_in(folder) == ["link"]
 
 
 def test_a_folder_goes_only_when_it_is_empty(folder: Path) -> None:
