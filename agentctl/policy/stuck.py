@@ -1,24 +1,16 @@
 """Is the agent going in circles?
 
-What is compared are *rounds*: the calls of one answer with their results, as hashes, so that any
-length of session takes the same little memory. Results are compared to the letter: a time, a process
-id, a line more in a log is something new, and whoever sees something new is not stuck.
-
-What a call did to files belongs to its result: a call that prints the same again and changes files again
-has done something new, unless they become what they were a round ago.
-
-Waiting is not going in circles. A round that took long, or whose command says that it waits, counts
-apart, and far more of them may be alike.
+What is compared are rounds (``policy.rounds``), as hashes, so that any length of session takes the same
+little memory. Far more rounds that wait for something may be alike than others.
 
 The first verdict is a warning that the model is told; what came before it is forgotten then, so that
 the model has its full number of tries to do better. A verdict after a warning is final. A warning is
 forgotten when a person says something, and when the model has moved on.
 """
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from typing import Any, Literal, TypeAlias
+from typing import Any
 
 from agentctl.canonical import hash_of
 from agentctl.events.agent import AgentCustomToolUse, AgentThreadContextCompacted, AgentToolResult, AgentToolUse
@@ -33,26 +25,13 @@ from agentctl.events.local import (
     LocalToolStarted,
 )
 from agentctl.events.user import UserCustomToolResult, UserMessage
-from agentctl.ids import time_of
+from agentctl.policy import advice
+from agentctl.policy.advice import Found, Reason
+from agentctl.policy.rounds import Circle, OpenRound, Result, Round, round_of
 from agentctl.session.changing import changed
-from agentctl.visible import visible_line
-
-Reason: TypeAlias = Literal["same_result", "same_error", "alternating", "waiting", "no_action", "context_window"]
-
-_Use: TypeAlias = AgentToolUse | AgentCustomToolUse
-_Result: TypeAlias = AgentToolResult | UserCustomToolResult
-_Found: TypeAlias = tuple[Reason, str, str]
-
-_LONG_SECONDS = 5.0
-"""A round that takes this long waits for something, or works at something: it is no idle circle."""
-
-_SAYS_IT_WAITS = re.compile(r"\b(?:sleep|wait)\b")
 
 _ROUNDS_TO_FORGET = 10
 """Rounds unlike their two predecessors after which the model has moved on from what it was warned of."""
-
-_LONGEST_NAME = 64
-_MOST_NAMES = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,63 +70,6 @@ class Stuck:
 
 
 @dataclass(frozen=True)
-class _Round:
-    """The calls of one answer with their results, in whichever order they were made and ended."""
-
-    signature: tuple[str, ...]
-    tools: tuple[str, ...]
-    failed: bool
-    waits: bool
-
-
-@dataclass(frozen=True)
-class _Open:
-    """The answer that is being worked at: its calls, the results there are, and since when its calls run.
-
-    ``effects`` are hashes of what its calls did to files.
-    """
-
-    calls: tuple[_Use, ...] = ()
-    results: tuple[_Result, ...] = ()
-    started_at: str | None = None
-    effects: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class _Circle:
-    """The tail of the rounds.
-
-    ``repeats`` and ``waits`` count the rounds in a row that are like ``last``; those that wait,
-    apart. ``alternating`` counts the rounds in a row in which two different ones take turns, and
-    ``alternating_waits`` says that one of those waits.
-    """
-
-    last: _Round | None = None
-    before: _Round | None = None
-    repeats: int = 0
-    waits: int = 0
-    alternating: int = 0
-    alternating_waits: bool = False
-
-    def after(self, this: _Round) -> "_Circle":
-        """Return the tail after one more round."""
-        is_last = _alike(this, self.last)
-        is_before = not is_last and _alike(this, self.before)
-        return _Circle(
-            last=this,
-            before=self.last,
-            repeats=(self.repeats if is_last else 0) + (not this.waits),
-            waits=(self.waits if is_last else 0) + this.waits,
-            alternating=self.alternating + 1 if is_before else 1 if is_last or self.last is None else 2,
-            alternating_waits=this.waits or (self.alternating_waits if is_before else _waits(self.last)),
-        )
-
-    def has(self, this: _Round) -> bool:
-        """Say whether the last round, or the one before it, was like this one."""
-        return _alike(this, self.last) or _alike(this, self.before)
-
-
-@dataclass(frozen=True)
 class Watch:
     """A fold over a session's log, of a size that does not grow with it.
 
@@ -157,9 +79,9 @@ class Watch:
     since a warning that were unlike their two predecessors.
     """
 
-    open: _Open = _Open()
-    circle: _Circle = _Circle()
-    former: _Circle = _Circle()
+    open: OpenRound = OpenRound()
+    circle: Circle = Circle()
+    former: Circle = Circle()
     idle: int = 0
     shortened: int = 0
     answers: int = 0
@@ -172,7 +94,7 @@ class Watch:
             case LocalModelResponse():
                 return self._after_answer(event)
             case AgentToolUse() | AgentCustomToolUse():
-                return changed(self, open=_Open((*self.open.calls, event)))
+                return changed(self, open=OpenRound((*self.open.calls, event)))
             case LocalToolStarted():
                 return self._after_start(event)
             case AgentToolResult():
@@ -199,24 +121,23 @@ class Watch:
 
     def _after_answer(self, event: LocalModelResponse) -> "Watch":
         if event.tool_uses:
-            return changed(self, open=_Open(), idle=0, answers=self.answers + 1)
+            return changed(self, open=OpenRound(), idle=0, answers=self.answers + 1)
         message = message_of(event.raw)
         acts = any(str(block.get("type")).endswith("tool_use") for block in message.get("content") or ())
-        return changed(self, open=_Open(), idle=0 if acts else self.idle + 1, answers=self.answers + 1)
+        return changed(self, open=OpenRound(), idle=0 if acts else self.idle + 1, answers=self.answers + 1)
 
     def _after_start(self, event: LocalToolStarted) -> "Watch":
         if self.open.started_at is not None:
             return self
         return changed(self, open=changed(self.open, started_at=event.processed_at))
 
-    def _after_result(self, call_id: str, result: _Result) -> "Watch":
-        calls, results = self.open.calls, (*self.open.results, result)
-        if all(call.id != call_id for call in calls) or call_id in map(_call_id, self.open.results):
+    def _after_result(self, call_id: str, result: Result) -> "Watch":
+        if not self.open.waits_for(call_id):
             return self
-        if len(results) < len(calls):
-            return changed(self, open=changed(self.open, results=results))
-        this = _round(self.open, results, _seconds(self.open.started_at, result.processed_at))
-        return self._with_round(this, self.circle, self.new_rounds)
+        answered = changed(self.open, results=(*self.open.results, result))
+        if not answered.is_whole:
+            return changed(self, open=answered)
+        return self._with_round(round_of(answered, result.processed_at), self.circle, self.new_rounds)
 
     def _after_changes(self, event: LocalFilesChanged) -> "Watch":
         """Add what a call did to files to its round, which is over already if the call was the last."""
@@ -228,136 +149,37 @@ class Watch:
         last = self.circle.last
         if last is None:
             return self
-        this = changed(last, signature=_sorted(*last.signature, effect))
-        return self._with_round(this, self.former, self.new_rounds - (not self.former.has(last)))
+        return self._with_round(last.with_effect(effect), self.former, self.new_rounds - (not self.former.has(last)))
 
-    def _with_round(self, this: _Round, former: _Circle, new_rounds: int) -> "Watch":
+    def _with_round(self, this: Round, former: Circle, new_rounds: int) -> "Watch":
         new_rounds += not former.has(this)
         return changed(
             self,
-            open=_Open(),
+            open=OpenRound(),
             former=former,
             circle=former.after(this),
             new_rounds=new_rounds,
             warned=self.warned and new_rounds < _ROUNDS_TO_FORGET,
         )
 
-    def _standstill(self, most: Thresholds) -> _Found | None:
+    def _standstill(self, most: Thresholds) -> Found | None:
         if self.idle >= most.no_action:
-            return _did_nothing(self.idle)
+            return advice.did_nothing(self.idle)
         if self.shortened >= most.context_window:
-            return _ran_full(self.shortened)
+            return advice.ran_full(self.shortened)
         return None
 
 
-def _circle(circle: _Circle, most: Thresholds) -> _Found | None:
+def _circle(circle: Circle, most: Thresholds) -> Found | None:
     if circle.last is None:
         return None
-    tools = _names(circle.last)
+    tools = advice.names(circle.last)
     if circle.last.failed and circle.repeats >= most.same_error:
-        return _same("same_error", tools, f"failed in the same way {circle.repeats} times in a row")
+        return advice.same("same_error", tools, f"failed in the same way {circle.repeats} times in a row")
     if circle.repeats >= most.same_result:
-        return _same("same_result", tools, f"gave the same result {circle.repeats} times in a row")
+        return advice.same("same_result", tools, f"gave the same result {circle.repeats} times in a row")
     if circle.repeats + circle.waits >= most.waiting:
-        return _waited(tools, circle.repeats + circle.waits)
+        return advice.waited(tools, circle.repeats + circle.waits)
     if circle.alternating >= (most.waiting if circle.alternating_waits else most.alternating):
-        return _took_turns(_names(circle.before or circle.last), tools, circle.alternating)
+        return advice.took_turns(advice.names(circle.before or circle.last), tools, circle.alternating)
     return None
-
-
-# --- rounds ---
-
-
-def _round(answer: _Open, results: tuple[_Result, ...], seconds: float) -> _Round:
-    calls = answer.calls
-    by_call = {_call_id(result): result for result in results}
-    return _Round(
-        signature=_sorted(*(hash_of(_together(call, by_call[call.id])) for call in calls), *answer.effects),
-        tools=tuple(sorted({call.name[:_LONGEST_NAME] for call in calls})[:_MOST_NAMES]),
-        failed=all(result.is_error for result in results),
-        waits=seconds >= _LONG_SECONDS or any(map(_says_it_waits, calls)),
-    )
-
-
-def _sorted(*hashes: str) -> tuple[str, ...]:
-    return tuple(sorted(hashes))
-
-
-def _call_id(result: _Result) -> str:
-    return result.tool_use_id if isinstance(result, AgentToolResult) else result.custom_tool_use_id
-
-
-def _together(call: _Use, result: _Result) -> list[object]:
-    return [call.name, call.input, result.content or [], bool(result.is_error)]
-
-
-def _says_it_waits(call: _Use) -> bool:
-    command = call.input.get("command") if call.name == "bash" else None
-    return isinstance(command, str) and _SAYS_IT_WAITS.search(command) is not None
-
-
-def _alike(one: _Round, other: _Round | None) -> bool:
-    return other is not None and one.signature == other.signature
-
-
-def _waits(last: _Round | None) -> bool:
-    return last is not None and last.waits
-
-
-def _seconds(start: str | None, end: str | None) -> float:
-    began, ended = time_of(start), time_of(end)
-    return 0.0 if began is None or ended is None else (ended - began).total_seconds()
-
-
-# --- in words ---
-
-_OTHERWISE = (
-    "It will not come out differently by itself. Look at what you know, and try something else; if there is nothing "
-    "else to try, say what keeps you from going on. If you are waiting for something, wait longer in a single call. "
-    "The session will be stopped if this goes on."
-)
-
-
-def _names(of: _Round) -> str:
-    first, *others = map(visible_line, of.tools)
-    if len(others) > 1:
-        return f"{first} and other tools"
-    return f"{first} and {others[0]}" if others else first
-
-
-def _same(reason: Reason, tools: str, came_out: str) -> _Found:
-    line = f"the same call of {tools} {came_out}"
-    return reason, line, f"You are going in circles: {line}. {_OTHERWISE}"
-
-
-def _took_turns(one: str, other: str, times: int) -> _Found:
-    line = f"two calls, of {one} and of {other}, took turns {times} times, each with the result it had before"
-    return "alternating", line, f"You are going in circles: {line}. {_OTHERWISE}"
-
-
-def _waited(tools: str, times: int) -> _Found:
-    line = f"the same call of {tools} waited {times} times in a row, and nothing changed"
-    advice = (
-        f"You are waiting for something that does not come: {line}. Find out whether it is still going on at all. "
-        "If it is, wait much longer in a single call; if not, say so. The session will be stopped if this goes on."
-    )
-    return "waiting", line, advice
-
-
-def _did_nothing(times: int) -> _Found:
-    line = f"the model answered {times} times in a row without doing anything"
-    advice = (
-        f"You have answered {times} times in a row without calling a tool. If there is something left to do, do it "
-        "now with a tool; if not, give your final answer. The session will be stopped if this goes on."
-    )
-    return "no_action", line, advice
-
-
-def _ran_full(times: int) -> _Found:
-    line = f"the conversation filled the context window {times} times in a row with hardly an answer in between"
-    advice = (
-        f"Your context window has filled {times} times in a row, so that the conversation had to be shortened. Ask "
-        "tools for less at a time: parts of files, the last lines of an output, narrower searches. The session will be "
-        "stopped if this goes on."
-    )
-    return "context_window", line, advice
