@@ -80,9 +80,12 @@ class Told:
             self.verdicts.append(verdict)
             self._changed.notify_all()
 
-    def wait(self, count: int = 1, seconds: float = 10) -> list[JsonObject]:
+    def wait(self, count: int = 1) -> list[JsonObject]:
+        return self.wait_until(lambda verdicts: len(verdicts) >= count)
+
+    def wait_until(self, holds: Callable[[list[JsonObject]], bool]) -> list[JsonObject]:
         with self._changed:
-            assert self._changed.wait_for(lambda: len(self.verdicts) >= count, seconds), self.verdicts
+            assert self._changed.wait_for(lambda: holds(self.verdicts), 20), self.verdicts
             return list(self.verdicts)
 
 
