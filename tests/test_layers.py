@@ -13,7 +13,7 @@ ROOT = Path(agentctl.__file__).parent
 
 RANKS = [
     {"agentctl", "errors", "canonical", "ids", "paths", "visible", "catalog", "signals", "redaction"}
-    | {"programs", "private", "profiles", "shapes", "patience", "spelling"},
+    | {"programs", "private", "profiles", "shapes", "patience", "spelling", "unseen"},
     {"definitions", "events"},
     {"session"},
     {"compare"},
