@@ -1,7 +1,8 @@
 """Patterns found in a text whatever stands between their characters that nobody sees, and replaced by marks.
 
 Line breaks, control characters, escape sequences and characters of no width are unseen. A pattern is looked for
-in the *bare* text, which has none of these; what is replaced is its place in the whole one.
+in the *bare* text, which has none of these, and in the text as it is, where it may be part of an escape sequence:
+of a window's title, or of a link.
 """
 
 import re
@@ -15,6 +16,7 @@ _MOST_HELD = 64 * 1024
 _CONTROL = dict.fromkeys((*range(9), *range(10, 32), 127))
 # Each begins with one set of characters, by which the search for it is fast.
 _SEQUENCE = r"(?:\[[0-?]*[ -/]*(?:[@-~]|\Z)|\][^\x07\x1b]*(?:\x07|\x1b\\|\Z)|[ -/]+[0-~]|[78=>])"
+_ESC = "\x1b"
 _ESCAPE = rf"\x1b{_SEQUENCE}?"
 IN_TEXT = (
     "[\x00-\x08\x0a-\x1f\x7f\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f"
@@ -37,70 +39,82 @@ class _Span(NamedTuple):
 
 
 class Finder:
-    """Finds patterns in what is left of a text without the characters that ``hidden`` matches."""
+    """Finds patterns, whatever that ``hidden`` matches stands between their characters."""
 
     def __init__(self, marks: Mapping[str, str], hidden: str) -> None:
         self._hidden = hidden
-        self._marks = {re.sub(hidden, "", pattern): mark for pattern, mark in marks.items()}
+        self._marks = {re.sub(hidden, "", pattern): mark for pattern, mark in marks.items()} | dict(marks)
+        self._marks.pop("", None)
         self._longest = max(map(len, self._marks), default=0)
         self._shortest = min(map(len, self._marks), default=0)
         self._beginnings = {pattern[:length] for pattern in self._marks for length in range(1, len(pattern))}
 
     def replaced(self, text: str) -> str:
-        """Return the text with a mark in place of each pattern."""
+        """Return the text with a mark in place of each pattern: the same object where there is none."""
         if len(text) < self._shortest or not self._marks:
             return text
-        bare = self._bare(text)
-        present = [pattern for pattern in self._marks if pattern in bare]
-        return self._marked(text, self._spans(text, bare, present)) if present else text
+        spans = self._spans(text, self._bare(text))
+        return _marked(text, spans) if spans else text
 
     def split(self, text: str) -> tuple[str, str]:
         """Return what can be told of a text that goes on, with marks, and the rest of it, without."""
         bare = self._bare(text)
-        spans = self._spans(text, bare, [pattern for pattern in self._marks if pattern in bare])
+        spans = self._spans(text, bare)
         end = self._place_of_tail(text, bare)
         if end < len(text):
             end = min([end, *(span.begin for span in spans if span.begin < end < span.end)])
         if len(text) - end > _MOST_HELD:
             end = len(text)
-        return self._marked(text[:end], [span for span in spans if span.end <= end]), text[end:]
+        return _marked(text[:end], [span for span in spans if span.end <= end]), text[end:]
 
     def _bare(self, text: str) -> str:
         if not text.isascii():
             return re.sub(self._hidden, "", text)
-        if "\x1b" in text:
+        if _ESC in text:
             text = re.sub(_ESCAPE, "", text)
         return text.translate(_CONTROL)
 
     def _place_of_tail(self, text: str, bare: str) -> int:
         """Return where the longest beginning of a pattern stands that the text ends with; its length if none does."""
-        for length in range(min(self._longest - 1, len(bare)), 0, -1):
-            if bare[-length:] in self._beginnings:
-                return _Places(self._hidden, text).of(len(bare) - length)
-        return len(text)
+        end = len(text)
+        if length := self._length_of_tail(bare):
+            end = _Places(self._hidden, text).of(len(bare) - length)
+        return min(end, len(text) - self._length_of_tail(text)) if _ESC in text else end
 
-    def _spans(self, text: str, bare: str, present: Iterable[str]) -> list[_Span]:
-        found = sorted(
-            (place, -len(pattern), self._marks[pattern]) for pattern in present for place in _occurrences(pattern, bare)
-        )
-        if not found:
-            return []
-        places, spans = _Places(self._hidden, text), list[_Span]()
-        for place, length, mark in found:
-            begin, end = places.of(place), places.of(place - length - 1) + 1
-            if spans and begin < spans[-1].end:
-                spans[-1] = _Span(spans[-1].begin, max(end, spans[-1].end), spans[-1].mark)
+    def _length_of_tail(self, text: str) -> int:
+        lengths = range(min(self._longest - 1, len(text)), 0, -1)
+        return next((length for length in lengths if text[-length:] in self._beginnings), 0)
+
+    def _spans(self, text: str, bare: str) -> list[_Span]:
+        """Return where marks go, in order; what overlaps is one, and has the mark of what begins first."""
+        found = self._found(bare)
+        if found:
+            places = _Places(self._hidden, text)
+            found = {_Span(places.of(span.begin), places.of(span.end - 1) + 1, span.mark) for span in found}
+        if _ESC in text:
+            found |= self._found(text)
+        spans = list[_Span]()
+        for span in sorted(found, key=lambda span: (span.begin, -span.end, span.mark)):
+            if spans and span.begin < spans[-1].end:
+                spans[-1] = spans[-1]._replace(end=max(span.end, spans[-1].end))
             else:
-                spans.append(_Span(begin, end, mark))
+                spans.append(span)
         return spans
 
-    @staticmethod
-    def _marked(text: str, spans: Iterable[_Span]) -> str:
-        parts, place = [], 0
-        for span in spans:
-            parts += [text[place : span.begin], span.mark]
-            place = span.end
-        return "".join([*parts, text[place:]])
+    def _found(self, text: str) -> set[_Span]:
+        return {
+            _Span(place, place + len(pattern), mark)
+            for pattern, mark in self._marks.items()
+            for place in _occurrences(pattern, text)
+        }
+
+
+def _marked(text: str, spans: Iterable[_Span]) -> str:
+    parts, place = [], 0
+    for span in spans:
+        parts += [text[place : span.begin], span.mark]
+        place = span.end
+    return "".join([*parts, text[place:]])
 
 
 class _Places:

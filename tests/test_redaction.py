@@ -52,6 +52,10 @@ WAYS: dict[str, Callable[[str], str]] = {
     "coloured": "\x1b[1;31m".join,
     "erased": lambda text: text[:4] + "\x1b[K\x1b]0;title\x07" + text[4:],
     "of no width": "\u200b".join,
+    "in a window's title": lambda text: f"\x1b]0;curl -u {text}\x07",
+    "in a link": lambda text: f"\x1b]8;;https://u:{text}@host/\x1b\\here\x1b]8;;\x1b\\",
+    "behind a sequence without an end": lambda text: f"\x1b]{text}",
+    "begun by a sequence": lambda text: f"\x1b[{text}",
 }
 
 
