@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 import time
-from contextlib import closing
+from contextlib import closing, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import FrameType
@@ -225,7 +225,7 @@ def test_how_long_the_server_wants_us_to_wait_is_passed_on_and_not_waited(serve:
     _, model = serve([refuse(429, "rate_limit_error", headers={"retry-after": "99999"})])
     started = time.monotonic()
     assert failure(model).retry_after_seconds == 99999
-    assert time.monotonic() - started < 5
+    assert time.monotonic() - started < 60
 
 
 @pytest.mark.parametrize("status", [301, 302, 307, 308])
@@ -398,11 +398,13 @@ def test_a_compressed_body_that_is_none(serve: Serve) -> None:
 @pytest.mark.parametrize(("how", "after"), SLOW)
 def test_the_deadline_holds_whatever_the_server_sends(serve: Serve, how: Any, after: int) -> None:
     slow = Break(how, after, seconds=0.05 if how == "drip" else 20)
-    _, model = serve([say("warm"), say("x" * 4000, breaks=[slow]), say("again")], deadline_seconds=0.5)
+    _, model = serve([say("warm"), say("x" * 4000, breaks=[slow]), say("again")])
     ask(model)  # so that the connection is an old one, of whose opening this request learns nothing
     started = time.monotonic()
-    error = failure(model)
-    assert 0.4 < time.monotonic() - started < 3
+    with pytest.MonkeyPatch.context() as hurried:
+        hurried.setattr(model, "_deadline_seconds", 0.5)
+        error = failure(model)
+    assert 0.4 < time.monotonic() - started < 15
     assert (error.kind, error.retryable) == ("timeout_error", True)
     assert "within 0.5 seconds" in error.message
     assert ask(model).message["content"][0]["text"] == "again"
@@ -419,7 +421,7 @@ def test_silence_is_not_waited_out_and_pings_do_not_break_it(serve: Serve, how: 
     _, model = serve([say("x" * 4000, breaks=[slow])], silence_seconds=0.3)
     started = time.monotonic()
     error = failure(model)
-    assert time.monotonic() - started < 3
+    assert time.monotonic() - started < 15
     assert (error.kind, error.retryable) == ("timeout_error", True)
     assert "silent" in error.message
 
@@ -429,7 +431,7 @@ def test_a_body_that_only_ends_with_its_connection_is_late_too(monkeypatch: pyte
 
         def stall() -> None:
             connection, _ = server.accept()
-            with connection:
+            with connection, suppress(OSError):
                 connection.recv(65536)
                 connection.sendall(b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\r\nevent: ping\n\n")
                 while connection.recv(65536):  # the rest of the request, and then until it hangs up
@@ -439,18 +441,18 @@ def test_a_body_that_only_ends_with_its_connection_is_late_too(monkeypatch: pyte
         thread.start()
         monkeypatch.setenv("ANTHROPIC_API_KEY", "k")
         monkeypatch.setenv("ANTHROPIC_BASE_URL", f"http://127.0.0.1:{server.getsockname()[1]}")
-        with closing(AnthropicModel(deadline_seconds=0.3)) as model:
+        with closing(AnthropicModel(deadline_seconds=1)) as model:
             error = failure(model)
         thread.join()
     assert (error.kind, error.retryable) == ("timeout_error", True)
 
 
 def test_a_slow_answer_is_not_silence(serve: Serve) -> None:
-    pauses = [Break("pause", after, seconds=0.25) for after in (2, 3, 4, 5)]
-    _, model = serve([say("Hello there", piece=4, breaks=pauses)], silence_seconds=0.7)
+    pauses = [Break("pause", after, seconds=0.2) for after in range(2, 16)]
+    _, model = serve([say("Hello there", piece=1, breaks=pauses)], silence_seconds=2.5)
     started = time.monotonic()
     assert ask(model).message["content"][0]["text"] == "Hello there"
-    assert time.monotonic() - started > 0.9
+    assert time.monotonic() - started > 2.6
 
 
 def test_an_answer_without_end_is_given_up(serve: Serve) -> None:
@@ -464,7 +466,7 @@ def test_once_it_is_whole_an_answer_stands(serve: Serve, how: Any) -> None:
     _, model = serve([say("whole", breaks=[Break(how, AT_END, seconds=20)]), say("next")])
     started = time.monotonic()
     assert ask(model).message["content"][0]["text"] == "whole"
-    assert time.monotonic() - started < 3
+    assert time.monotonic() - started < 15
     assert ask(model).message["content"][0]["text"] == "next"
 
 
@@ -485,7 +487,7 @@ def test_an_interrupt_ends_a_request_at_once(serve: Serve) -> None:
     with pytest.raises(KeyboardInterrupt):
         ask(model)
     signal.signal(signal.SIGINT, before)
-    assert time.monotonic() - started < 10
+    assert time.monotonic() - started < 15
     person.join()
     assert ask(model).message["content"][0]["text"] == "again"
 
@@ -637,10 +639,11 @@ api = LoopbackApi([say("x", breaks=[Break("stall", seconds=30)])]).start()
 os.environ["ANTHROPIC_BASE_URL"], os.environ["ANTHROPIC_API_KEY"] = api.url, api.key
 model = AnthropicModel(deadline_seconds=500)
 threading.Thread(target=ask, args=(model,), daemon=True).start()
-threading.Event().wait(0.3)
-assert len(api.requests) == 1
+while not api.billed:  # the answer has begun
+    threading.Event().wait(0.01)
+threading.Event().wait(0.1)
 """
-    done = subprocess.run([sys.executable, "-c", program], timeout=20, capture_output=True, text=True, check=False)
+    done = subprocess.run([sys.executable, "-c", program], timeout=60, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
 
 

@@ -217,9 +217,9 @@ def test_events_that_make_no_message_are_refused(stream: list[object]) -> None:
 def test_an_input_of_ten_megabytes_takes_no_longer_per_byte_than_a_small_one() -> None:
     def seconds(size: int) -> float:
         stream = events(message(call(json.dumps({"content": "x" * size}))), piece=200)
-        started = time.perf_counter()
+        started = time.thread_time()
         put_together(stream)
-        return time.perf_counter() - started
+        return time.thread_time() - started
 
     seconds(100_000)
     assert seconds(10_000_000) < 1.0 + 400 * seconds(100_000)

@@ -268,6 +268,7 @@ def test_private_hosts_may_lead_anywhere_and_speak_anything(plain: Site, secure:
             found.told.wait()
             answer = found.ask(f"GET http://db.internal.test:{plain.port}/ HTTP/1.1\r\n\r\n".encode())
             assert answer.endswith(b"GET / is here")
+            found.told.wait(2)
             refused(found, f"127.0.0.1:{plain.port}")
             refused(found, f"db.internal.test:{secure.port}")
         assert [(v["scheme"], v["allowed"]) for v in found.told.wait(4)[:2]] == [("tcp", True), ("http", True)]
