@@ -88,3 +88,24 @@ def test_it_runs_on_every_python_that_is_here(python: str, tmp_path: Path, monke
     assert texts[1:3] == ["edited a (1 replacement(s))", "two\n"]
     assert texts[3].endswith("/a")
     assert texts[4].endswith("/a:1:two")
+
+
+NO_PROCESS = """
+import os, resource, sys
+from agentctl.sandbox.inside.supervisor import Supervisor
+(theirs, said), (arriving, to_us) = os.pipe(), os.pipe()
+supervisor = Supervisor(arriving, said)
+supervisor.config = {"layout": {"workspace": "/"}, "quit_at_end": False}
+if os.getuid() == 0:
+    os.setuid(65534)  # root may have as many processes as it likes
+resource.setrlimit(resource.RLIMIT_NPROC, (0, 0))
+before = os.listdir("/proc/self/fd")
+supervisor.messages.take({"type": "put", "channel": 1, "target": "", "request": 1})
+assert os.listdir("/proc/self/fd") == before, "something was left open"
+sys.stdout.buffer.write(os.read(theirs, 1 << 16))
+"""
+
+
+def test_files_that_no_process_can_be_started_for_are_refused_and_nothing_is_left_open() -> None:
+    run = subprocess.run([sys.executable, "-c", NO_PROCESS], capture_output=True, check=True, cwd=FOLDER.parents[2])
+    assert b"no process can be started" in run.stdout

@@ -33,6 +33,7 @@ MODULES = (
     "changes",
     "report",
     "recorder",
+    "messages",
     "relay",
     "authorities",
     "supervisor",

@@ -23,7 +23,7 @@ MOST_SPILLED = 64 << 20
 
 _MOST_HELD = 512 << 10
 
-_ESCAPES = re.compile(
+_ESCAPES = (  # compiled when it is needed: what runs at the start is waited for
     r"\x1b(?:\[[0-?]*[ -/]*[@-~]"  # colours, cursor
     r"|\][^\x07\x1b]{0,4096}(?:\x07|\x1b\\)"  # titles, links
     r"|[PX^_][^\x1b]{0,4096}\x1b\\"
@@ -111,7 +111,7 @@ def clean(data: bytes, replacements: dict[str, str] | None = None, *, ansi: bool
     """Turn any bytes into text: what is not UTF-8, and NUL, becomes an escape; ``ansi`` escapes are taken out."""
     text = data.decode("utf-8", "backslashreplace")
     if ansi and "\x1b" in text:
-        text = _ESCAPES.sub("", text)
+        text = re.sub(_ESCAPES, "", text)
     for old, new in (replacements or {}).items():
         text = text.replace(old, new)
     return text.replace("\0", "\\x00")

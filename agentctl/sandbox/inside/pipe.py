@@ -13,7 +13,7 @@ from agentctl.sandbox.inside.outcome import encode
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from typing import Protocol
+    from typing import Any, Protocol
 
     from agentctl.sandbox.inside.loop import Loop
     from agentctl.sandbox.inside.outcome import Message
@@ -82,6 +82,10 @@ class Pipe:
     def say(self, message: Message) -> None:
         """Send a message."""
         self.send(encode(message))
+
+    def reply(self, message: Message, **answer: Any) -> None:
+        """Answer a request."""
+        self.say({"type": "reply", "request": message["request"], **answer})
 
     def send(self, message: bytes) -> None:
         """Send a message that is already written."""

@@ -34,7 +34,12 @@ class Put:
         self.ended = False
         target = os.path.join(supervisor.config["layout"]["workspace"], message["target"])
         (data_out, self.data), (self.answer, answer_in) = os.pipe(), os.pipe()
-        self.pid = fork()
+        try:
+            self.pid = fork()
+        except ToolError:
+            for fd in (data_out, self.data, self.answer, answer_in):
+                os.close(fd)
+            raise
         if self.pid == 0:
             os.close(self.data)
             be_child(supervisor, answer_in, lambda: unpack(data_out, target, message.get("gone", ())))
@@ -88,7 +93,7 @@ class Put:
             self.close()
             del self.supervisor.puts[self.message["channel"]]
             self.supervisor.pipe.listen()
-            self.supervisor.reply(self.message, **self.said())
+            self.supervisor.pipe.reply(self.message, **self.said())
 
     def said(self) -> Message:
         """Return what the child said."""

@@ -56,13 +56,13 @@ def glob_expression(parts: list[str]) -> str:
     return "(?s)" + "".join(written)
 
 
-_GLOB_PIECE = re.compile(r"\*+|\?|\[[!^]?\]?[^\]]*\]|\{|\}|,|.", re.DOTALL)
+_GLOB_PIECE = r"(?s)\*+|\?|\[[!^]?\]?[^\]]*\]|\{|\}|,|."
 
 
 def glob_part(part: str) -> str:
     """Write one name of a glob pattern as a regular expression; ``{a,b}`` is a choice."""
     written, depth = [], 0
-    for piece in _GLOB_PIECE.findall(part):
+    for piece in re.findall(_GLOB_PIECE, part):
         if piece[0] in "*?":
             written.append("[^/]*" if piece[0] == "*" else "[^/]")
         elif piece[0] == "[" and len(piece) > 1:

@@ -1,5 +1,5 @@
 # ruff: noqa: PTH103, PTH118, SIM105
-"""The supervisor: takes messages, starts calls, and sends what they come to."""
+"""The supervisor: whoever says hello has it work for them, until nobody can come any more."""
 
 from __future__ import annotations
 
@@ -10,25 +10,26 @@ import signal
 import sys
 import time
 
-from agentctl.sandbox.inside import outputs, outside
 from agentctl.sandbox.inside.authorities import trust
 from agentctl.sandbox.inside.calls import Calls
 from agentctl.sandbox.inside.frames import END, VERSION
 from agentctl.sandbox.inside.loop import Loop
+from agentctl.sandbox.inside.messages import Messages
 from agentctl.sandbox.inside.outcome import ToolError, encode, failure, reason_of
 from agentctl.sandbox.inside.pipe import Pipe
 from agentctl.sandbox.inside.processes import Killer, become_subreaper
-from agentctl.sandbox.inside.put import Put
-from agentctl.sandbox.inside.recorder import Recorder
-from agentctl.sandbox.inside.relay import Link, Relay
+from agentctl.sandbox.inside.relay import Relay
 from agentctl.sandbox.inside.shell import Scratch, Shell
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from typing import Any
 
     from agentctl.sandbox.inside.outcome import Message
+    from agentctl.sandbox.inside.outputs import Fetched
+    from agentctl.sandbox.inside.put import Put
+    from agentctl.sandbox.inside.recorder import Recorder
+    from agentctl.sandbox.inside.relay import Link
 
 HELLO_SECONDS = 60.0
 """How long somebody may take to say hello."""
@@ -37,7 +38,7 @@ _MOST_TROUBLES = 20
 
 
 class Supervisor:
-    """What is known of the session and its processes; its calls are with ``calls``."""
+    """What is known of the session and its processes; ``calls`` has its calls, ``messages`` takes what is asked."""
 
     def __init__(self, arriving: int, leaving: int) -> None:
         self.loop = Loop(self.reap, self.trouble)
@@ -51,10 +52,11 @@ class Supervisor:
         self.shell_was_lost = False
         self.script, self.exports, self.last_folder = Scratch("script"), Scratch("exports"), Scratch("folder")
         self.calls = Calls(self)
+        self.messages = Messages(self)
         self.children: dict[int, Callable[[int], None]] = {}
         self.puts: dict[int, Put] = {}
         self.recorder: Recorder | None = None
-        self.channels: dict[int, outputs.Fetched | Link] = {}
+        self.channels: dict[int, Fetched | Link] = {}
         self.relay: Relay | None = None
         self.troubles = 0
 
@@ -100,7 +102,7 @@ class Supervisor:
         if message["type"] == "hello":
             self.take_hello(message)
         elif self.generation:
-            getattr(self, f"take_{message['type']}", self.answer_unknown)(message)
+            self.messages.take(message)
 
     def take_hello(self, message: Message) -> None:
         """Begin, or begin anew with a harness that took over; one older than the last is refused."""
@@ -126,90 +128,6 @@ class Supervisor:
         python = ".".join(map(str, sys.version_info[:3]))
         self.pipe.say({"type": "ready", "version": VERSION, "python": python, "calls": self.calls.open()})
         self.loop.soon(self.warm_up)
-
-    def answer_unknown(self, message: Message) -> None:
-        """Say of a message that nobody here knows what it means."""
-        self.pipe.say({"type": "not_understood", "message": message["type"], "version": VERSION})
-
-    def take_call(self, message: Message) -> None:
-        """Run a call when its turn comes, or send again what it came to."""
-        self.calls.take(message)
-
-    def take_acknowledge(self, message: Message) -> None:
-        """Forget results that are safe with the harness."""
-        self.calls.acknowledge(message["ids"])
-
-    def take_status(self, message: Message) -> None:
-        """Tell how far a call is."""
-        self.reply(message, state=self.calls.states.get(message["id"], "unknown"))
-
-    def take_cancel(self, message: Message) -> None:
-        """End a call that waits or runs."""
-        self.calls.cancel(message["id"])
-
-    def take_put(self, message: Message) -> None:
-        """Receive files: a tar stream follows on its channel."""
-        try:
-            self.puts[message["channel"]] = Put(self, message)
-        except (ToolError, OSError) as error:
-            self.reply(message, error=reason_of(error))
-
-    def take_record(self, _message: Message) -> None:
-        """Tell from now on what calls do to files: everything that they begin with is in its place."""
-        self.recorder = Recorder(self)
-        self.recorder.begin()
-
-    def take_read_contents(self, message: Message) -> None:
-        """Send, on the channel asked for, the contents that go with a result and are not within it."""
-        try:
-            fd = self.recorder.spool_of(message["id"]) if self.recorder is not None else -1
-            size = os.fstat(fd).st_size
-        except OSError as error:
-            self.reply(message, error=reason_of(error))
-            return
-        self.reply(message, size=size)
-        outputs.Fetched(self, message["channel"], fd, size)
-
-    def take_list_outputs(self, message: Message) -> None:
-        """Tell which regular files are under the outputs folder."""
-        digest_of = self.recorder.reporter.digest_of if self.recorder is not None else lambda _path, _status: None
-        files, complete = outputs.list_files(self.config["layout"]["outputs"], digest_of)
-        self.reply(message, files=files, complete=complete)
-
-    def take_read_output(self, message: Message) -> None:
-        """Send the bytes of one file under the outputs folder on the channel asked for."""
-        try:
-            fd = outputs.open_beneath(self.config["layout"]["outputs"], message["path"])
-        except (ToolError, OSError, ValueError) as error:
-            self.reply(message, error=reason_of(error))
-            return
-        size = os.fstat(fd).st_size
-        self.reply(message, size=size)
-        outputs.Fetched(self, message["channel"], fd, size)
-
-    def take_changed_outside(self, message: Message) -> None:
-        """Name something that was written outside of the recorded folders since the start, if anything was."""
-        places = ["/"] if os.getuid() == 0 else outside.read_places(message["list"]) or ["/"]
-        own = os.path.join(self.config["home"], ".agentctl")
-        apart = {*self.config["layout"].values(), *message["apart"], own}
-        self.reply(message, path=outside.changed_since(self.began, places, apart))
-
-    def take_read_list(self, message: Message) -> None:
-        """Tell a list that was made with the image, if it has it."""
-        self.reply(message, items=outside.read_places(message["list"]))
-
-    def take_ping(self, message: Message) -> None:
-        """Answer, where an answer is wanted; that it came has kept everything here alive."""
-        if message.get("request") is not None:
-            self.reply(message)
-
-    def take_bye(self, _message: Message) -> None:
-        """End everything now."""
-        self.quit()
-
-    def reply(self, message: Message, **answer: Any) -> None:
-        """Answer a request."""
-        self.pipe.say({"type": "reply", "request": message["request"], **answer})
 
     def trouble(self, error: Exception) -> None:
         """Go on after a fault of our own: the call that ran has failed. Too many of them are the end."""
