@@ -14,7 +14,7 @@ from agentctl.errors import UsageError
 from agentctl.events.content import text_block
 from agentctl.events.local import LocalSessionCreated
 from agentctl.events.make import Maker
-from agentctl.harness.prompt import system_prompt
+from agentctl.harness.prompt import sandbox_section, system_prompt
 from agentctl.launch.cloning import Clone
 from agentctl.launch.parts import SCRIPT, SandboxKind
 from agentctl.launch.repositories import Repository, asked_of
@@ -120,12 +120,8 @@ def created_event(
     Raises UsageError for a limit on money and a model without a price, or an effort it does not offer.
     """
     agent = request.agent
-    system = system_prompt(
-        agent.system,
-        sandbox.layout,
-        [Places(sandbox.layout).inside(upload.target) for upload in uploads],
-        uses_sandbox=toolset.uses_sandbox,
-    )
+    section = _sandbox_section(request, sandbox, uploads) if toolset.uses_sandbox else None
+    system = system_prompt(agent.system, section)
     limits = _limits_of(request)
     header = _header(request, system, toolset)
     answering = answering_model(request.model, header)
@@ -149,6 +145,12 @@ def created_event(
         vaults=list(request.vaults) or None,
         prices={name: row.as_json() for name, row in prices.items()} or None,
     )
+
+
+def _sandbox_section(request: RunRequest, sandbox: Sandbox, uploads: Sequence[Upload]) -> str:
+    paths = [Places(sandbox.layout).inside(upload.target) for upload in uploads]
+    networking = request.environment.config.networking
+    return sandbox_section(sandbox.layout, paths, networking, is_isolated=sandbox.kind != "none")
 
 
 def uploads_of(request: RunRequest, clones: Sequence[Clone] = ()) -> tuple[Upload, ...]:
