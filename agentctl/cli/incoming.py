@@ -15,8 +15,8 @@ from agentctl.errors import NotFoundError, StoreError, UsageError
 from agentctl.events.base import Event
 from agentctl.events.local import LocalSessionCreated
 from agentctl.exchange.container import looks_like_one
-from agentctl.exchange.drafting import Foreign
 from agentctl.exchange.foreign import read_foreign
+from agentctl.exchange.origin import Foreign
 from agentctl.exchange.reading import Package
 from agentctl.paths import Home
 from agentctl.redaction import KNOWN

@@ -1,6 +1,7 @@
 """Transcripts of other programs: whose it is, and the session that it tells of."""
 
 import hashlib
+from collections.abc import Sequence
 from typing import BinaryIO
 
 from agentctl.errors import UsageError
@@ -9,16 +10,18 @@ from agentctl.exchange.claude_code import FORMAT as CLAUDE_CODE
 from agentctl.exchange.claude_code import is_claude_code, read_claude_code
 from agentctl.exchange.codex import FORMAT as CODEX
 from agentctl.exchange.codex import is_codex, read_codex
-from agentctl.exchange.drafting import Foreign, Origin
 from agentctl.exchange.hosted import FORMAT as HOSTED
 from agentctl.exchange.hosted import is_hosted, read_hosted
-from agentctl.exchange.lines import read_lines
+from agentctl.exchange.lines import Damaged, NumberedLine, read_lines, refuse_damaged
 from agentctl.exchange.members import read_event
+from agentctl.exchange.origin import Foreign, Origin
 from agentctl.session.members import is_session_id
 from agentctl.session.summary import Summary
 
 LARGEST = 512 << 20
 """Bytes of a transcript, which is held in memory."""
+
+_MOST_TOLD = 3
 
 _FORMATS = (
     (CODEX, is_codex, read_codex),
@@ -36,13 +39,24 @@ def read_foreign(file: BinaryIO, name: str) -> Foreign:
     for form, is_one, read in _FORMATS:
         if is_one(lines):
             origin = Origin(form, name, hashlib.sha256(data).hexdigest(), {} if cut is None else {"cut_at_line": cut})
+            origin.gaps += _damage(lines, cut)
             made = read(lines, origin)
             _check(made)
             return made
+    refuse_damaged(lines)
     raise UsageError(
         "it is nothing that is known here",
         hint=f"known are sessions of agentctl (export), and transcripts: {', '.join(form for form, _, _ in _FORMATS)}",
     )
+
+
+def _damage(lines: Sequence[NumberedLine], cut: int | None) -> list[str]:
+    """Say which lines could not be read; what else there is of them is kept as text."""
+    numbers = [number for number, body in lines if isinstance(body, Damaged) and number != cut]
+    told = [f"line {number} is no whole line of JSON, and only kept as text" for number in numbers[:_MOST_TOLD]]
+    if len(numbers) > _MOST_TOLD:
+        told.append(f"nor are {len(numbers) - _MOST_TOLD:,} more lines")
+    return told + ([] if cut is None else [f"line {cut}, the last one, was cut off, and is only kept as text"])
 
 
 def _check(made: Foreign) -> None:

@@ -14,9 +14,10 @@ from agentctl.errors import UsageError
 from agentctl.events.base import Event
 from agentctl.events.local import LocalSessionCreated
 from agentctl.events.span import SpanModelRequestEnd
-from agentctl.exchange.drafting import Drafter, Foreign, Origin
-from agentctl.exchange.lines import NumberedLine
+from agentctl.exchange.drafting import Drafter
+from agentctl.exchange.lines import Damaged, NumberedLine, refuse_damaged
 from agentctl.exchange.members import read_event
+from agentctl.exchange.origin import Foreign, Origin
 from agentctl.ids import time_of
 from agentctl.session.members import is_session_id
 
@@ -33,6 +34,9 @@ def is_hosted(lines: Sequence[NumberedLine]) -> bool:
 
 def read_hosted(lines: Sequence[NumberedLine], origin: Origin) -> Foreign:
     """Put a session together from its events. Raises UsageError, with the line, for one that is none."""
+    if lines and "cut_at_line" in origin.more and isinstance(lines[-1][1], Damaged):
+        lines = lines[:-1]
+    refuse_damaged(lines)
     found: dict[str, JsonObject] = {}
     about: JsonObject = {}
     for number, body in lines:

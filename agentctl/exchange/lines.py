@@ -1,14 +1,30 @@
-"""What another program has written: a JSON document, lines of JSON, or a stream of server-sent events."""
+"""What another program has written: a JSON document, lines of JSON, or a stream of server-sent events.
 
-from collections.abc import Iterator
-from typing import TypeAlias
+A line that cannot be read is no reason to refuse the others: a program that was killed while it wrote, and
+was taken up again, leaves one in the middle. It is kept as text; whoever reads the lines says what he makes
+of it.
+"""
+
+from collections.abc import Iterable, Iterator
+from typing import Any, TypeAlias
 
 from agentctl.canonical import JsonObject
 from agentctl.errors import UsageError
-from agentctl.exchange.strict import read_value
+from agentctl.exchange.strict import LONGEST_LINE, read_value
 
 NumberedLine: TypeAlias = tuple[int, JsonObject]
 """A JSON object, and the number of the line that it began in, from 1."""
+
+
+class Damaged(dict[str, Any]):
+    """What stands for a line that cannot be read: its text (``unreadable``), and the reason (``why``).
+
+    Bytes that are no UTF-8 are ``\\udc80`` to ``\\udcff`` in it.
+    """
+
+    def __init__(self, line: bytes, why: str) -> None:
+        super().__init__(unreadable=line.decode("utf-8", "surrogateescape"), why=why)
+
 
 _SSE = (b"event:", b"data:", b":", b"id:", b"retry:")
 
@@ -16,8 +32,8 @@ _SSE = (b"event:", b"data:", b":", b"id:", b"retry:")
 def read_lines(data: bytes) -> tuple[list[NumberedLine], int | None]:
     """Read the objects of a file, and the number of its last line where that was cut off.
 
-    A list, and the pages that the API answers (``{"data": […]}``), are read as what they hold. Raises
-    UsageError, with the line.
+    A list, and the pages that the API answers (``{"data": […]}``), are read as what they hold. Lines that cannot
+    be read are Damaged; raises UsageError, with the line, where no line can.
     """
     data = data.removeprefix(b"\xef\xbb\xbf")
     if data.lstrip().startswith(_SSE):
@@ -33,17 +49,27 @@ def read_lines(data: bytes) -> tuple[list[NumberedLine], int | None]:
 def _from_lines(data: bytes) -> tuple[list[NumberedLine], int | None]:
     found: list[NumberedLine] = []
     raw = data.split(b"\n")
+    cut = None
     for number, line in enumerate(raw, start=1):
         if not line.strip():
             continue
         try:
-            found += _flat(number, read_value(line))
+            found += list(_flat(number, read_value(line)))
         except UsageError as error:
-            # A program that was killed while it wrote leaves the beginning of a line.
-            if number == len(raw) and found:
-                return found, number
-            raise UsageError(f"line {number}: {error.message}") from None
-    return found, None
+            if len(line) > LONGEST_LINE:
+                raise UsageError(f"line {number}: {error.message}") from None
+            found.append((number, Damaged(line, error.message)))
+            cut = number if number == len(raw) else None
+    if all(isinstance(body, Damaged) for _, body in found):
+        refuse_damaged(found)
+    return found, cut
+
+
+def refuse_damaged(lines: Iterable[NumberedLine]) -> None:
+    """Raise UsageError for the first line that cannot be read."""
+    for number, body in lines:
+        if isinstance(body, Damaged):
+            raise UsageError(f"line {number}: {body['why']}")
 
 
 def _from_stream(data: bytes) -> Iterator[NumberedLine]:

@@ -121,6 +121,8 @@ class Overview:
 
     def _waiting(self) -> list[Line]:
         waiting = [line for call in self._summary.waiting for line in self._layout.waiting(call)]
+        if self._summary.created is not None and self._summary.created.imported is not None:
+            return waiting  # nobody can go on with it
         steps = self._layout.next_steps(self._summary.result, self._known.status, self._summary.waiting)
         return [*waiting, *steps]
 

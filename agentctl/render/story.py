@@ -133,6 +133,7 @@ class Story:
     def __init__(self) -> None:
         self.result = Result()
         self.state = SessionState()
+        self.is_imported = False
         self.outputs: tuple[JsonObject, ...] = ()
         self.began_at: dict[str, str | None] = {}
         self._thoughts: list[str] = []
@@ -178,6 +179,7 @@ class Story:
     def _told_by(self, event: Event, calls: dict[str, OpenCall]) -> list[Item]:
         match event:
             case LocalSessionCreated():
+                self.is_imported = event.imported is not None
                 return [Opened(event)]
             case UserMessage():
                 return [Said("user", describe(event.content))]

@@ -113,7 +113,8 @@ class Teller(ABC):
             if result.signal is None:
                 self.tell(_INTERRUPTED)
             self.say(Rested(result), self.layout.closing("interrupted", "warning", result))
-        self.put(self.layout.next_steps(result, status, self.story.state.calls))
+        if not self.story.is_imported:
+            self.put(self.layout.next_steps(result, status, self.story.state.calls))
 
     def _take(self, record: Record, *, wanted: bool) -> None:
         with self.lock:

@@ -135,7 +135,8 @@ class Completeness:
                 self._answered.add(event.model_request_start_id)
             case SpanModelRequestEnd():
                 start = self._requests.pop(event.model_request_start_id, None)
-                if start is not None and not event.is_error and event.model_request_start_id not in self._answered:
+                is_known = event.model_request_start_id in self._answered or _is_kept_elsewhere(event)
+                if start is not None and not event.is_error and not is_known:
                     model.lacks("the bytes of the model's message are not in the record", start)
                 self._answered.discard(event.model_request_start_id)
 
@@ -214,6 +215,9 @@ class Completeness:
             source = event.imported.get("format")
             for name in ("files", "network"):
                 self._aspects[name].lacks(f"the session comes from {source}, which does not keep it", seq)
+            for gap in event.imported.get("gaps") or ():
+                self._aspects["model"].lacks(str(gap), seq)
+            self._aspects["model"].remark("what the model was told beside the messages is not in the transcript", [seq])
         elif self._sandbox == "none":
             self._aspects["network"].lacks("the sandbox was no sandbox: what it asked of the network was not seen", seq)
 
@@ -251,6 +255,11 @@ class Completeness:
                 self._aspects["calls"].remark("the call waits for somebody's word", [seq])
             else:
                 self._aspects["calls"].lacks("the call has no result: the session was stopped before it", seq)
+
+
+def _is_kept_elsewhere(event: SpanModelRequestEnd) -> bool:
+    """Say whether the answer is with the lines of the transcript that it came from."""
+    return "line" in (event.extra.get("local") or {})
 
 
 def _note(gaps: list[Gap], reason: str, seqs: list[int], count: int) -> None:

@@ -14,10 +14,12 @@ from agentctl.events.local import (
     LocalModelResponse,
     LocalSessionCreated,
 )
+from agentctl.events.span import SpanModelRequestEnd
 from agentctl.session.completeness import Completeness
 from agentctl.session.log import Record
 from agentctl.session.summary import Summary
 from agentctl.session.timing import Timing
+from agentctl.session.usage import answering
 
 
 @dataclass(slots=True)
@@ -68,6 +70,8 @@ class Glance:
         match event:
             case LocalModelResponse() | LocalCompactionResponse():
                 self._add_answer(event.model, before)
+            case SpanModelRequestEnd() if (model := answering(event)) is not None:
+                self._add_answer(model, before)
             case LocalCheckpoint():
                 self.checkpoints.count += 1
                 self.checkpoints.size, self.checkpoints.keep_until = event.size, event.keep_until

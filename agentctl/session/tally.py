@@ -25,7 +25,7 @@ from agentctl.events.session import SessionStatusIdle, SessionStatusTerminated
 from agentctl.events.span import SpanModelRequestEnd
 from agentctl.events.user import UserCustomToolResult
 from agentctl.session.changing import changed
-from agentctl.session.usage import Usage
+from agentctl.session.usage import Usage, answering
 
 COUNTED = (
     "agent.custom_tool_use",
@@ -151,6 +151,8 @@ class Tally:
             case LocalModelResponse() | LocalCompactionResponse():
                 self._model = event.model
                 self._use(event, hour)
+            case SpanModelRequestEnd() if (model := answering(event)) is not None:
+                self._use_of(model, event, hour)
             case AgentToolUse() | AgentCustomToolUse():
                 self._tools[event.id] = (event.name, self._model)
                 self._call(event.id, hour).calls += 1
@@ -191,6 +193,13 @@ class Tally:
     def _ended(self, reason: str, hour: str) -> None:
         ends = self._at(hour).ends
         ends[reason] = ends.get(reason, 0) + 1
+
+    def _use_of(self, model: str, event: SpanModelRequestEnd, hour: str) -> None:
+        """Count a request whose answer is told elsewhere; that of a sub-agent's model says nothing of later calls."""
+        former, self._model = self._model, model
+        self._use(event, hour)
+        if "line" in event.extra["local"]:
+            self._model = former
 
     def _use(self, event: Event, hour: str) -> None:
         self._count(self._usage.after(event), hour)

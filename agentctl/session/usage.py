@@ -72,7 +72,7 @@ class Usage:
                 return changed(self.until(self.last_word), running_since=event.processed_at, last_word=None)
             case SpanModelRequestStart():
                 return changed(self, reserved=_reserved(event), last_word=event.processed_at)
-            case SpanModelRequestEnd() if event.extra and (model := _answering(event)) is not None:
+            case SpanModelRequestEnd() if event.extra and (model := answering(event)) is not None:
                 counted = self._after_response({"model": model, "usage": event.model_usage})
                 return changed(counted, last_word=event.processed_at)
             case SpanModelRequestEnd() if self.reserved is not None:
@@ -193,7 +193,7 @@ def _is_free(rerun_of: JsonObject | None) -> bool:
     return rerun_of is not None and rerun_of.get("live") != "model"
 
 
-def _answering(event: SpanModelRequestEnd) -> str | None:
+def answering(event: SpanModelRequestEnd) -> str | None:
     """Return the model of a request whose message is not in the record, as of one that was imported."""
     model = (event.extra.get("local") or {}).get("model")
     return model if isinstance(model, str) and not event.is_error else None

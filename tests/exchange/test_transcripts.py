@@ -16,89 +16,9 @@ from agentctl.events.local import LocalImported, LocalModelResponse, LocalSessio
 from agentctl.events.user import UserMessage
 from agentctl.paths import Home
 from agentctl.session.fork import refuse_imported
-from agentctl.session.log import Record
-from agentctl.session.summary import Summary
-from tests.exchange.kit import everything, taken_in
+from tests.exchange.kit import everything, sent, taken_in
+from tests.exchange.lines import CLAUDE_CODE, CODEX, UUID, assistant, brought, claude, jsonl, of, summed
 from tests.kit import Recorder, open_log
-
-UUID = "4f35e220-c435-4cf7-b9b9-f40426042847"
-
-
-def claude(kind: str, second: int, message: JsonObject, **more: Any) -> JsonObject:
-    return {
-        "type": kind, "uuid": f"{kind}-{second}", "sessionId": UUID, "cwd": "/home/me/p", "version": "2.1.12",
-        "isSidechain": False, "timestamp": f"2026-05-26T07:27:{second:02}.000Z", "message": message, **more,
-    }  # fmt: skip
-
-
-def assistant(second: int, number: int, block: JsonObject, out: int) -> JsonObject:
-    usage = {"input_tokens": 10, "output_tokens": out, "cache_read_input_tokens": 90, "cache_creation_input_tokens": 0}
-    message = {
-        "id": f"msg_{number}", "type": "message", "role": "assistant", "model": "claude-opus-4-5",
-        "content": [block], "stop_reason": None, "usage": usage,
-    }  # fmt: skip
-    return claude("assistant", second, message, requestId=f"req_{number}")
-
-
-def use(name: str, call_id: str, **arguments: Any) -> JsonObject:
-    return {"type": "tool_use", "id": call_id, "name": name, "input": arguments}
-
-
-def result(call_id: str, content: Any, **more: Any) -> JsonObject:
-    return {"role": "user", "content": [{"type": "tool_result", "tool_use_id": call_id, "content": content, **more}]}
-
-
-CLAUDE_CODE: list[JsonObject] = [
-    {"type": "summary", "summary": "Mend the greeting", "leafUuid": "x"},
-    claude("user", 1, {"role": "user", "content": "Mend greet.py"}),
-    claude("user", 1, {"role": "user", "content": "<caveat>"}, isMeta=True, uuid="meta"),
-    assistant(2, 1, {"type": "thinking", "thinking": "Let me look.", "signature": "c2ln"}, 5),
-    assistant(3, 1, use("Bash", "toolu_1", command="cat greet.py"), 20),
-    claude("user", 4, result("toolu_1", "helo"), toolUseResult={"stdout": "helo", "interrupted": False}),
-    assistant(4, 1, use("Read", "toolu_2", file_path="/home/me/p/a"), 40),
-    {"type": "file-history-snapshot", "messageId": "m", "snapshot": {"deep": [1]}, "isSnapshotUpdate": False},
-    claude("user", 5, result("toolu_2", [{"type": "text", "text": "no such file"}], is_error=True)),
-    claude("assistant", 5, {"role": "assistant", "content": "side", "id": "s"}, isSidechain=True, uuid="side"),
-    assistant(6, 2, {"type": "text", "text": "It says helo."}, 8),
-    claude("user", 20, {"role": "user", "content": [{"type": "text", "text": "Thanks"}]}),
-]
-
-
-def codex(second: int, kind: str, **payload: Any) -> JsonObject:
-    return {"timestamp": f"2026-08-10T20:05:{second:02}.000Z", "type": kind, "payload": payload}
-
-
-def tokens(total: int, last: int) -> JsonObject:
-    return {
-        "total_token_usage": {"input_tokens": total},
-        "last_token_usage": {"input_tokens": last, "cached_input_tokens": 60, "output_tokens": 7},
-    }
-
-
-def words(role: str, *said: str) -> JsonObject:
-    kind = "output_text" if role == "assistant" else "input_text"
-    return {"type": "message", "role": role, "content": [{"type": kind, "text": text} for text in said]}
-
-
-OUTPUT = json.dumps({"output": "1 failed", "metadata": {"exit_code": 1, "duration_seconds": 2.5}})
-
-CODEX: list[JsonObject] = [
-    codex(0, "session_meta", id=UUID, cwd="/tmp/p", cli_version="0.98.0"),
-    codex(0, "response_item", **words("user", "<environment_context>…</environment_context>")),
-    codex(0, "turn_context", model="gpt-5-codex", cwd="/tmp/p"),
-    codex(1, "response_item", **words("user", "run the tests")),
-    codex(2, "response_item", type="reasoning", summary=[], encrypted_content="opaque"),
-    codex(3, "response_item", type="function_call", name="shell", arguments='{"command":["pytest"]}', call_id="c1"),
-    codex(3, "event_msg", type="token_count", info=tokens(100, 100)),
-    codex(5, "response_item", type="function_call_output", call_id="c1", output=OUTPUT),
-    codex(5, "event_msg", type="token_count", info=tokens(100, 100)),
-    codex(6, "response_item", type="custom_tool_call", name="apply_patch", input="*** Begin Patch", call_id="c2"),
-    codex(6, "response_item", type="custom_tool_call_output", call_id="c2", output="Success"),
-    codex(6, "event_msg", type="token_count", info=tokens(220, 120)),
-    codex(7, "response_item", **words("assistant", "Done.")),
-    codex(7, "event_msg", type="task_complete", last_agent_message="Done."),
-    codex(8, "something_new", payload_of="tomorrow"),
-]
 
 
 def hosted(kind: str, number: int, **members: Any) -> JsonObject:
@@ -117,29 +37,6 @@ HOSTED: list[JsonObject] = [
     hosted("span.model_request_end", 6, model_request_start_id="sevt_4", is_error=False, model_usage=USAGE),
     hosted("session.status_idle", 7, stop_reason={"type": "end_turn"}),
 ]
-
-
-def brought(home: Home, folder: Path, data: str | bytes) -> tuple[str, list[Record]]:
-    file = folder / "transcript"
-    file.write_bytes(data if isinstance(data, bytes) else data.encode())
-    session_id = taken_in(home, file)[0].session_id
-    assert taken_in(home, file)[0].state == "there"
-    return session_id, everything(home, session_id)[1]
-
-
-def jsonl(lines: list[JsonObject]) -> str:
-    return "".join(f"{json.dumps(line)}\n" for line in lines)
-
-
-def of(kind: type[Any], records: list[Record]) -> list[Any]:
-    return [record.event for record in records if isinstance(record.event, kind)]
-
-
-def summed(records: list[Record]) -> Summary:
-    summary = Summary()
-    for record in records:
-        summary.add(record.event)
-    return summary
 
 
 def test_a_transcript_of_claude_code(home: Home, tmp_path: Path) -> None:
@@ -265,11 +162,32 @@ def test_a_transcript_that_has_grown_is_another_session_unless_it_gets_an_id(hom
     assert encode(everything(home, "grown")[1][0].event)["session_id"] == "grown"
 
 
-def test_a_last_line_that_was_cut_off_is_left_out_and_any_other_is_refused(home: Home, tmp_path: Path) -> None:
-    _, records = brought(home, tmp_path, jsonl(CODEX)[:-20])
-    assert encode(records[0].event)["imported"]["cut_at_line"] == len(CODEX)
+def test_lines_that_cannot_be_read_are_kept_as_text_and_told(home: Home, tmp_path: Path) -> None:
+    lines = jsonl(CODEX).splitlines()
+    lines[4] = lines[4].replace('"reasoning"', '"reason')
+    lines.insert(8, '"a text"')
+    data = "\n".join([*lines, '{"cut": "o']).encode() + b"\xff"
+    session_id, records = brought(home, tmp_path, data)
+    kept = {event.line: event.body for event in of(LocalImported, records) if "unreadable" in event.body}
+    assert {line: body["unreadable"] for line, body in kept.items()} == {
+        5: lines[4],
+        9: '"a text"',
+        len(lines) + 1: '{"cut": "o\udcff',
+    }
+    told = encode(records[0].event)["imported"]
+    assert told["cut_at_line"] == len(lines) + 1
+    assert [gap.partition(" is no ")[0].partition(",")[0] for gap in told["gaps"]] == ["line 5", "line 9", "line 17"]
+    assert [text_of(event.content) for event in of(AgentMessage, records)] == ["Done."]
+    other = Home(tmp_path / "other")
+    assert taken_in(other, sent(home, tmp_path / "out", session_id))[0].state == "stored"
+    assert everything(other, session_id) == everything(home, session_id)
+
+
+def test_events_of_the_hosted_service_are_read_whole_or_not_at_all(home: Home, tmp_path: Path) -> None:
+    _, records = brought(home, tmp_path, jsonl(HOSTED) + '{"type": "user.mess')
+    assert len(records) == len(HOSTED) + 1
     bad = tmp_path / "bad"
-    bad.write_text(jsonl(CODEX).replace('"reasoning"', '"reason', 1))
+    bad.write_text(jsonl(HOSTED).replace('"agent.message"', '"agent.mess', 1))
     with pytest.raises(UsageError, match="line 5"):
         taken_in(home, bad)
 

@@ -8,6 +8,7 @@ import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from agentctl.canonical import JsonObject
 from agentctl.compare.again.findings import Findings
 from agentctl.errors import AgentctlError, ImageGoneError, SandboxError, UsageError
 from agentctl.events.local import LocalModelResponse, LocalSessionCreated, LocalToolStarted
@@ -19,8 +20,8 @@ from agentctl.launch.parts import open_log
 from agentctl.launch.secrets import learn_secrets, redacted_errors
 from agentctl.paths import Home
 from agentctl.sandbox.base import Progress
-from agentctl.session.fork import header_of, refuse_imported, whole
-from agentctl.session.log import Listener
+from agentctl.session.fork import header_of, whole
+from agentctl.session.log import Listener, Record
 from agentctl.session.redacting import RedactedPreviews
 from agentctl.signals import Interrupted, interruptible
 from agentctl.store.anchors import read_anchor
@@ -36,8 +37,8 @@ _OF_IMAGE = "--accept-image takes an image made anew from the same recipe, -e EN
 class Rerun:
     """What a rerun came to.
 
-    ``session_id`` is the new session, None where none was made because the environment is not there:
-    ``mismatch`` says how. ``notes`` are what a person should know beside the verdict.
+    ``session_id`` is the new session, None where none was made: the environment is not there, and ``mismatch``
+    says how, or nothing of the record can be given again. ``notes`` are what a person should know beside the verdict.
     """
 
     request: RerunRequest
@@ -76,7 +77,10 @@ def rerun(request: RerunRequest, home: Home, listeners: Sequence[Listener], prog
         held.enter_context(interruptible())
         redactor = learn_secrets(home)
         held.enter_context(redacted_errors(redactor))
-        recording, header = _read(request, home)
+        records, header = _read(request, home)
+        if header.imported is not None:
+            return Rerun(request, None, Findings(missing=(_of_transcript(header.imported),)))
+        recording = _recording(request, records)
         course = Course(request, recording, header, home, progress)
         try:
             course.make_ready(held)
@@ -96,17 +100,28 @@ def rerun(request: RerunRequest, home: Home, listeners: Sequence[Listener], prog
         return Rerun(request, course.session_id, findings, notes=course.notes_beside(findings))
 
 
-def _read(request: RerunRequest, home: Home) -> tuple[Recording, LocalSessionCreated]:
-    """Read the record as far as it can be done again."""
+def _read(request: RerunRequest, home: Home) -> tuple[list[Record], LocalSessionCreated]:
+    """Read the record, up to where it is to be done again, and what the session began with."""
     session_id = request.session_id
     with reading(home) as connection:
         blobs, anchor = Blobs(home.blobs), read_anchor(home, session_id)
         records = [*whole(read_events(connection, blobs, session_id, anchor=anchor), request.until)]
-        header = header_of(session_id, header_events(connection, blobs, session_id, len(records)))
-    refuse_imported(header)
+        return records, header_of(session_id, header_events(connection, blobs, session_id, len(records)))
+
+
+def _of_transcript(imported: JsonObject) -> str:
+    return (
+        f"the session was imported from a transcript of {imported.get('format')}: "
+        "what its model was told and what its tools were is not in it, so none of it can be given again"
+    )
+
+
+def _recording(request: RerunRequest, records: list[Record]) -> Recording:
+    """Return what can be done again of the record."""
+    session_id = request.session_id
     recording = recording_of(session_id, records)
     if request.live != "sandbox" or not recording.interrupted:
-        return recording, header
+        return recording
     # A command that somebody broke off may run for hours: it is not begun again.
     first = next(record.seq for record in records if record.event.id in recording.interrupted)
     answers = (each.seq for each in records[: first - 1] if isinstance(each.event, LocalModelResponse))
@@ -119,4 +134,4 @@ def _read(request: RerunRequest, home: Home) -> tuple[Recording, LocalSessionCre
         )
     shorter = recording_of(session_id, records[: end - 1])
     shorter.holes.append(Hole(first, "a call that a person broke off is not begun again, nor what came after it"))
-    return shorter, header
+    return shorter

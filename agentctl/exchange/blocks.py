@@ -1,0 +1,36 @@
+"""Content of other programs as blocks of ours, and their counts of tokens as the API's."""
+
+from agentctl.canonical import JsonObject, exact_json
+from agentctl.events.content import text_block
+
+TOKENS = ("input_tokens", "output_tokens", "cache_creation_input_tokens", "cache_read_input_tokens")
+_LIFETIMES = ("ephemeral_5m_input_tokens", "ephemeral_1h_input_tokens")
+
+
+def blocks_of(content: object) -> list[JsonObject]:
+    """Return content as blocks: a text becomes one, what is no block becomes the text of its JSON."""
+    if isinstance(content, str):
+        return [text_block(content)] if content else []
+    if not isinstance(content, list):
+        return [] if content is None else [text_block(exact_json(content))]
+    return [_block(each) for each in content]
+
+
+def counted(usage: JsonObject) -> JsonObject:
+    """Return the token counts of a request; what is no count is 0. How long a cache lives is part of its price."""
+    counts: JsonObject = {name: _count(usage.get(name)) for name in TOKENS}
+    if isinstance(usage.get("cache_creation"), dict):
+        counts["cache_creation"] = {name: _count(usage["cache_creation"].get(name)) for name in _LIFETIMES}
+    return counts
+
+
+def _block(value: object) -> JsonObject:
+    if isinstance(value, dict):
+        is_text = value.get("type") == "text" and isinstance(value.get("text"), str)
+        is_file = value.get("type") in ("image", "document") and isinstance(value.get("source"), dict)
+        return value if is_text or is_file else text_block(exact_json(value))
+    return text_block(value if isinstance(value, str) else exact_json(value))
+
+
+def _count(value: object) -> int:
+    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else 0
