@@ -6,7 +6,8 @@ import signal
 from collections.abc import Callable, Iterator
 from types import FrameType
 
-_STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+"""The signals that tell a process to stop."""
 
 
 class Interrupted(BaseException):
@@ -24,7 +25,7 @@ def interruptible() -> Iterator[None]:
 
     A signal that was ignored when the process began (``nohup``) stays ignored.
     """
-    former = {number: signal.getsignal(number) for number in _STOPPING}
+    former = {number: signal.getsignal(number) for number in STOPPING}
     told = [number for number, handler in former.items() if handler is not signal.SIG_IGN]
     for number in told:
         signal.signal(number, _interrupt)
@@ -55,7 +56,7 @@ def first_interrupt(ask: Callable[[str], None]) -> Iterator[None]:
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:  # noqa: ARG001 - the shape of a handler
-    for other in _STOPPING:
+    for other in STOPPING:
         signal.signal(other, _leave)
     raise Interrupted(number)
 

@@ -5,6 +5,7 @@ import fcntl
 import os
 import signal
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 
 import typer
@@ -15,7 +16,7 @@ from agentctl.cli.output import print_json, standard_output, write_out
 from agentctl.events.preview import Preview
 from agentctl.paths import Home
 from agentctl.session.log import Record
-from agentctl.signals import Interrupted, interruptible
+from agentctl.signals import STOPPING, Interrupted, interruptible
 
 _FIRST_FREE = 3
 _IT_IS_THERE = b"!"
@@ -61,13 +62,16 @@ def go_to_background(session_id: str, store: Home, output: Output) -> Background
     standard_output().flush()
     log = store.logs / f"{session_id}.log"
     hearing, telling = map(_beyond_standard, os.pipe())
+    # A signal waits until it can be passed on: between the two it would end this process alone.
+    former = signal.pthread_sigmask(signal.SIG_BLOCK, STOPPING)
     child = os.fork()
     if child:
         os.close(telling)
         with interruptible():
-            _wait(child, hearing)
+            _wait(child, hearing, former)
         announce(session_id, log, output)
         raise typer.Exit(0)
+    signal.pthread_sigmask(signal.SIG_SETMASK, former)
     _leave_everything(telling, output)
     return Background(telling, log)
 
@@ -79,9 +83,10 @@ def _beyond_standard(descriptor: int) -> int:
     return moved
 
 
-def _wait(child: int, hearing: int) -> None:
-    """Wait until the session is there; exits where it never will be."""
+def _wait(child: int, hearing: int, heard: Iterable[int]) -> None:
+    """Wait until the session is there, with the signals that were ``heard`` before; exits where it never will be."""
     try:
+        signal.pthread_sigmask(signal.SIG_SETMASK, heard)
         if os.read(hearing, 1):
             return
         code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])

@@ -91,7 +91,7 @@ def test_it_has_a_session_of_processes_of_its_own_and_keeps_nothing_of_ours_open
         "--model", script(project, ENDLESS), "--session", "alone", "--detach",
     ]  # fmt: skip
     environ = {**os.environ, "PYTHONPATH": str(ROOT)}
-    subprocess.run(command, env=environ, pass_fds=[writing], check=True, capture_output=True, timeout=30)
+    subprocess.run(command, env=environ, pass_fds=[writing], check=True, capture_output=True, timeout=120)
     os.close(writing)
     assert os.read(reading, 1) == b""  # the end: nobody else holds it
     os.close(reading)
@@ -145,4 +145,34 @@ def test_a_signal_while_the_session_is_being_made_ends_both(project: Path, own_h
         process.communicate(timeout=60)
     assert process.returncode == 130
     assert not Path(f"/proc/{child}").exists()
+    assert not own_home.exists()
+
+
+PARTING = """\
+import os, signal, sys
+from pathlib import Path
+from agentctl.cli.main import main
+
+os.register_at_fork(
+    after_in_parent=lambda: os.kill(os.getpid(), signal.SIGTERM),
+    after_in_child=lambda: Path("child").write_text(str(os.getpid())),
+)
+main()
+"""
+
+
+def test_a_signal_at_the_moment_when_they_part_ends_both(project: Path, own_home: Path, tmp_path: Path) -> None:
+    with socket.socket(socket.AF_UNIX) as silent:
+        silent.bind(str(tmp_path / "d.sock"))
+        silent.listen()
+        done = subprocess.run(
+            [
+                sys.executable, "-c", PARTING, "run", str(project / "agent.yaml"), "go", "--detach",
+                "--model", f"script:{project / 'hello.yaml'}",
+            ],
+            env={**os.environ, "PYTHONPATH": str(ROOT), "DOCKER_HOST": f"unix://{tmp_path / 'd.sock'}"},
+            stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=120, cwd=tmp_path, check=False,
+        )  # fmt: skip
+    assert done.returncode == 143, done.stderr
+    assert not Path(f"/proc/{(tmp_path / 'child').read_text()}").exists()
     assert not own_home.exists()
