@@ -32,6 +32,9 @@ KINDS = [
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(100)
 NUMBERS = itertools.count(1)
 
+AT_ONCE = 50.0
+"""Seconds within which what waits for nothing is done, on a busy machine too; a call that hangs takes longer."""
+
 isolated = pytest.mark.parametrize("kind", KINDS[:2], indirect=True, scope="module")
 """For what only a sandbox that is one can hold."""
 
@@ -95,7 +98,7 @@ def running(*commands: str) -> int:
 
 def begin_to_run(count: int, *commands: str) -> bool:
     """Say whether so many of these commands run, or do soon: what was put into the background may take its time."""
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + 20
     while running(*commands) != count and time.monotonic() < deadline:
         time.sleep(0.02)
     return running(*commands) == count
@@ -176,13 +179,13 @@ def test_standard_input_is_empty(box: Box) -> None:  # T7
     assert box.says("cat; read x || echo nothing; python3 -c 'print(repr(input()))'").endswith("[exit code 1]")
     assert "nothing" in box.says("read x || echo nothing")
     assert box.says("test -t 0 || test -t 1 || test -t 2 || echo no terminal") == "no terminal"
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < AT_ONCE
 
 
 def test_a_background_child_does_not_hold_the_call(box: Box) -> None:  # T2
     began, long = time.monotonic(), nap()
     assert box.says(f"{long} & echo hi") == "hi"
-    assert time.monotonic() - began < 2
+    assert time.monotonic() - began < AT_ONCE
     assert begin_to_run(1, long)
 
 
@@ -194,7 +197,7 @@ def test_what_a_background_child_prints_later_never_shows_up(box: Box) -> None:
 
 def test_a_background_child_that_floods_its_output_goes_on(box: Box) -> None:
     box.bash("(head -c 30000000 /dev/zero; touch done) & true")
-    assert box.says("for i in $(seq 100); do test -e done && break; sleep 0.05; done; ls") == "done"
+    assert box.says("for i in $(seq 1000); do test -e done && break; sleep 0.05; done; ls") == "done"
 
 
 def test_a_daemon_that_holds_the_output_holds_no_call(box: Box) -> None:  # T3
@@ -205,7 +208,7 @@ def test_a_daemon_that_holds_the_output_holds_no_call(box: Box) -> None:  # T3
     )
     assert box.says(f"python3 -c '{code}'; echo first") == "first"
     assert box.says("sleep 0.3; echo second") == "second"
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < AT_ONCE
     assert begin_to_run(1, long), "it goes on, as a job of the background does"
     box.tool("bash", restart=True)
     assert running(long) == 0
@@ -224,7 +227,7 @@ def test_an_unfinished_command_is_an_ordinary_error(box: Box, command: str) -> N
     outcome = box.bash(command)
     assert outcome.is_error
     assert text(outcome).startswith("bash: line ")
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < AT_ONCE
     assert box.says("echo $kept") == "yes"
 
 
@@ -281,21 +284,21 @@ def test_a_command_that_takes_too_long_is_ended_with_all_it_started(box: Box) ->
     box.bash(f"mkdir here; {earlier} & cd here")
     began = time.monotonic()
     hide = f"(setsid {hidden[0]} &); ({hidden[1]} & disown); nohup {hidden[2]} >/dev/null 2>&1 &"
-    outcome = box.bash(f"echo part; {hide} {hidden[3]}; echo never", timeout_ms=500)
-    assert time.monotonic() - began < 5.5
+    outcome = box.bash(f"echo part; {hide} {hidden[3]}; echo never", timeout_ms=2000)
+    assert time.monotonic() - began < AT_ONCE
     assert outcome.is_error
     assert outcome.facts["timed_out"] is True
     assert text(outcome).startswith("part\n")
-    assert text(outcome).endswith("bash command timed out after 0.5s")
+    assert text(outcome).endswith("bash command timed out after 2s")
     assert running(*hidden) == 0
-    assert running(earlier) == 1, "a job of an earlier call goes on"
+    assert begin_to_run(1, earlier), "a job of an earlier call goes on"
     assert box.says("pwd").endswith("/here")
 
 
 def test_a_command_that_ignores_sigterm_is_killed(box: Box) -> None:  # T1
     began = time.monotonic()
     assert "timed out" in box.says("trap '' TERM; while :; do sleep 1; done", timeout_ms=200)
-    assert time.monotonic() - began < 5.2
+    assert time.monotonic() - began < AT_ONCE
     assert box.says("echo next") == "next"
 
 
@@ -317,8 +320,9 @@ def test_ten_thousand_orphans_leave_no_zombies(box: Box) -> None:  # T13
         "  for _ in range(50):\n   while True:\n    try:\n     os.fork() or os._exit(0)\n     break\n"
         "    except OSError: time.sleep(0.02)\n  os._exit(0)\n os.wait()"
     )
-    assert box.says(f"python3 -c '{code}'; sleep 0.2; echo done") == "done"
-    assert box.says("cat /proc/[0-9]*/stat 2>/dev/null | awk '$3 == \"Z\" && $4 == '$PPID | wc -l") == "0"
+    assert box.says(f"python3 -c '{code}'; echo done") == "done"
+    zombies = "cat /proc/[0-9]*/stat 2>/dev/null | awk '$3 == \"Z\" && $4 == '$PPID | wc -l"
+    assert box.says(f"for i in $(seq 200); do n=$({zombies}); test $n = 0 && break; sleep 0.1; done; echo $n") == "0"
 
 
 # Output.
@@ -339,7 +343,7 @@ def test_long_output_goes_to_a_file_in_bounded_memory(box: Box) -> None:  # T5
 
 def test_output_that_never_ends_ends_with_the_time(box: Box) -> None:  # T5
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss  # of all tests that this process has done
-    outcome = box.bash("yes 'to both' | tee /dev/stderr", timeout_ms=700)
+    outcome = box.bash("yes 'to both' | tee /dev/stderr", timeout_ms=2000)
     assert outcome.facts["timed_out"] is True
     assert outcome.facts["output_bytes"] > 1 << 20
     assert len(text(outcome)) < 25_000
@@ -442,7 +446,7 @@ def test_what_is_no_file_is_refused_at_once(box: Box, tool: str) -> None:  # T9
     assert box.kind == "none" or box.tool(tool, file_path="/proc/kmsg", **arguments).is_error
     box.bash("truncate -s 5G large")
     assert tool == "write" or "exceeds" in text(box.tool(tool, file_path="large", **arguments))
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < AT_ONCE
 
 
 def test_hostile_names_are_names(box: Box) -> None:
@@ -467,6 +471,7 @@ def test_whoever_reads_while_a_file_is_written_sees_the_old_or_the_new(box: Box)
     old, new = "a" * 4_000_000, "b" * 3_000_000
     box.tool("write", file_path="file", content=old)
     box.bash("chmod 750 file; (while :; do head -c 1 file; stat -c ' %s %a' file; done >seen 2>&1) &")
+    box.bash("for i in $(seq 1000); do test -s seen && break; sleep 0.02; done")
     for content in (new, old) * 3:
         box.tool("write", file_path="file", content=content)
     box.tool("bash", restart=True)
@@ -750,13 +755,13 @@ def test_a_dead_supervisor_is_noticed(own_box: Callable[..., Box]) -> None:
     began = time.monotonic()
     with pytest.raises(SandboxError) as raised:
         box.bash(f"setsid {one} & kill -9 $PPID; {other}")
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < AT_ONCE
     assert "\n" not in raised.value.message
     assert "137" in raised.value.message or "SIGKILL" in raised.value.message
     with pytest.raises(SandboxError):
         box.bash("true")
     box.sandbox.close()
-    deadline = time.monotonic() + 2  # the kernel ends the processes of a namespace, but not before it says so
+    deadline = time.monotonic() + 20  # the kernel ends the processes of a namespace, but not before it says so
     while running(one, other) and time.monotonic() < deadline:
         time.sleep(0.02)
     assert running(one, other) == 0
@@ -768,7 +773,7 @@ def test_closing_ends_everything_and_can_be_done_twice(own_box: Callable[..., Bo
     assert begin_to_run(3, *naps)
     began = time.monotonic()
     box.sandbox.close()
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < AT_ONCE
     box.sandbox.close()
     assert running(*naps) == 0
     assert not [path for path in box.folder.glob("*") if path.is_dir() and path.name not in ("uses", "packages")]
@@ -777,18 +782,30 @@ def test_closing_ends_everything_and_can_be_done_twice(own_box: Callable[..., Bo
 
 
 def test_nobody_there_means_that_the_sandbox_ends_itself(kind: str, tmp_path: Path) -> None:
-    environment = Environment(name="test", config={"type": "docker", "image": "agentctl-base:bookworm"})
-    implementations = {"docker": DockerSandbox, "bubblewrap": BubblewrapSandbox, "none": ProcessSandbox}
-    sandbox = implementations[kind](environment, tmp_path / "box", silence_seconds=1.0)
-    sandbox.prepare(lambda _line: None)
-    sandbox.start(new_session(), [], Blobs(tmp_path), lambda _line: None)
     long = nap()
-    list(sandbox.call([ToolCall("sevt_1", "bash", {"command": f"{long} &"})]))
-    assert begin_to_run(1, long)
-    deadline = time.monotonic() + 30
+    sandbox = left_alone(kind, tmp_path, long, 1.0) or left_alone(kind, tmp_path, long, 10.0)
+    assert sandbox is not None
+    deadline = time.monotonic() + 60
     while running(long):
         assert time.monotonic() < deadline
         time.sleep(0.05)
     with pytest.raises(SandboxError):
         sandbox.ping()
     sandbox.close()
+
+
+def left_alone(kind: str, folder: Path, command: str, silence_seconds: float) -> SupervisedSandbox | None:
+    """Start a sandbox that runs a command; None where this machine was too slow, and it ended itself before that."""
+    environment = Environment(name="test", config={"type": "docker", "image": "agentctl-base:bookworm"})
+    implementations = {"docker": DockerSandbox, "bubblewrap": BubblewrapSandbox, "none": ProcessSandbox}
+    sandbox = implementations[kind](environment, folder / "box", silence_seconds=silence_seconds)
+    sandbox.prepare(lambda _line: None)
+    try:
+        sandbox.start(new_session(), [], Blobs(folder), lambda _line: None)
+        call = ToolCall("sevt_1", "bash", {"command": f"{command} & sleep 0.1; jobs -r"})
+        [(_, outcome)] = sandbox.call([call])
+    except SandboxError:
+        sandbox.close()
+        return None
+    assert command in text(outcome)
+    return sandbox
