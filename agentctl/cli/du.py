@@ -12,7 +12,7 @@ import typer
 
 from agentctl.canonical import JsonObject
 from agentctl.cli.gc import has_used_docker
-from agentctl.cli.looking import stdout_look
+from agentctl.cli.looking import leave_if_damaged, stdout_look
 from agentctl.cli.options import Output, OutputOption
 from agentctl.cli.output import print_json, reporting, standard_output, write_out
 from agentctl.errors import NotFoundError, SandboxError
@@ -23,7 +23,8 @@ from agentctl.render.numbers import many, size
 from agentctl.sandbox.docker.checkpoints import Checkpoints
 from agentctl.sandbox.docker.images import Images
 from agentctl.store.database import reading
-from agentctl.store.sessions import SessionRow, list_sessions, short_name
+from agentctl.store.rows import Listed, SessionRow, list_sessions
+from agentctl.store.sessions import short_name
 from agentctl.store.weights import KINDS, Weights, weigh
 
 app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False, add_completion=False)
@@ -58,6 +59,7 @@ class _Usage:
     checkpoints: tuple[int, int] | None = None
     images: tuple[int, int] | None = None
     trouble: str | None = None
+    listed: Listed = field(default_factory=Listed)
 
     def folders(self) -> dict[str, int]:
         """Return the bytes of what else is in the store, by its name."""
@@ -84,6 +86,7 @@ def du(
             write_out(paint_all(list(_lines(usage)), stdout_look()))
         else:
             print_json(_body(usage))
+        leave_if_damaged(usage.listed)
 
 
 def _usage(store: Home, number: int) -> _Usage:
@@ -91,7 +94,8 @@ def _usage(store: Home, number: int) -> _Usage:
     with contextlib.suppress(NotFoundError), reading(store) as connection:
         usage.weights = weigh(store, connection)
         usage.database_bytes = sum(_bytes_of(store.database.with_name(store.database.name + end)) for end in _ENDINGS)
-        usage.largest = _largest(connection, usage.weights, number)
+        usage.listed = list_sessions(connection)
+        usage.largest = _largest(connection, usage, number)
     if has_used_docker(store):
         _ask_docker(usage)
     return usage
@@ -100,10 +104,10 @@ def _usage(store: Home, number: int) -> _Usage:
 _ENDINGS = ("", "-wal", "-shm")
 
 
-def _largest(connection: sqlite3.Connection, weights: Weights, number: int) -> list[_Largest]:
+def _largest(connection: sqlite3.Connection, usage: _Usage, number: int) -> list[_Largest]:
     keys = dict(connection.execute("SELECT id, key FROM sessions").fetchall())
-    own = weights.of_sessions()
-    rows = sorted(list_sessions(connection), key=lambda row: own.get(keys[row.id], 0), reverse=True)[:number]
+    own = usage.weights.of_sessions()
+    rows = sorted(usage.listed.rows, key=lambda row: own.get(keys[row.id], 0), reverse=True)[:number]
     return [_Largest(row, short_name(connection, row.id), own.get(keys[row.id], 0)) for row in rows]
 
 

@@ -24,7 +24,8 @@ from agentctl.render.look import Look
 from agentctl.session.log import Record
 from agentctl.store.events import taken_up_at
 from agentctl.store.leases import is_running
-from agentctl.store.sessions import SessionRow, find_session
+from agentctl.store.rows import SessionRow
+from agentctl.store.sessions import find_session
 
 app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False, add_completion=False)
 

@@ -2,7 +2,7 @@
 
 import re
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Annotated, TypeAlias
@@ -10,6 +10,7 @@ from typing import Annotated, TypeAlias
 import typer
 
 from agentctl.cli.blaming import understood
+from agentctl.cli.complain import write_error
 from agentctl.cli.output import standard_output
 from agentctl.errors import NotFoundError, StoreError, UsageError
 from agentctl.events.base import Event
@@ -17,6 +18,7 @@ from agentctl.events.codec import known_types, type_of
 from agentctl.events.local import LocalSessionCreated
 from agentctl.paths import Home, home
 from agentctl.render.look import Look, look_of
+from agentctl.render.numbers import many
 from agentctl.session.fork import header_of
 from agentctl.session.log import Record
 from agentctl.spelling import did_you_mean
@@ -25,7 +27,9 @@ from agentctl.store.blobs import Blobs
 from agentctl.store.database import reading
 from agentctl.store.events import find_event, has_type, header_events, last_event, read_events
 from agentctl.store.leases import is_running
-from agentctl.store.sessions import SessionRow, find_session
+from agentctl.store.rows import Listed, SessionRow
+from agentctl.store.sessions import find_session
+from agentctl.visible import visible_line
 
 FromOption: TypeAlias = Annotated[
     str | None, typer.Option("--from", metavar="EVENT", help="The first event: its number or its id.")
@@ -33,6 +37,9 @@ FromOption: TypeAlias = Annotated[
 UntilOption: TypeAlias = Annotated[
     str | None, typer.Option("--until", metavar="EVENT", help="The last event: its number or its id.")
 ]
+
+_NAMED = 3
+"""Damaged sessions that a line names at most."""
 
 _PATTERN = re.compile(r"[a-z_]+(\.[a-z_]+)*(\.\*)?")
 
@@ -82,6 +89,22 @@ def status_of(store: Home, row: SessionRow) -> str:
     """Say what a session does; one that was running when its process ended is interrupted."""
     works = row.status in ("running", "rescheduling")
     return "interrupted" if works and not is_running(store, row.id) else row.status
+
+
+def leave_if_damaged(listed: Listed) -> None:
+    """Where rows of the index cannot be read, say which and what mends them, and end with 8."""
+    for each in listed.damaged:
+        write_error(visible_line(f"agentctl: {each.message}; {each.hint}"))
+    if listed.damaged:
+        raise typer.Exit(StoreError.exit_code)
+
+
+def tell_unreadable(events: int, session_ids: Sequence[str], what: str) -> None:
+    """Say that some events of these sessions cannot be read, and so not be ``what`` is asked for."""
+    names = ", ".join(session_ids[:_NAMED])
+    more = f" and {len(session_ids) - _NAMED} more" if len(session_ids) > _NAMED else ""
+    where = f"{many(events, 'event')} of {names}{more}"
+    write_error(visible_line(f"{where} cannot be read, and so not be {what}; see: agentctl verify {session_ids[0]}"))
 
 
 def stdout_look() -> Look:

@@ -1,5 +1,6 @@
 """``agentctl ls``: which sessions there are."""
 
+import math
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
@@ -9,7 +10,7 @@ from typing import Annotated
 import typer
 
 from agentctl.canonical import JsonObject
-from agentctl.cli.looking import status_of, stdout_look
+from agentctl.cli.looking import leave_if_damaged, status_of, stdout_look
 from agentctl.cli.options import Output, OutputOption
 from agentctl.cli.output import flush_out, print_json, reporting, standard_output, write_out, write_out_later
 from agentctl.cli.quick import QuickCommand
@@ -22,7 +23,8 @@ from agentctl.render.listing import table
 from agentctl.render.look import Look
 from agentctl.render.numbers import age, amount, duration, many, money
 from agentctl.store.database import no_sessions, reading
-from agentctl.store.sessions import ForkRow, SessionRow, count_sessions, list_forks, list_sessions, short_name
+from agentctl.store.rows import Listed, SessionRow, list_sessions
+from agentctl.store.sessions import ForkRow, count_sessions, list_forks, short_name
 
 app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False, add_completion=False)
 
@@ -57,14 +59,15 @@ def ls(
         store = home()
         try:
             with reading(store) as connection:
-                rows = list_sessions(connection, limit=None if everything else number)
-                if not rows:
+                listed = list_sessions(connection, limit=None if everything else number)
+                if not listed.rows and not listed.damaged:
                     raise no_sessions()
                 forks = list_forks(connection)
                 if output is Output.TEXT:
-                    _print_table(store, connection, rows, forks, is_tree=tree)
+                    _print_table(store, connection, listed, forks, is_tree=tree)
                 else:
-                    _print_json(store, rows, forks, output)
+                    _print_json(store, listed, forks, output)
+                leave_if_damaged(listed)
         except NotFoundError as nothing:
             _say_nothing(nothing, output)
 
@@ -74,13 +77,14 @@ def _say_nothing(nothing: NotFoundError, output: Output) -> None:
     if output is Output.TEXT:
         write_out(f"{nothing.message}; {nothing.hint}\n")
     elif output is Output.JSON:
-        print_json({"type": "sessions", "schema": "agentctl.ls/1", "sessions": []})
+        print_json({"type": "sessions", "schema": "agentctl.ls/1", "sessions": [], "damaged": []})
 
 
-def _print_json(store: Home, rows: list[SessionRow], forks: Mapping[str, ForkRow], output: Output) -> None:
-    objects = [_as_json(store, row, forks.get(row.id)) for row in rows]
+def _print_json(store: Home, listed: Listed, forks: Mapping[str, ForkRow], output: Output) -> None:
+    objects = [_as_json(store, row, forks.get(row.id)) for row in listed.rows]
     if output is Output.JSON:
-        print_json({"type": "sessions", "schema": "agentctl.ls/1", "sessions": objects})
+        damaged = [each.session_id for each in listed.damaged]
+        print_json({"type": "sessions", "schema": "agentctl.ls/1", "sessions": objects, "damaged": damaged})
         return
     for item in objects:
         write_out_later(json_line({"type": "session", "schema": "agentctl.session/1", **item}))
@@ -111,12 +115,12 @@ def _as_json(store: Home, row: SessionRow, fork: ForkRow | None) -> JsonObject:
 def _print_table(
     store: Home,
     connection: sqlite3.Connection,
-    rows: list[SessionRow],
+    listed: Listed,
     forks: Mapping[str, ForkRow],
     *,
     is_tree: bool,
 ) -> None:
-    look, now = stdout_look(), SystemClock().now()
+    look, now, rows = stdout_look(), SystemClock().now(), listed.rows
     placed = _families(rows, forks) if is_tree else [(0, row) for row in rows]
     shown_rows = []
     for depth, row in placed:
@@ -125,8 +129,8 @@ def _print_table(
             cells[0] = Span("  " * depth + f"#{fork.at} {cells[0].text}", "bold")
             cells[-1] = Span(shown(" ".join((fork.first_message or row.title or "").split()), look))
         shown_rows.append(cells)
-    lines = table(_HEAD, shown_rows, look, _NUMBERS, _LEAST)
-    older = count_sessions(connection) - len(rows)
+    lines = table(_HEAD, shown_rows, look, _NUMBERS, _LEAST) if rows else []
+    older = count_sessions(connection) - len(rows) - len(listed.damaged)
     if older > 0:
         lines.append(plain(f"{look.symbols.ellipsis} {many(older, 'older session')}: agentctl ls --all", "dim"))
     write_out(paint_all(lines, look))
@@ -166,9 +170,10 @@ def _first_words(row: SessionRow) -> str:
 
 
 def _cost(row: SessionRow) -> Decimal | None:
-    return amount(((row.usage or {}).get("local") or {}).get("cost"))
+    local = (row.usage or {}).get("local")
+    return amount(local.get("cost")) if isinstance(local, dict) else None
 
 
 def _seconds(row: SessionRow) -> float | None:
     seconds = (row.usage or {}).get("active_seconds")
-    return float(seconds) if isinstance(seconds, int | float) else None
+    return float(seconds) if isinstance(seconds, int | float) and math.isfinite(seconds) else None

@@ -28,7 +28,7 @@ from agentctl.store.leases import is_running
 from agentctl.store.naming import named_blobs
 from agentctl.store.reckoned import reckoned
 from agentctl.store.removal import Doomed, doomed
-from agentctl.store.sessions import list_sessions, sessions_by_image
+from agentctl.store.sessions import session_ids, sessions_by_image
 from agentctl.store.shrinking import GivenBack
 from agentctl.store.sweeping import Swept, sweep_blobs
 from agentctl.store.weights import weigh
@@ -244,7 +244,7 @@ class _Pruning:
     def _session_ids(self) -> set[str]:
         try:
             with reading(self._store) as connection:
-                return {row.id for row in list_sessions(connection)}
+                return session_ids(connection)
         except NotFoundError:
             return set()
 

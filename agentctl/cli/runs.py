@@ -5,10 +5,12 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import TypeAlias
 
+from agentctl.cli.complain import write_error
 from agentctl.cli.looking import Opened, opened
-from agentctl.errors import UsageError
+from agentctl.errors import StoreError, UsageError
 from agentctl.events.local import LocalFilesUploaded
-from agentctl.store.sessions import list_sessions
+from agentctl.store.rows import list_sessions
+from agentctl.visible import visible_line
 
 _TWO = 2
 
@@ -47,10 +49,12 @@ def _runs_like(name: str, runs: int) -> tuple[str, ...]:
     """Return the last sessions that are runs of the same thing as one, it itself first."""
     with opened(name) as session:
         wanted, row = _identity(session), session.row
-        rows = list_sessions(session.connection)
+        listed = list_sessions(session.connection)
+    for each in listed.damaged:
+        _tell_left_out(each)
     others = (
         other.id
-        for other in rows
+        for other in listed.rows
         if other.id != row.id
         and (other.agent, other.environment, other.first_message) == (row.agent, row.environment, row.first_message)
     )
@@ -59,9 +63,18 @@ def _runs_like(name: str, runs: int) -> tuple[str, ...]:
 
 def _that_are(wanted: _Identity, names: Iterator[str]) -> Iterator[str]:
     for name in names:
-        with opened(name) as session:
-            if _identity(session) == wanted:
+        try:
+            with opened(name) as session:
+                is_alike = _identity(session) == wanted
+        except StoreError as error:
+            _tell_left_out(error)
+        else:
+            if is_alike:
                 yield name
+
+
+def _tell_left_out(error: StoreError) -> None:
+    write_error(visible_line(f"agentctl: left out: {error.message}"))
 
 
 def _identity(session: Opened) -> _Identity:

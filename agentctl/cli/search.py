@@ -13,7 +13,7 @@ import typer
 from agentctl.canonical import JsonObject
 from agentctl.cli.complain import write_error
 from agentctl.cli.draw import forgiving
-from agentctl.cli.looking import is_known_type, no_such_type, stdout_look, type_patterns
+from agentctl.cli.looking import is_known_type, no_such_type, stdout_look, tell_unreadable, type_patterns
 from agentctl.cli.moments import moment_of
 from agentctl.cli.options import Output, OutputOption
 from agentctl.cli.output import flush_out, print_json, reporting, standard_output, write_out, write_out_later
@@ -65,7 +65,7 @@ def search(
         if not found.hits:
             _refuse_unknown(wanted.types)
         if found.unreadable:
-            write_error(f"{many(found.unreadable, 'event')} cannot be read, and so not be found; see: agentctl verify")
+            tell_unreadable(found.unreadable, found.damaged, "found")
         if output is Output.TEXT:
             _print_lines(found, names)
         else:

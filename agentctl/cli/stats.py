@@ -11,7 +11,7 @@ import typer
 from agentctl.canonical import JsonObject
 from agentctl.cli.complain import write_error
 from agentctl.cli.draw import forgiving
-from agentctl.cli.looking import stdout_look
+from agentctl.cli.looking import stdout_look, tell_unreadable
 from agentctl.cli.moments import moment_of
 from agentctl.cli.options import Output, OutputOption
 from agentctl.cli.output import flush_out, print_json, reporting, standard_output, write_out, write_out_later
@@ -57,10 +57,12 @@ class _Statistics:
     groups: dict[tuple[str, ...], _Group] = field(default_factory=dict)
     total: _Group = field(default_factory=_Group)
     unreadable: int = 0
+    damaged: list[str] = field(default_factory=list)
 
     def add(self, tally: SessionTally) -> None:
         """Count in what a session did in the time that is asked for."""
         self.unreadable += tally.unreadable
+        self.damaged += [tally.session_id] if tally.unreadable else []
         for place, sums in tally.sums.items():
             if (self.since and place.hour < self.since[:13]) or (self.until and place.hour >= self.until[:13]):
                 continue
@@ -106,7 +108,7 @@ def stats(
         if agent is not None and agent not in agents:
             write_error(visible_line(f"no session is of an agent {agent}{did_you_mean(agent, sorted(agents))}"))
         if statistics.unreadable:
-            write_error(f"{many(statistics.unreadable, 'event')} cannot be read, and so not counted")
+            tell_unreadable(statistics.unreadable, statistics.damaged, "counted")
         if output is Output.TEXT:
             _print_table(statistics)
         else:

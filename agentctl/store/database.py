@@ -14,6 +14,7 @@ import fcntl
 import os
 import sqlite3
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -26,6 +27,9 @@ T = TypeVar("T")
 
 _PATIENCE_SECONDS = 60.0
 _HINT = "set AGENTCTL_HOME to a directory that can be written"
+_READ_TEXT = partial(str, encoding="utf-8", errors="backslashreplace")
+"""So that one text that is damaged keeps nobody from reading the others; its hash shows that it is not as written."""
+
 _DAMAGED = "it was not changed; put back a copy of it, or set AGENTCTL_HOME to a new directory"
 
 
@@ -194,6 +198,7 @@ def _open_to_read(path: Path) -> sqlite3.Connection:
 def _connected_to_read(path: Path, how: str) -> sqlite3.Connection:
     connection = sqlite3.connect(f"{path.as_uri()}?{how}", uri=True, isolation_level=None)
     try:
+        connection.text_factory = _READ_TEXT
         connection.execute("PRAGMA trusted_schema = OFF")
         connection.execute("PRAGMA busy_timeout = 5000")
         if check_version(connection, path) == 0:

@@ -6,7 +6,8 @@ from agentctl.events.base import Event
 from agentctl.events.local import LocalForked, LocalSessionCreated
 from agentctl.session.log import Record
 from agentctl.store.lineage import has_forks
-from agentctl.store.sessions import INDEXED, create_row, update_row
+from agentctl.store.rows import INDEXED
+from agentctl.store.sessions import create_row, update_row
 
 END, PARENT = "end", "parent"
 """What a row says beside its columns that are ``INDEXED``: where the record ends, and whose past it has."""

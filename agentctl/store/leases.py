@@ -78,7 +78,7 @@ def is_running(home: Home, session_id: str) -> bool:
     """Say whether some process runs the session now."""
     try:
         descriptor = os.open(home.leases / session_id, os.O_RDWR | os.O_CLOEXEC)
-    except OSError:
+    except (OSError, ValueError):  # the latter: somebody has written a NUL into the row
         return False
     try:
         return not _lock_now(descriptor, fcntl.LOCK_SH)

@@ -48,11 +48,12 @@ class Hit:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """The newest hits, how many there are in all, and how many events of the record could not be read."""
+    """The newest hits, how many there are in all, how many events of the record could not be read, and of whom."""
 
     hits: tuple[Hit, ...]
     total: int
     unreadable: int
+    damaged: tuple[str, ...] = ()
 
 
 class SearchIndex:
@@ -108,7 +109,8 @@ def _found(index: sqlite3.Connection, wanted: Wanted, limit: int) -> Found:
     ).fetchall()
     pieces = [_piece(index, wanted.expression, row[0]) for row in rows]
     hits = tuple(Hit(text, marks, *row[1:]) for row, (text, marks) in zip(rows, pieces, strict=True))
-    return Found(hits, total, int(index.execute("SELECT coalesce(sum(unreadable), 0) FROM known").fetchone()[0]))
+    damaged = index.execute("SELECT id, unreadable FROM known WHERE unreadable > 0 ORDER BY key").fetchall()
+    return Found(hits, total, sum(number for _, number in damaged), tuple(name for name, _ in damaged))
 
 
 def _condition(wanted: Wanted) -> tuple[str, list[str | int]]:

@@ -1,13 +1,12 @@
 """The index of sessions: one row each, computed from its events in the transaction that stores them."""
 
-import json
 import re
 import sqlite3
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from agentctl.canonical import JsonObject, canonical_json
+from agentctl.canonical import canonical_json
 from agentctl.errors import NotFoundError, StoreError, UsageError
 from agentctl.events.base import Event
 from agentctl.events.content import text_of
@@ -24,58 +23,13 @@ from agentctl.events.user import UserMessage
 from agentctl.session.log import Record
 from agentctl.store.baselines import session_of
 from agentctl.store.lineage import has_forks, key_of
+from agentctl.store.rows import COLUMNS, SessionRow, row_of
 
-INDEXED = (
-    "created_at",
-    "updated_at",
-    "title",
-    "agent",
-    "environment",
-    "model",
-    "sandbox",
-    "first_message",
-    "status",
-    "stop_reason",
-    "usage",
-    "error",
-)
-"""The columns of the index that are computed from events."""
-
-_COLUMNS = f"id, {', '.join(INDEXED)}, head_seq"
 _PREFIX = "sesn_"
 _SHORTEST = 8
 _SHORTEST_CHOSEN = 24
 _FIRST = ("first_message",)
-_DECODED = ("stop_reason", "usage", "error")
 _NAME = re.compile(r"@(?:~(?P<back>[0-9]{1,9}))?|=(?P<baseline>[a-z0-9][a-z0-9_.-]{0,63})|[a-z0-9][a-z0-9_-]{0,63}")
-
-
-@dataclass(frozen=True, slots=True)
-class SessionRow:
-    """One session at a glance. Times are RFC 3339; ``usage`` is the last ``session.usage`` event."""
-
-    id: str
-    created_at: str
-    updated_at: str
-    title: str | None
-    agent: str
-    environment: str
-    model: str
-    sandbox: str
-    first_message: str | None
-    status: str
-    stop_reason: JsonObject | None
-    usage: JsonObject | None
-    error: JsonObject | None
-    events: int
-
-
-def list_sessions(connection: sqlite3.Connection, *, limit: int | None = None) -> list[SessionRow]:
-    """Return the sessions, the newest first."""
-    rows = connection.execute(
-        f"SELECT {_COLUMNS} FROM sessions ORDER BY key DESC LIMIT ?", (-1 if limit is None else limit,)
-    )
-    return [_row(values) for values in rows]
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +63,11 @@ def list_forks(connection: sqlite3.Connection) -> dict[str, ForkRow]:
     }
 
 
+def session_ids(connection: sqlite3.Connection) -> set[str]:
+    """Return the ids of all sessions."""
+    return {str(name) for (name,) in connection.execute("SELECT id FROM sessions")}
+
+
 def count_sessions(connection: sqlite3.Connection) -> int:
     """Return how many sessions there are."""
     return int(connection.execute("SELECT count(*) FROM sessions").fetchone()[0])
@@ -137,7 +96,7 @@ def find_session(connection: sqlite3.Connection, name: str) -> SessionRow:
 
     Raises NotFoundError, and UsageError for a name that means more than one or cannot be a name.
     """
-    return _row(_find(connection, name))
+    return row_of(_find(connection, name))
 
 
 def find_session_id(connection: sqlite3.Connection, name: str) -> str:
@@ -153,9 +112,7 @@ def _find(connection: sqlite3.Connection, name: str) -> Sequence[Any]:
         return _nth_newest(connection, int(parsed["back"] or 0))
     if parsed["baseline"]:
         name = session_of(connection, parsed["baseline"])
-    exact: Sequence[Any] | None = connection.execute(
-        f"SELECT {_COLUMNS} FROM sessions WHERE id = ?", (name,)
-    ).fetchone()
+    exact: Sequence[Any] | None = connection.execute(f"SELECT {COLUMNS} FROM sessions WHERE id = ?", (name,)).fetchone()
     if exact:
         return exact
     found = [*_beginning(connection, name), *_beginning(connection, _PREFIX + name)]
@@ -278,36 +235,16 @@ def _changes_of_fork(event: LocalForked) -> dict[str, str | int | None]:
     return {"status": "idle", "stop_reason": None, "usage": None, "error": None, **kept}
 
 
-def _row(values: Sequence[Any]) -> SessionRow:
-    row = SessionRow(*values)
-    decoded: dict[str, Any] = {name: _decoded(row.id, getattr(row, name)) for name in _DECODED}
-    return replace(row, **decoded)
-
-
-def _decoded(session_id: str, text: str | None) -> JsonObject | None:
-    try:
-        value = json.loads(text or "null")
-        if value is None or isinstance(value, dict):
-            return value
-        damage: object = "it holds what is no object"
-    except (ValueError, TypeError, RecursionError) as error:
-        damage = error
-    raise StoreError(
-        f"the row of session {session_id} in the index is damaged: {damage}",
-        hint=f"made anew from its events: agentctl verify --mend {session_id}",
-    )
-
-
 def _beginning(connection: sqlite3.Connection, prefix: str) -> list[Any]:
     # A range, not LIKE: in LIKE the underscore of every id would match any character.
     return connection.execute(
-        f"SELECT {_COLUMNS} FROM sessions WHERE id >= ? AND id < ? LIMIT 2", (prefix, prefix + "\x7f")
+        f"SELECT {COLUMNS} FROM sessions WHERE id >= ? AND id < ? LIMIT 2", (prefix, prefix + "\x7f")
     ).fetchall()
 
 
 def _nth_newest(connection: sqlite3.Connection, back: int) -> Sequence[Any]:
     values: Sequence[Any] | None = connection.execute(
-        f"SELECT {_COLUMNS} FROM sessions ORDER BY key DESC LIMIT 1 OFFSET ?", (back,)
+        f"SELECT {COLUMNS} FROM sessions ORDER BY key DESC LIMIT 1 OFFSET ?", (back,)
     ).fetchone()
     if values is None:
         raise NotFoundError(

@@ -105,10 +105,13 @@ def _read(home: Home, session: _Session, body: str) -> SessionTally:
 def _tallied(home: Home, connection: sqlite3.Connection, session: _Session) -> dict[str, object]:
     blobs = Blobs(home.blobs)
     tally = Tally(lambda call_id: _tool_of(connection, blobs, session.id, call_id))
-    if session.is_fork:
-        for former in header_events(connection, blobs, session.id)[:-1]:
-            tally.begin(former)
     unreadable = 0
+    if session.is_fork:
+        try:
+            for former in header_events(connection, blobs, session.id)[:-1]:
+                tally.begin(former)
+        except StoreError:
+            unreadable += 1
     for event in _own_events(connection, blobs, session):
         try:
             if event is None:

@@ -19,7 +19,7 @@ from agentctl.session.transcript import Transcript
 from agentctl.store.blobs import Blobs
 from agentctl.store.database import reading
 from agentctl.store.events import read_events
-from agentctl.store.sessions import list_sessions
+from agentctl.store.rows import list_sessions
 from tests.agents import CAREFUL
 from tests.api_rules import beta_values, check_body
 from tests.cli.program import Outcome, agentctl, begin, until
@@ -337,7 +337,7 @@ def test_what_cannot_be_forked_or_cannot_run_leaves_nothing(project: Path, home:
             fork(ForkRequest(**({"parent": "parent", "message": "x"} | changes)), home, print)
     assert agentctl("fork", "parent", "--at", "99").code == 2
     with reading(home) as connection:
-        assert [row.id for row in list_sessions(connection)] == ["parent"]
+        assert [row.id for row in list_sessions(connection).rows] == ["parent"]
 
 
 def test_a_fork_of_a_session_with_a_thousand_files_adds_less_than_a_hundredth(project: Path, home: Home) -> None:

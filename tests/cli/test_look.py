@@ -86,7 +86,12 @@ def test_ls_as_json(home: Home) -> None:
 def test_an_empty_store_is_no_failure_for_ls(own_home: Path) -> None:
     for _ in range(2):
         assert agentctl("ls").out == "there are no sessions yet; start one with: agentctl run AGENT MESSAGE\n"
-        assert agentctl("ls", "-o", "json").json == {"type": "sessions", "schema": "agentctl.ls/1", "sessions": []}
+        assert agentctl("ls", "-o", "json").json == {
+            "type": "sessions",
+            "schema": "agentctl.ls/1",
+            "sessions": [],
+            "damaged": [],
+        }
         assert agentctl("ls", "-o", "jsonl").out == ""
         with open_log(Home(own_home)):
             pass  # now there is a database, and still no session

@@ -19,7 +19,7 @@ from agentctl.paths import Home
 from agentctl.store.blobs import Blobs
 from agentctl.store.database import reading
 from agentctl.store.leases import Lease
-from agentctl.store.sessions import list_sessions
+from agentctl.store.rows import list_sessions
 from tests.cli.program import ROOT, agentctl
 from tests.cli.store_page import described
 from tests.kit import FixedClock, Recorder, analysis, open_log
@@ -61,7 +61,7 @@ def make_old(home: Home) -> None:
 
 def ids(home: Home) -> list[str]:
     with reading(home) as connection:
-        return [row.id for row in list_sessions(connection)]
+        return [row.id for row in list_sessions(connection).rows]
 
 
 def removed(body: dict[str, Any], kind: str) -> list[str]:

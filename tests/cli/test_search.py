@@ -133,7 +133,7 @@ def test_events_that_cannot_be_read_are_told(home: Home) -> None:
         connection.commit()
     done = agentctl("search", "wettest")
     assert done.code == 0
-    assert done.err.startswith("1 event cannot be read")
+    assert done.err.startswith("1 event of hostile cannot be read")
 
 
 def test_a_store_that_is_empty_or_not_there_has_nothing(own_home: Path) -> None:

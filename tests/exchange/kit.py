@@ -16,7 +16,8 @@ from agentctl.store.blobs import Blobs
 from agentctl.store.database import reading
 from agentctl.store.events import read_events
 from agentctl.store.intake import Taken
-from agentctl.store.sessions import SessionRow, find_session
+from agentctl.store.rows import SessionRow
+from agentctl.store.sessions import find_session
 
 ID = "sesn_01kaf3m9x8rq2m4n6p8r0t2v4w"
 

@@ -26,7 +26,7 @@ from agentctl.store.blobs import Blobs
 from agentctl.store.database import Database, reading
 from agentctl.store.events import read_events
 from agentctl.store.migrations import migrate
-from agentctl.store.sessions import list_sessions
+from agentctl.store.rows import list_sessions
 from tests.agents import TESTER
 from tests.cli.program import ROOT, Outcome, agentctl, begin, until, watched
 from tests.crash.invariants import check_acknowledged, check_database, check_deeds, check_events, stored_events

@@ -16,7 +16,8 @@ from agentctl.store.blobs import Blobs
 from agentctl.store.database import Database, reading
 from agentctl.store.events import SqliteEventLog, find_event, has_type, last_event, read_events
 from agentctl.store.migrations import migrate, migrations
-from agentctl.store.sessions import find_session, list_forks, list_sessions, sessions_by_image
+from agentctl.store.rows import list_sessions
+from agentctl.store.sessions import find_session, list_forks, sessions_by_image
 from tests.store.words import created, make, message
 
 
@@ -190,7 +191,7 @@ def test_half_a_character_does_not_keep_sessions_from_being_listed(log: SqliteEv
     past = log.append("parent", [replace(header, sandbox={"kind": "docker", "image_digest": half}), message(half)])
     log.append("child", [fork_of("parent", past[1], "child", title=half, agent={"name": half}), message(half)])
     with reading(home) as connection:
-        parent, child = sorted(list_sessions(connection), key=lambda row: row.id, reverse=True)
+        parent, child = sorted(list_sessions(connection).rows, key=lambda row: row.id, reverse=True)
         assert {parent.title, parent.model, parent.agent, parent.environment, parent.first_message} == {"half ?"}
         assert (child.title, child.agent) == ("half ?", "half ?")
         assert str(list_forks(connection)["child"].first_message).startswith("half ")

@@ -21,7 +21,8 @@ from agentctl.store.database import Database, reading
 from agentctl.store.events import SqliteEventLog
 from agentctl.store.leases import Lease, is_running
 from agentctl.store.migrations import migrate
-from agentctl.store.sessions import find_session, list_sessions
+from agentctl.store.rows import list_sessions
+from agentctl.store.sessions import find_session
 from tests.cli.program import watched
 from tests.store.words import created, make, message
 
@@ -123,7 +124,7 @@ def test_the_index_row_says_what_the_events_say(log: SqliteEventLog, home: Home)
     log.append("sesn_1", [created("sesn_1"), message("first words"), message("second")])
     log.append("sesn_1", [make(SessionStatusRunning)])
     with reading(home) as connection:
-        row = list_sessions(connection)[0]
+        row = list_sessions(connection).rows[0]
     assert (row.status, row.agent, row.first_message, row.events) == ("running", "a", "first words", 4)
 
 
@@ -202,7 +203,7 @@ def test_many_processes_write_at_once_and_none_sees_a_locked_database(home: Home
     ]
     assert [writer.communicate()[1].decode()[-500:] for writer in writers] == [""] * 12
     with reading(home) as connection:
-        assert [row.events for row in list_sessions(connection)] == [41] * 12
+        assert [row.events for row in list_sessions(connection).rows] == [41] * 12
         assert connection.execute("PRAGMA integrity_check").fetchone()[0] == "ok"
 
 

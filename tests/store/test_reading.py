@@ -150,9 +150,9 @@ def test_what_is_stored_can_be_looked_at_where_the_disk_is_full(home: Home) -> N
         home.database.with_name(home.database.name + ending).unlink(missing_ok=True)
     code = (
         "import resource; from agentctl.paths import home; from agentctl.store.database import reading\n"
-        "from agentctl.store.sessions import list_sessions\n"
+        "from agentctl.store.rows import list_sessions\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (1024, 1024))  # as on a full disk, no file can be made larger\n"
-        "with reading(home()) as connection: print(len(list_sessions(connection)))"
+        "with reading(home()) as connection: print(len(list_sessions(connection).rows))"
     )
     environ = {**os.environ, "AGENTCTL_HOME": str(home.root)}
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environ, check=False)
