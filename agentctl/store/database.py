@@ -21,6 +21,7 @@ from typing import TypeVar
 from agentctl.errors import NotFoundError, StoreError
 from agentctl.paths import Home
 from agentctl.store.locking import lock_within
+from agentctl.store.logroom import LogRoom
 from agentctl.store.version import VERSION
 
 T = TypeVar("T")
@@ -48,6 +49,7 @@ class Database:
         ``patience_seconds`` is how long others may keep it locked.
         """
         self._path = home.database
+        self._room = LogRoom(home.database)
         self._patience_seconds = patience_seconds
         self._is_given_up = False
         with _explained(self._path):
@@ -112,6 +114,7 @@ class Database:
         self._connection.execute("BEGIN IMMEDIATE")
         try:
             result = deed(self._connection)
+            self._room.make()
             self._connection.execute("COMMIT")
         except BaseException:
             if self._connection.in_transaction:
