@@ -21,6 +21,9 @@ SCRIPT = """\
 - {text: Finished.}
 """
 
+WAITING = "touch /tmp/begun; until test -e /tmp/gate; do sleep 0.1; done; sleep 1.5"
+"""The first call in a container, where its slowness hangs on no clock: it begins to end when it is let."""
+
 Json = dict[str, Any]
 
 
@@ -80,17 +83,26 @@ def containers() -> str:
     return subprocess.run(command, capture_output=True, text=True, check=True).stdout
 
 
-def first_call_runs() -> bool:
-    """Say whether the first call is under way in the container."""
-    top = subprocess.run(["docker", "top", *containers().split()], capture_output=True, text=True, check=False)
-    return "sleep 1.5" in [line[-9:] for line in top.stdout.splitlines()]
+def start_in_container(project: Path) -> subprocess.Popen[str]:
+    """Start a run, and return when its first call is under way in the container."""
+    (project / "script.yaml").write_text(SCRIPT.replace("sleep 1.5", WAITING))
+    process = start(project, "docker")
+    wait_for("test -e /tmp/begun")
+    return process
 
 
-def wait_for(reached: Callable[[], bool]) -> None:
+def wait_for(command: str) -> None:
+    """Wait until a command in the container says yes."""
     deadline = time.monotonic() + 60
-    while not reached():
+    while not in_container(command):
         assert time.monotonic() < deadline
         time.sleep(0.02)
+
+
+def in_container(command: str) -> bool:
+    """Say whether a command in the container says yes."""
+    words = ["docker", "exec", containers().strip(), "sh", "-c", command]
+    return subprocess.run(words, capture_output=True, check=False).returncode == 0
 
 
 def resume() -> Outcome:
@@ -104,11 +116,11 @@ def resume() -> Outcome:
 def test_a_call_that_was_running_goes_on_in_the_container_and_its_result_is_fetched(
     project: Path, docker_answers: None
 ) -> None:
-    process = start(project, "docker")
-    wait_for(first_call_runs)
+    process = start_in_container(project)
     kill(process)
     assert containers()
     assert agentctl("ls", "-o", "json").json["sessions"][0]["status"] == "interrupted"
+    assert in_container("touch /tmp/gate")
     resume()
     lines = events()
     check_record(lines)
@@ -118,10 +130,10 @@ def test_a_call_that_was_running_goes_on_in_the_container_and_its_result_is_fetc
 
 @pytest.mark.docker
 def test_a_call_that_ended_meanwhile_is_not_run_again(project: Path, docker_answers: None) -> None:
-    process = start(project, "docker")
-    wait_for(first_call_runs)
+    process = start_in_container(project)
     kill(process)
-    wait_for(lambda: not first_call_runs())
+    assert in_container("touch /tmp/gate")
+    wait_for("test -e /workspace/counted")
     time.sleep(0.5)  # for its result, which follows
     resume()
     assert [text.strip() for text in texts(events())][:2] == ["1", "2"]
@@ -132,8 +144,7 @@ def test_a_call_that_ended_meanwhile_is_not_run_again(project: Path, docker_answ
 def test_when_the_container_is_gone_too_the_model_is_told_that_nobody_knows(
     project: Path, docker_answers: None
 ) -> None:
-    process = start(project, "docker")
-    wait_for(first_call_runs)
+    process = start_in_container(project)
     kill(process)
     subprocess.run(["docker", "rm", "--force", *containers().split()], check=True, capture_output=True)
     resume()
@@ -148,8 +159,7 @@ def test_when_the_container_is_gone_too_the_model_is_told_that_nobody_knows(
 def test_a_container_that_dies_in_a_call_is_replaced_and_the_session_goes_on(
     project: Path, docker_answers: None
 ) -> None:
-    process = start(project, "docker")
-    wait_for(first_call_runs)
+    process = start_in_container(project)
     subprocess.run(["docker", "kill", *containers().split()], check=True, capture_output=True)
     lines = [json.loads(line) for line in process.communicate(timeout=60)[0].splitlines()]
     assert process.returncode == 0

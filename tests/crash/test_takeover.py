@@ -14,15 +14,16 @@ from tests.cli.program import agentctl, begin, until
 from tests.crash.invariants import check_database, check_deeds, check_events, stored_events
 
 SCRIPT = """\
-- tools: [{name: bash, input: {command: "echo one >> COUNTED; sleep 1"}}]
+- tools: [{name: bash, input: {command: "echo one >> COUNTED; WAIT"}}]
 - tools: [{name: bash, input: {command: "echo two >> COUNTED"}}]
 - {text: Finished.}
 """
 
 
-def start(folder: Path, counted: str, sandbox: str) -> "subprocess.Popen[str]":
+def start(folder: Path, counted: str, sandbox: str, wait: str) -> "subprocess.Popen[str]":
+    """Start a run, and stop it while its first call waits."""
     (folder / "agent.yaml").write_text(TESTER)
-    (folder / "script.yaml").write_text(SCRIPT.replace("COUNTED", counted))
+    (folder / "script.yaml").write_text(SCRIPT.replace("COUNTED", counted).replace("WAIT", wait))
     process = begin(
         "run", folder / "agent.yaml", "go", "--session", "taken", "--sandbox", sandbox,
         "--model", f"script:{folder / 'script.yaml'}", "-o", "jsonl", stderr=subprocess.PIPE,
@@ -37,7 +38,8 @@ def test_a_harness_that_was_stopped_and_replaced_notices_before_it_does_anything
     tmp_path: Path, own_home: Path
 ) -> None:  # H10
     counted = tmp_path / "counted"
-    process = start(tmp_path, str(counted), "none")
+    gate = tmp_path / "gate"
+    process = start(tmp_path, str(counted), "none", f"until test -e {gate}; do sleep 0.05; done")
     try:
         refused = agentctl("resume", "taken")
         assert (refused.code, str(process.pid) in refused.err) == (9, True)  # it stands still, and holds its lease
@@ -46,8 +48,9 @@ def test_a_harness_that_was_stopped_and_replaced_notices_before_it_does_anything
         assert (done.code, done.json["text"]) == (0, "Finished."), done
         before = stored_events(Home(own_home), "taken")
     finally:
+        gate.touch()
         process.send_signal(signal.SIGCONT)
-        out, err = process.communicate(timeout=30)
+        out, err = process.communicate(timeout=60)
     assert process.returncode == 9, err
     assert "was taken over" in err
     assert json.loads(out.splitlines()[-1])["exit_code"] == 9
@@ -61,12 +64,12 @@ def test_a_harness_that_was_stopped_and_replaced_notices_before_it_does_anything
 def test_the_container_that_was_taken_over_is_left_to_its_new_harness(
     tmp_path: Path, own_home: Path, docker_answers: None
 ) -> None:
-    process = start(tmp_path, "counted; sleep 3", "docker")
+    process = start(tmp_path, "counted", "docker", "sleep 4")
     (own_home / "leases" / "taken").unlink()
     again = begin("resume", "taken", "-o", "jsonl")
     until(again, "local.sandbox_started")
     process.send_signal(signal.SIGCONT)
-    process.communicate(timeout=30)
+    process.communicate(timeout=60)
     out, _ = again.communicate(timeout=60)
     assert process.returncode == 9
     assert json.loads(out.splitlines()[-1])["text"] == "Finished."
