@@ -4,6 +4,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from agentctl.canonical import JsonObject
+from agentctl.exchange.blocks import is_countable
 from agentctl.exchange.lines import NumberedLine
 
 _NEEDED: dict[str, dict[str, type]] = {"tool_use": {"id": str, "name": str, "input": dict}, "text": {"text": str}}
@@ -86,7 +87,7 @@ def answers_of(lines: Sequence[NumberedLine], *, aside: bool) -> dict[str, Answe
         key = key_of(body, message)
         former = found[key].message["content"] if key in found else []
         new = [block for block in map(sound, message["content"]) if block not in former]
-        found[key] = Answer({**message, "content": [*former, *new]}, body.get("timestamp"), number)
+        found[key] = Answer({**_countable(message), "content": [*former, *new]}, body.get("timestamp"), number)
     return found
 
 
@@ -109,6 +110,13 @@ def usage_of(message: Mapping[str, object]) -> JsonObject | None:
     """Return what an answer took, if it says so."""
     usage = message.get("usage")
     return usage if isinstance(usage, dict) else None
+
+
+def _countable(message: JsonObject) -> JsonObject:
+    """Return a message whose usage can be added up; one that cannot is kept beside it."""
+    if is_countable(message.get("usage")):
+        return message
+    return {**message, "usage": {}, "usage_as_written": message["usage"]}
 
 
 def gaps_of(lines: Sequence[NumberedLine], answers: Collection[Answer]) -> list[str]:

@@ -178,7 +178,7 @@ class _Reader:
             self._draft.answer(self._blocks, self._model, self._blocks_time)
             self._blocks = []
         for call_id, has_failed in self._served:
-            self._draft.result(call_id, [], None, is_error=has_failed)
+            self._draft.served(call_id, has_failed=has_failed)
         self._served = []
 
 

@@ -12,6 +12,7 @@ from typing import Any
 
 from agentctl import __version__
 from agentctl.canonical import JsonObject, exact_json, hash_of, sha256_hex
+from agentctl.errors import UsageError
 from agentctl.events.agent import (
     AgentMessage,
     AgentThinking,
@@ -33,6 +34,7 @@ from agentctl.events.user import UserInterrupt, UserMessage
 from agentctl.exchange.blocks import counted
 from agentctl.exchange.origin import Foreign, Origin
 from agentctl.ids import moment, time_of, timestamp
+from agentctl.session.members import is_session_id
 from agentctl.session.usage import Usage
 
 _UNKNOWN = "1970-01-01T00:00:00.000000Z"
@@ -55,6 +57,9 @@ class Drafter:
     """
 
     def __init__(self, session_id: str, origin: Origin) -> None:
+        """Begin a session. Raises UsageError for an id that is none."""
+        if not is_session_id(session_id):
+            raise UsageError(f"it names its session in a way that cannot be an id: {session_id!r:.80}")
         self.origin = origin
         self.title: str | None = None
         self.model = ""
@@ -153,6 +158,11 @@ class Drafter:
         if facts:
             self._work(LocalToolFacts, time, tool_use_id=event_id, facts=facts)
         return True
+
+    def served(self, call_id: str, *, has_failed: bool) -> None:
+        """A call of the last answer was answered within it; what that was nobody knows."""
+        self.result(call_id, [], None, is_error=has_failed)
+        self._owes_answer = False
 
     def failed(self, text: str, time: str | None) -> None:
         """The model's API failed, and the turn with it."""

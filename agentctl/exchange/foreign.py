@@ -15,7 +15,6 @@ from agentctl.exchange.hosted import is_hosted, read_hosted
 from agentctl.exchange.lines import Damaged, NumberedLine, read_lines, refuse_damaged
 from agentctl.exchange.members import read_event
 from agentctl.exchange.origin import Foreign, Origin
-from agentctl.session.members import is_session_id
 from agentctl.session.summary import Summary
 
 LARGEST = 512 << 20
@@ -61,8 +60,6 @@ def _damage(lines: Sequence[NumberedLine], cut: int | None) -> list[str]:
 
 def _check(made: Foreign) -> None:
     """Hold the session against what any other must be. Raises UsageError."""
-    if not is_session_id(made.session_id):
-        raise UsageError(f"it names its session in a way that cannot be an id: {made.session_id!r:.80}")
     summary, ids = Summary(), set[str]()
     for event in made.events:
         body = encode(event)

@@ -1,14 +1,22 @@
 """Lines of transcripts in the shapes that other programs write, and what becomes of them."""
 
+import io
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from agentctl.canonical import JsonObject
+from agentctl.events.base import Event
+from agentctl.events.codec import type_of
+from agentctl.events.local import LocalImported, LocalSessionCreated
+from agentctl.exchange.foreign import read_foreign
 from agentctl.paths import Home
 from agentctl.session.log import Record
 from agentctl.session.summary import Summary
+from agentctl.session.usage import Usage
 from tests.exchange.kit import everything, taken_in
+
+Kind = TypeVar("Kind", bound=Event)
 
 UUID = "4f35e220-c435-4cf7-b9b9-f40426042847"
 
@@ -90,6 +98,24 @@ CODEX: list[JsonObject] = [
 ]
 
 
+def hosted(kind: str, number: int, **members: Any) -> JsonObject:
+    time = None if members.pop("waits", False) else f"2026-11-20T09:00:{number:02}Z"
+    return {"type": kind, "id": f"sevt_{number}", "processed_at": time, **members}
+
+
+SAID = [{"type": "text", "text": "Hello"}]
+USAGE = {"input_tokens": 5, "output_tokens": 2, "cache_read_input_tokens": 0, "cache_creation_input_tokens": 0}
+HOSTED: list[JsonObject] = [
+    hosted("user.message", 1, content=[{"type": "text", "text": "Hi"}]),
+    hosted("session.status_running", 2),
+    hosted("session.updated", 3, agent={"name": "analyst", "model": {"id": "claude-opus-5-5"}, "version": 3}),
+    hosted("span.model_request_start", 4),
+    hosted("agent.message", 5, content=SAID),
+    hosted("span.model_request_end", 6, model_request_start_id="sevt_4", is_error=False, model_usage=USAGE),
+    hosted("session.status_idle", 7, stop_reason={"type": "end_turn"}),
+]
+
+
 def brought(home: Home, folder: Path, data: str | bytes) -> tuple[str, list[Record]]:
     file = folder / "transcript"
     file.write_bytes(data if isinstance(data, bytes) else data.encode())
@@ -111,3 +137,42 @@ def summed(records: list[Record]) -> Summary:
     for record in records:
         summary.add(record.event)
     return summary
+
+
+def told(lines: list[JsonObject] | bytes, name: str = "transcript") -> list[Event]:
+    """Return the events that a transcript becomes."""
+    data = lines if isinstance(lines, bytes) else jsonl(lines).encode()
+    return list(read_foreign(io.BytesIO(data), name).events)
+
+
+def among(kind: type[Kind], events: list[Event]) -> list[Kind]:
+    """Return the events of one type."""
+    return [event for event in events if isinstance(event, kind)]
+
+
+def about(events: list[Event]) -> JsonObject:
+    """Return what is said of where a session comes from."""
+    (created,) = among(LocalSessionCreated, events)
+    assert created.imported is not None
+    return created.imported
+
+
+def sums(events: list[Event]) -> Usage:
+    """Return what a session has used."""
+    summary = Summary()
+    for event in events:
+        summary.add(event)
+    return summary.result.usage
+
+
+def course(events: list[Event]) -> list[str]:
+    """Return the types of the events that are no lines of the transcript, without what every request has."""
+    return [type_of(event) for event in events[1:] if not isinstance(event, LocalImported) and not is_span(event)]
+
+
+def is_span(event: Event) -> bool:
+    """Say whether an event only belongs to a request, or is computed."""
+    return type_of(event) in (
+        "span.model_request_start", "span.model_request_end", "local.model_response", "local.tool_started",
+        "session.usage", "local.tool_facts", "agent.thinking",
+    )  # fmt: skip

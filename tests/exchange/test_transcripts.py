@@ -3,7 +3,6 @@
 import json
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -17,26 +16,21 @@ from agentctl.events.user import UserMessage
 from agentctl.paths import Home
 from agentctl.session.fork import refuse_imported
 from tests.exchange.kit import everything, sent, taken_in
-from tests.exchange.lines import CLAUDE_CODE, CODEX, UUID, assistant, brought, claude, jsonl, of, summed
+from tests.exchange.lines import (
+    CLAUDE_CODE,
+    CODEX,
+    HOSTED,
+    SAID,
+    UUID,
+    assistant,
+    brought,
+    claude,
+    hosted,
+    jsonl,
+    of,
+    summed,
+)
 from tests.kit import Recorder, open_log
-
-
-def hosted(kind: str, number: int, **members: Any) -> JsonObject:
-    time = None if members.pop("waits", False) else f"2026-11-20T09:00:{number:02}Z"
-    return {"type": kind, "id": f"sevt_{number}", "processed_at": time, **members}
-
-
-SAID = [{"type": "text", "text": "Hello"}]
-USAGE = {"input_tokens": 5, "output_tokens": 2, "cache_read_input_tokens": 0, "cache_creation_input_tokens": 0}
-HOSTED: list[JsonObject] = [
-    hosted("user.message", 1, content=[{"type": "text", "text": "Hi"}]),
-    hosted("session.status_running", 2),
-    hosted("session.updated", 3, agent={"name": "analyst", "model": {"id": "claude-opus-5-5"}, "version": 3}),
-    hosted("span.model_request_start", 4),
-    hosted("agent.message", 5, content=SAID),
-    hosted("span.model_request_end", 6, model_request_start_id="sevt_4", is_error=False, model_usage=USAGE),
-    hosted("session.status_idle", 7, stop_reason={"type": "end_turn"}),
-]
 
 
 def test_a_transcript_of_claude_code(home: Home, tmp_path: Path) -> None:
