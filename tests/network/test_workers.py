@@ -27,7 +27,7 @@ def done_by(workers: Workers) -> threading.Thread:
 
     workers.begin(task)
     assert is_done.wait(SECONDS)
-    while found[0].is_alive() and workers._free == 0:
+    while found[0].is_alive() and not workers._free:
         time.sleep(0.001)
     return found[0]
 
