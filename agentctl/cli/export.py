@@ -17,9 +17,12 @@ from agentctl.cli.options import SESSION_HELP, Output, OutputOption
 from agentctl.cli.output import print_json, reporting, write_out, write_out_bytes
 from agentctl.cli.quick import QuickCommand
 from agentctl.errors import StoreError, UsageError
+from agentctl.events.base import Event
+from agentctl.events.codec import NOT_UNDERSTOOD, encode
 from agentctl.exchange.cleaning import Cleaner
 from agentctl.exchange.contents import Either
 from agentctl.exchange.manifest import Manifest
+from agentctl.exchange.members import read_event
 from agentctl.exchange.writing import draft, write_session
 from agentctl.launch.parts import vault_secrets
 from agentctl.paths import Home, home
@@ -27,7 +30,7 @@ from agentctl.redaction import KNOWN, learn_own_keys
 from agentctl.render.numbers import many, size
 from agentctl.store.anchors import read_anchor
 from agentctl.store.blobs import Blobs
-from agentctl.store.events import read_rows, record_of
+from agentctl.store.events import DamagedEventError, Row, read_rows, record_of
 from agentctl.store.folder import explained, open_folder, waiting_file
 from agentctl.visible import visible_line
 
@@ -113,11 +116,23 @@ def _write(found: Opened, stream: BinaryIO, *, salvage: bool) -> Manifest:
         contents = Either(scratch, stored)
         cleaner = Cleaner(KNOWN, contents, scratch.put, forgiving=salvage)
         try:
-            made = draft(rows, lambda row: record_of(session_id, stored, *row).event, cleaner, lines, salvage=salvage)
+            made = draft(rows, lambda row: _read(session_id, stored, row), cleaner, lines, salvage=salvage)
         except StoreError as error:
             hint = f"what comes before it can be had with: agentctl export {session_id} --salvage"
             raise StoreError(error.message, hint=hint) from error
         return write_session(made, session_id, __version__, cleaner, lines, contents, stream)
+
+
+def _read(session_id: str, stored: Blobs, row: Row) -> Event:
+    """Read an event that is to leave. Raises DamagedEventError, also for one that no import would take."""
+    event = record_of(session_id, stored, *row).event
+    try:
+        read_event(encode(event))
+    except UsageError as error:
+        raise DamagedEventError(session_id, row[0], f"it is not what its type says: {error.message}") from error
+    except NOT_UNDERSTOOD as error:
+        raise DamagedEventError(session_id, row[0], f"it is not what its type says ({error})") from error
+    return event
 
 
 def _tell(written: Exported, output: Output) -> None:

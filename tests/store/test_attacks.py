@@ -155,8 +155,29 @@ def test_an_event_that_is_not_what_its_type_says_is_named_by_who_cannot_go_on_wi
         if done.code == 8:
             first, hint = done.err.splitlines()
             assert first.startswith(f"agentctl: event #{damaged} of {ID} is damaged: "), command
-            assert hint == f"  see: agentctl verify {ID}"
+            more = f"what comes before it can be had with: agentctl export {ID} --salvage"
+            assert hint == (f"  {more}" if command == "export" else f"  see: agentctl verify {ID}")
     assert 8 in codes
+
+
+@pytest.mark.parametrize("how", [*LIES, "a message without content"])
+def test_salvage_leaves_with_all_before_an_event_that_is_not_what_its_type_says(
+    home: Home, tmp_path: Path, how: str
+) -> None:
+    {**LIES, "a message without content": edited(r'"content":(?=.*"type":"agent.message")', '"contents":')}[how](home)
+    found = agentctl("verify", ID, "-o", "json").json["first_damage"]
+    done = agentctl("export", ID, "-d", tmp_path, "--salvage", "-o", "json")
+    damaged = found["event"] if found else done.json["sessions"][0]["events"] + 1
+    if damaged == 1:
+        assert (done.code, list(tmp_path.glob("*.agentctl"))) == (8, [])
+        return
+    (saved,) = done.json["sessions"]
+    assert (done.code, saved["events"]) == (8, damaged - 1)
+    assert saved["damage"].startswith(f"event #{damaged} of {ID} is damaged: it is not what its type says")
+    assert "saved is what comes before it" in done.err
+    other = str(tmp_path / "other")
+    assert agentctl("import", saved["file"], AGENTCTL_HOME=other).code == 0
+    assert agentctl("events", ID, "-o", "json", AGENTCTL_HOME=other).code == 0
 
 
 @pytest.mark.parametrize("command", ["fork", "send", "rerun", "approve"])
