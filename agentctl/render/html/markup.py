@@ -46,7 +46,7 @@ def folded(summary: Html, *inner: Html, kind: str | None = None, is_open: bool =
 
 def table(head: Sequence[str], rows: Iterable[Sequence[Html]], kind: str | None = None) -> Html:
     """Write a table."""
-    titles = tag("tr", *(tag("th", line(name)) for name in head)) if any(head) else NOTHING
+    titles = tag("tr", *(tag("th" if name else "td", line(name)) for name in head)) if any(head) else NOTHING
     body = (tag("tr", *(tag("td", cell) for cell in row)) for row in rows)
     return tag("table", titles, *body, kind=kind)
 

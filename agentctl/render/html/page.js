@@ -6,10 +6,22 @@
   const every = document.getElementById("every");
   const keys = document.getElementById("keys");
   const said = document.getElementById("said");
+  const read = document.getElementById("read");
+  const goal = document.getElementById("goal");
   let at = -1;
   document.documentElement.classList.add("js");
 
   const shown = (row) => every.checked || !row.classList.contains("q");
+
+  function show(row) {
+    row.scrollIntoView({ block: row.offsetHeight > innerHeight / 2 ? "start" : "center" });
+  }
+
+  function spoken(row) {
+    const number = row.querySelector(".n");
+    const body = row.querySelector(".b").innerText.replace(/\s+/g, " ");
+    return number.textContent + " " + number.title + ": " + body.slice(0, 300);
+  }
 
   function go(index) {
     if (index < 0) return;
@@ -18,17 +30,23 @@
     const row = rows[at];
     row.classList.add("at");
     history.replaceState(null, "", "#" + row.id);
+    show(row);
+    said.textContent = read.textContent = "";
+    if (document.activeElement.dataset.go) { // whoever uses the buttons wants to press them again
+      read.textContent = spoken(row);
+      return;
+    }
     row.tabIndex = -1; // from here Tab goes on, and from here it is read aloud
+    row.setAttribute("role", "article");
+    row.setAttribute("aria-label", spoken(row));
     row.focus({ preventScroll: true });
-    row.scrollIntoView({ block: row.offsetHeight > innerHeight / 2 ? "start" : "center" });
-    said.textContent = "";
   }
 
   function step(forward, wanted, what) {
     for (let index = forward ? at + 1 : at - 1; index >= 0 && index < rows.length; index += forward ? 1 : -1) {
       if (wanted(rows[index])) return go(index);
     }
-    said.textContent = "no " + (forward ? "other " : "earlier ") + what;
+    said.textContent = "no " + what + (at < 0 ? "" : forward ? " after this" : " before this");
   }
 
   function search(forward) {
@@ -55,10 +73,18 @@
     else if (lower === "n") search(key === "n");
     else if (key === "/") find.focus();
     else if (key === "o" && at >= 0) for (const fold of rows[at].querySelectorAll("details")) fold.open = !fold.open;
+    else if (key === "O") openAll();
     else if (key === "v") every.click();
     else if (key === "?") keys.open = !keys.open;
     else return false;
     return true;
+  }
+
+  function openAll() {
+    const folds = [...document.querySelectorAll("details:not(#keys)")];
+    const open = folds.some((fold) => !fold.open);
+    for (const fold of folds) fold.open = open;
+    if (at >= 0) show(rows[at]);
   }
 
   function follow() {
@@ -73,11 +99,14 @@
       if (event.key === "Enter") { find.blur(); search(true); }
       return;
     }
+    if (event.target === goal) return;
     if (press(event.key)) event.preventDefault();
   });
   document.addEventListener("click", (event) => {
     const button = event.target.closest("[data-go]");
-    if (button) press(button.dataset.go);
+    if (!button) return;
+    const key = goal.value || button.dataset.go;
+    press(goal.value && button.dataset.go === "k" ? key.toUpperCase() : key);
   });
   addEventListener("hashchange", follow);
   follow();

@@ -18,12 +18,12 @@ from agentctl.ids import time_of
 from agentctl.render.facts import Known
 from agentctl.render.html.changes import changed
 from agentctl.render.html.markup import NOTHING, Html, empty_tag, folded, join, line, tag, text
-from agentctl.render.html.rows import Row, Telling, grouped, row_of
+from agentctl.render.html.rows import LETTERS, Row, Telling, grouped, row_of
 from agentctl.render.html.summary import heading, tables
 from agentctl.render.html.timeline import Passed, legend, timeline
 from agentctl.render.moments import NONE as NO_KIND
 from agentctl.render.moments import Moments
-from agentctl.render.numbers import money
+from agentctl.render.numbers import many, money
 from agentctl.render.story import Item, Story
 from agentctl.session.completeness import Aspect
 from agentctl.session.effects import Effect, FilesHistory
@@ -45,6 +45,7 @@ _KEYS = (
     ("/ n N", "search; next, previous"),
     ("g G", "first, last event"),
     ("o", "open, close what is folded"),
+    ("O", "all that is folded"),
     ("v", "every event, or those that tell"),
     ("?", "these keys"),
 )
@@ -108,10 +109,10 @@ class Page:
         yield heading(self.glance, known, aspects)
         told = legend(self.glance.timing.seconds, self._passed)
         yield tag("nav", timeline(self._passed), told, aria_label="the session in time")
-        yield join(folded(line(title), written, kind="part") for title, written in tables(self.glance.summary))
+        yield join(_part(title, written) for title, written in tables(self.glance.summary))
         yield self._changes()
-        yield _controls()
-        yield "<main>"
+        yield _controls(self._rows)
+        yield f"<main>{tag('h2', text('Events'), kind='away')}"
         yield from grouped(self._rows, _ROWS_OF_A_SECTION)
         yield "</main>"
         yield f"{tag('script', _own('page.js'))}</body></html>\n"
@@ -149,7 +150,7 @@ class Page:
         if not effects:
             return trouble
         told = changed(effects, self._contents, self._most, f"agentctl files {self._name} --patch")
-        return folded(text("Files, as a whole"), trouble, told, kind="part")
+        return _part("Files, as a whole", trouble, told)
 
     def _pay(self, event: Event, cost: Decimal | None, row: Row) -> None:
         """Say on the first row that tells something of an answer what it has cost."""
@@ -178,7 +179,7 @@ class Page:
             empty_tag("meta", name="referrer", content="no-referrer"),
             empty_tag("meta", name="viewport", content="width=device-width, initial-scale=1"),
             empty_tag("meta", name="color-scheme", content="light dark"),
-            tag("title", line(title)),
+            tag("title", line(title if title == self._name else f"{title} · {self._name}")),
             tag("style", _own("page.css")),
         )
 
@@ -194,16 +195,29 @@ def page(name: str, events: int, records: Iterable[tuple[Record, bool]], content
     return made
 
 
-def _controls() -> Html:
+def _part(title: str, *inner: Html) -> Html:
+    return folded(tag("h2", text(title)), *inner, kind="part")
+
+
+def _controls(rows: Sequence[Row]) -> Html:
     search = empty_tag("input", id="find", type="search", placeholder="search ( / )", aria_label="search")
     every = tag("label", empty_tag("input", id="every", type="checkbox"), text(" every event"))
     steps = [
         tag("button", text(sign), type="button", data_go=key, aria_label=told, title=f"{told} ({key})")
         for sign, key, told in (("↑", "k", "previous event"), ("↓", "j", "next event"))
     ]
-    rows = [join([tag("dt", text(key)), tag("dd", text(told))]) for key, told in _KEYS]
-    keys = tag("details", tag("summary", text("keys")), tag("dl", *rows), id="keys")
-    return tag("div", search, *steps, every, tag("output", id="said"), keys, id="bar", role="search")
+    told = [join([tag("dt", text(key)), tag("dd", text(does))]) for key, does in _KEYS]
+    keys = tag("details", tag("summary", text("keys")), tag("dl", *told), id="keys")
+    said = join([tag("output", id="said"), tag("output", id="read", kind="away")])
+    return tag("div", search, *steps, _goals(rows), every, said, keys, id="bar", role="search")
+
+
+def _goals(rows: Sequence[Row]) -> Html:
+    """Write the choice of what the two buttons go to, for those who have no keyboard: what there is on the page."""
+    counted = [(letter, kind.noun, sum(kind in row.kinds for row in rows)) for kind, letter in LETTERS.items()]
+    goals = [("", "events"), *((letter, many(number, noun)) for letter, noun, number in counted if number)]
+    options = [tag("option", text(told), value=key) for key, told in [*goals, ("n", "found")]]
+    return tag("select", *options, id="goal", aria_label="what the arrows go to")
 
 
 def _own(name: str) -> Html:

@@ -31,7 +31,8 @@ from agentctl.visible import visible_line
 
 _HEAD_LINES = 6
 _ONE_LINE = 160
-_LETTERS = {Kind.ERROR: "e", Kind.APPROVAL: "a", Kind.FILES: "f", Kind.COST: "c"}
+LETTERS = {Kind.ERROR: "e", Kind.APPROVAL: "a", Kind.FILES: "f", Kind.COST: "c"}
+"""The keys of what an event is looked for as."""
 
 
 @dataclass(slots=True)
@@ -52,7 +53,7 @@ class Row:
 
     def html(self) -> Html:
         """Write it. An event that tells nothing is a quiet row: its type, and its gist in a line."""
-        letters = "".join(letter for kind, letter in _LETTERS.items() if kind in self.kinds)
+        letters = "".join(letter for kind, letter in LETTERS.items() if kind in self.kinds)
         name = f"e{self.seq}"
         number = tag("a", text(f"#{self.seq}"), kind="n", href=f"#{name}", title=self.event_type)
         body = tag("div", *(self.body or [self._quiet()]), kind="b")
@@ -99,7 +100,7 @@ class Telling:
             case Cut():
                 return tag("div", text("the answer was not received whole"), kind="dim")
             case Remark():
-                hint = tag("small", text(item.hint)) if item.hint else NOTHING
+                hint = tag("div", text(item.hint), kind="dim") if item.hint else NOTHING
                 return tag("div", text(item.text), hint, kind=item.tone)
             case Rested():
                 return self._rested(item)

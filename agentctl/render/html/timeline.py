@@ -26,7 +26,10 @@ class Passed:
 
 
 def timeline(passed: Sequence[Passed]) -> Html:
-    """Draw the bar. Waiting for a person counts as a few seconds: a night would leave no room for the rest."""
+    """Draw the bar. Waiting for a person counts as a few seconds: a night would leave no room for the rest.
+
+    Its parts are for a mouse. Whoever goes from one control to the next would have to pass hundreds of them.
+    """
     lengths = [min(each.seconds, _LONGEST_REST) if each.activity == "person" else each.seconds for each in passed]
     total = sum(lengths)
     if total <= 0:
@@ -43,8 +46,9 @@ def timeline(passed: Sequence[Passed]) -> Html:
             bars.append(_bar(group, begin, total))
             begin, group = end, []
     box = f"0 0 {_WIDTH} {_HEIGHT}"
-    return tag("svg", join(bars), join(_thinned(ticks)), viewBox=box, preserveAspectRatio="none", role="img",
-               aria_label="the session in time")  # fmt: skip
+    drawn = tag("g", join(bars), join(_thinned(ticks)), aria_hidden="true")
+    return tag("svg", drawn, viewBox=box, preserveAspectRatio="none", role="img",
+               aria_label="as a bar; its sums stand below")  # fmt: skip
 
 
 def legend(seconds: dict[Activity, float], passed: Sequence[Passed]) -> Html:
@@ -72,7 +76,7 @@ def _bar(group: Sequence[tuple[Passed, float]], begin: float, total: float) -> H
     shape = empty_tag("rect", x=_place(begin, total), y=0, width=_place(length, total), height=16, kind=most)
     first = group[0][0].seq
     told = tag("title", text(f"#{first}: {WORDS[most]} {duration(length)}"))
-    return tag("a", Html(f"{shape}{told}</rect>"), href=f"#e{first}")
+    return tag("a", Html(f"{shape}{told}</rect>"), href=f"#e{first}", tabindex=-1)
 
 
 def _ticks(each: Passed, place: float) -> list[Html]:
@@ -83,6 +87,7 @@ def _ticks(each: Passed, place: float) -> list[Html]:
             Html(f"{empty_tag('rect', x=f'{place - 1:.1f}', y=18, width=3, height=8, kind=f'tick {_name(kind)}')}"
                  f"{tag('title', text(f'#{each.seq}: {kind.noun}'))}</rect>"),
             href=f"#e{each.seq}",
+            tabindex=-1,
         )
         for kind in kinds[:1]
     ]  # fmt: skip
