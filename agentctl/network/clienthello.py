@@ -1,5 +1,6 @@
 """The first message of a TLS client (RFC 8446, 4.1.2): which server does it want to speak to?"""
 
+import struct
 from dataclasses import dataclass
 
 MOST_BYTES = 64 * 1024
@@ -9,7 +10,10 @@ _HANDSHAKE = 22
 _CLIENT_HELLO = 1
 _MOST_RECORD = 1 << 14
 _SERVER_NAME = 0
+_HOST_NAME = 0
 _ENCRYPTED = 0xFE0D
+_EXTENSION = struct.Struct(">HH")
+_EARLY = "its hello ends early"
 
 
 class BadHelloError(ValueError):
@@ -43,7 +47,7 @@ def read_hello(data: bytes) -> Hello | None:
         if len(data) >= MOST_BYTES:
             raise BadHelloError("its hello is too long")
         return None
-    return _hello(_Reader(message))
+    return _hello(message)
 
 
 def _message(data: bytes) -> bytes | None:
@@ -72,33 +76,42 @@ def _length_of_record(header: bytes) -> int:
     return length
 
 
-def _hello(reader: "_Reader") -> Hello:
-    reader.take(2 + 32)  # version, random
-    reader.vector(1)  # session
-    reader.vector(2)  # cipher suites
-    reader.vector(1)  # compression
-    extensions = _extensions(reader.vector(2)) if reader.left else {}
-    if reader.left:
+def _hello(message: bytes) -> Hello:
+    place = 2 + 32  # behind the version and what is random
+    for size in (1, 2, 1):  # session, cipher suites, compression
+        _, place = _vector(message, place, size)
+    extensions: dict[int, bytes] = {}
+    if place < len(message):
+        listed, place = _vector(message, place, 2)
+        extensions = _extensions(listed)
+    if place < len(message):
         raise BadHelloError("there is something behind its hello's extensions")
     name = _server_name(extensions[_SERVER_NAME]) if _SERVER_NAME in extensions else None
     return Hello(name, _ENCRYPTED in extensions)
 
 
 def _extensions(data: bytes) -> dict[int, bytes]:
-    reader, found = _Reader(data), dict[int, bytes]()
-    while reader.left:
-        kind = int.from_bytes(reader.take(2), "big")
+    # Every hello has a dozen of them, and its connection waits: so no function is called for each.
+    found: dict[int, bytes] = {}
+    place = 0
+    while place < len(data):
+        begin = place + _EXTENSION.size
+        if begin > len(data):
+            raise BadHelloError(_EARLY)
+        kind, length = _EXTENSION.unpack_from(data, place)
+        place = begin + length
+        if place > len(data):
+            raise BadHelloError(_EARLY)
         if kind in found:
             raise BadHelloError("its hello says a thing twice")
-        found[kind] = reader.vector(2)
+        found[kind] = data[begin:place]
     return found
 
 
 def _server_name(data: bytes) -> str:
-    reader = _Reader(data)
-    names = _Reader(reader.vector(2))
-    kind, name = names.take(1), names.vector(2)
-    if reader.left or names.left or kind != b"\0" or not name:
+    names, end = _vector(data, 0, 2)
+    name, end_of_name = _vector(names, 1, 2)
+    if end < len(data) or end_of_name < len(names) or names[0] != _HOST_NAME or not name:
         raise BadHelloError("the server's name in its hello cannot be read")
     try:
         return name.decode("ascii")
@@ -106,23 +119,10 @@ def _server_name(data: bytes) -> str:
         raise BadHelloError("the server's name in its hello cannot be read") from None
 
 
-class _Reader:
-    """Takes bytes from the front. Raises BadHelloError where they are missing."""
-
-    def __init__(self, data: bytes) -> None:
-        self._data = data
-        self._place = 0
-
-    @property
-    def left(self) -> int:
-        return len(self._data) - self._place
-
-    def take(self, count: int) -> bytes:
-        if count > self.left:
-            raise BadHelloError("its hello ends early")
-        self._place += count
-        return self._data[self._place - count : self._place]
-
-    def vector(self, size: int) -> bytes:
-        """Take a length of ``size`` bytes and as many bytes as it says."""
-        return self.take(int.from_bytes(self.take(size), "big"))
+def _vector(data: bytes, place: int, size: int) -> tuple[bytes, int]:
+    """Read a length of ``size`` bytes and as many bytes as it says; return these, and the place behind them."""
+    begin = place + size
+    end = begin + int.from_bytes(data[place:begin], "big")
+    if begin > len(data) or end > len(data):
+        raise BadHelloError(_EARLY)
+    return data[begin:end], end
