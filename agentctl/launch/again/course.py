@@ -7,7 +7,7 @@ files, and never the person's own folders.
 import contextlib
 import signal
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from agentctl.canonical import JsonObject
 from agentctl.compare.again.findings import Findings
@@ -42,7 +42,7 @@ from agentctl.paths import Home
 from agentctl.sandbox.base import Progress, Sandbox
 from agentctl.sandbox.recorded import RecordedSandbox, StandIn, Tape
 from agentctl.session.files import Restoring, read_manifest
-from agentctl.session.log import EventLog, Listener, Session
+from agentctl.session.log import EventLog, Listener, Record, Session
 from agentctl.session.packages import packages_of_facts
 from agentctl.signals import Interrupted, first_interrupt
 from agentctl.tools.toolset import toolset_of
@@ -62,7 +62,7 @@ class Course:
         self.session_id = new_id("sesn_", self._make.clock)
         self._agent = Agent.model_validate(header.agent)
         self._tape = Tape(recording.observed, recording.starts, recording.outputs, self._blobs)
-        self._untold = Untold(recording.untold_calls)
+        self._untold = Untold(recording.untold_calls if request.live == "sandbox" else ())
         self._facts: JsonObject = {"kind": "recorded"}
         self._packages: tuple[MovedPackage, ...] = ()
         self._session: Session[Outlook] | None = None
@@ -146,21 +146,22 @@ class Course:
 
     def findings(self, log: EventLog) -> Findings:
         """Compare what was done with what is recorded."""
-        recording, live = self._recording, [*log.read(self.session_id)]
+        recording = self._recording
         records, own = recording.records, recording.own
         missing = [f"#{hole.seq}: {hole.line}" for hole in recording.holes]
+        if self._request.live is None:
+            found = log_findings(records, _Stored(log, self.session_id), own)
+            if found.first is not None and any(hole.seq <= found.first.seq for hole in recording.holes):
+                return replace(found, divergences=(), missing=tuple(missing))
+            return found
+        live = [*log.read(self.session_id)]
         if self._request.live == "sandbox":
             left_out = recording.interrupted | recording.unseen
             rules = self._request.rules
             found = sandbox_findings(records, live, own, left_out, self._packages, rules, self._blobs)
             return replace(found, missing=(*self._not_recorded(), *recording.untold(), *missing))
-        if self._request.live == "model":
-            found = model_findings(records, live, own, is_whole=recording.is_at_rest)
-            return replace(found, missing=tuple(self._model_failure()))
-        found = log_findings(records, live, own)
-        if found.first is not None and any(hole.seq <= found.first.seq for hole in recording.holes):
-            return replace(found, divergences=(), missing=tuple(missing))
-        return found
+        found = model_findings(records, live, own, is_whole=recording.is_at_rest)
+        return replace(found, missing=tuple(self._model_failure()))
 
     def _next_sandbox(self) -> Sandbox:
         if self._request.live == "sandbox":
@@ -223,6 +224,17 @@ class Course:
         failure = self._session.state.failure
         if failure is not None and self._tape.missed is None:
             yield f"the live model failed: {failure.get('message')}"
+
+
+@dataclass(frozen=True, slots=True)
+class _Stored:
+    """The events of a session as they are stored, read anew each time that they are gone over."""
+
+    log: EventLog
+    session_id: str
+
+    def __iter__(self) -> Iterator[Record]:
+        return self.log.read(self.session_id)
 
 
 class _Hands(Hands):

@@ -113,7 +113,7 @@ class Recording:
     @property
     def untold_calls(self) -> list[tuple[str, JsonObject, Observed | None]]:
         """The name and the input of each call that a sandbox was asked for, and what it came to if none told it."""
-        observed = {each.seq: each for each in self.observed}
+        observed, unseen = {each.seq: each for each in self.observed}, self.unseen
         asked = [(name, *self._asked[name]) for name in self._asked if name in self._started]
         nothing = (text_block(_NOT_TOLD),)
         return [
@@ -122,7 +122,7 @@ class Recording:
                 use.input,
                 observed.get(seq, Observed(seq, use.name, use.input, nothing, is_error=True, facts={})),
             )
-            if name in self.unseen
+            if name in unseen
             else (use.name, use.input, None)
             for name, seq, use in asked
         ]
