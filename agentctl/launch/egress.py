@@ -41,6 +41,7 @@ class EgressLog:
         self._turn = threading.Lock()
         self._changed = threading.Condition()
         self._waiting: list[Event] = []
+        self._writes = 0
         self._refusals = Refusals()
         self._closed = threading.Event()
         self._is_released = False
@@ -93,6 +94,7 @@ class EgressLog:
                 with self._changed:
                     self._waiting[:0] = waiting
                 raise
+            self._writes += 1
 
     def _ready(self) -> EventLog:
         if self._log is None and self._is_released:
@@ -115,11 +117,14 @@ class EgressLog:
         while not self._closed.is_set():
             with self._changed:
                 has_work = self._changed.wait_for(self._has_work, max(0.0, due - time.monotonic()))
+            former = self._writes
             if has_work:
                 self._closed.wait(GATHER_SECONDS)  # which no connection that ends meanwhile disturbs
             if time.monotonic() >= due:
                 self._unfold()
                 due = time.monotonic() + FOLD_SECONDS
+            elif self._writes != former:
+                continue  # what waits now came behind what was written, and has not waited so long
             try:
                 self._write()
             except AgentctlError:
