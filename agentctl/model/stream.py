@@ -76,6 +76,7 @@ class MessageStream:
         for index in list(self._pieces):
             self._close(index, cut=True)
         _check_calls(self._content)
+        _check_usage(message.get("usage") or {})
         try:
             return ModelResponse(exact_json(message), message, request_id)
         except ValueError:
@@ -84,29 +85,32 @@ class MessageStream:
     def _start(self, message: JsonObject) -> None:
         if self._message is not None:
             _refuse("two messages in one answer")
-        self._content = list(message.get("content") or ())
+        content = message.get("content") or []
+        if not isinstance(content, list):
+            _refuse("content that is not a list")
+        self._content = [_block(each) for each in content]
         # Both at once: the key keeps its place, and blocks arrive in the list that the message has.
         self._message = {**message, "content": self._content}
 
     def _open(self, index: int, block: JsonObject) -> None:
         if self._message is None or index != len(self._content):
             _refuse("a content block out of order")
-        self._content.append(dict(block))
+        self._content.append(_block(block))
         self._pieces[index] = {}
         for kind in ("text", "thinking"):
-            if block.get("type") == kind and isinstance(text := block.get(kind), str) and text:
+            if block.get("type") == kind and (text := block.get(kind)):
                 self._show(Preview(kind, index, text))
 
     def _continue(self, index: int, delta: JsonObject) -> None:
         if index not in self._pieces:
             _refuse("a piece of a content block that is not open")
-        block, kind = self._content[index], delta.get("type")
+        block, kind = self._content[index], str(delta.get("type"))
         if kind in _GROWING:
             self._grow(index, block, delta, kind)
         elif kind == "signature_delta":
             block["signature"] = delta.get("signature")
         elif kind == "citations_delta":
-            block["citations"] = [*(block.get("citations") or ()), delta.get("citation")]
+            block["citations"] = [*(block.get("citations") or []), delta.get("citation")]
         elif kind == "compaction_delta":
             block.update({key: value for key, value in delta.items() if key != "type"})
 
@@ -128,8 +132,10 @@ class MessageStream:
             text = _whole_characters("".join(pieces))
             if field == "input":
                 block[field] = _tool_input(text, block.get(field), cut=cut)
-            else:
+            elif isinstance(block.get(field), str | None):
                 block[field] = (block.get(field) or "") + text
+            else:
+                _refuse(f"a {field} that is not text")
         if cut and block.get("type") == "tool_use" and block.get("input") == {}:
             block["input"] = {INVALID_JSON: ""}
 
@@ -144,7 +150,7 @@ class MessageStream:
     def _count(self, usage: JsonObject) -> None:
         """Overwrite the counts: they are sums so far. One that is null keeps its old value."""
         message = self._message or {}
-        before = message.get("usage") or {}
+        before = _part(message, "usage") if message.get("usage") else {}
         new = {key: count for key, count in usage.items() if count is not None or key not in before}
         message["usage"] = {**before, **new}
 
@@ -160,6 +166,38 @@ def _tool_input(text: str, before: Any, *, cut: bool) -> Any:
         return {INVALID_JSON: text}
     sound = isinstance(value, dict) and not _is_too_deep(value, text) and _is_unicode(value, text)
     return value if sound else {INVALID_JSON: text}
+
+
+def _block(block: object) -> JsonObject:
+    """Return a copy of a content block whose texts are texts."""
+    if not isinstance(block, dict):
+        _refuse("a content block that is not an object")
+    for kind in ("text", "thinking"):
+        if block.get("type") == kind and not isinstance(block.get(kind), str | None):
+            _refuse(f"a {kind} that is not text")
+    if not isinstance(block.get("citations"), list | None):
+        _refuse("citations that are not a list")
+    return dict(block)
+
+
+def _check_usage(usage: object) -> None:
+    """Refuse counts that are none: they are summed up, and paid for."""
+    if not isinstance(usage, dict):
+        _refuse("a usage that is not an object")
+    for name, value in usage.items():
+        if value is None:
+            continue
+        if name.endswith(("_tokens", "_requests")) and not (isinstance(value, int | float) and value >= 0):
+            _refuse("a count that is not a number")
+        if name in ("speed", "inference_geo") and not isinstance(value, str):
+            _refuse(f"a usage whose {name} is not a word")
+        if name in ("cache_creation", "server_tool_use"):
+            _check_usage(value)
+        if name == "iterations":
+            if not isinstance(value, list):
+                _refuse("a usage whose iterations are not a list")
+            for each in value:
+                _check_usage(each)
 
 
 def _check_calls(content: list[JsonObject]) -> None:

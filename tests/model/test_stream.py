@@ -156,7 +156,7 @@ def test_what_the_last_events_say_of_the_message_counts() -> None:
     stream[-2] = {
         "type": "message_delta",
         "delta": {"stop_reason": "refusal", "stop_details": {"category": "cyber"}, "container": {"id": "c"}},
-        "usage": {"output_tokens": 41, "input_tokens": None, "iterations": [1]},
+        "usage": {"output_tokens": 41, "input_tokens": None, "iterations": [{"type": "message"}]},
         "context_management": {"applied_edits": []},
     }
     whole = put_together(stream).message
@@ -164,7 +164,10 @@ def test_what_the_last_events_say_of_the_message_counts() -> None:
     assert whole["stop_details"] == {"category": "cyber"}
     assert whole["container"] == {"id": "c"}
     assert whole["context_management"] == {"applied_edits": []}
-    assert whole["usage"] == {"input_tokens": 7, "output_tokens": 41, "iterations": [1]}
+    assert whole["usage"] == {"input_tokens": 7, "output_tokens": 41, "iterations": [{"type": "message"}]}
+
+
+ENDED = {"stop_reason": "end_turn"}
 
 
 @pytest.mark.parametrize("length", range(len(events(message({"type": "text", "text": "four"}, call("{}"))))))
@@ -206,6 +209,25 @@ def test_a_call_that_was_never_closed_is_not_taken_for_a_shorter_one() -> None:
             *events(message({"type": "text", "text": "a"}))[:3],
             {"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": 7}},
         ],
+        [{"type": "message_start", "message": {"content": "words"}}],
+        [{"type": "message_start", "message": {"content": ["words"]}}],
+        events(message({"type": "text", "text": 7})),
+        events(message({"type": "text", "text": "a", "citations": 7})),
+        *(
+            [
+                *events(message())[:-2],
+                {"type": "message_delta", "delta": ENDED, "usage": usage},
+                {"type": "message_stop"},
+            ]
+            for usage in (
+                {"output_tokens": "many"},
+                {"output_tokens": -1},
+                {"cache_creation": [1]},
+                {"server_tool_use": {"web_search_requests": []}},
+                {"iterations": [1]},
+                {"speed": ["fast"]},
+            )
+        ),
     ],
 )
 def test_events_that_make_no_message_are_refused(stream: list[object]) -> None:
