@@ -168,6 +168,19 @@ def test_what_the_last_events_say_of_the_message_counts() -> None:
 
 
 ENDED = {"stop_reason": "end_turn"}
+STOP = {"type": "message_stop"}
+USAGES: list[Json] = [
+    {"output_tokens": "many"},
+    {"output_tokens": -1},
+    {"cache_creation": [1]},
+    {"server_tool_use": {"web_search_requests": []}},
+    {"iterations": [1]},
+    {"speed": ["fast"]},
+]
+
+
+def opened(block: object) -> Json:
+    return {"type": "content_block_start", "index": 0, "content_block": block}
 
 
 @pytest.mark.parametrize("length", range(len(events(message({"type": "text", "text": "four"}, call("{}"))))))
@@ -211,22 +224,11 @@ def test_a_call_that_was_never_closed_is_not_taken_for_a_shorter_one() -> None:
         ],
         [{"type": "message_start", "message": {"content": "words"}}],
         [{"type": "message_start", "message": {"content": ["words"]}}],
-        events(message({"type": "text", "text": 7})),
-        events(message({"type": "text", "text": "a", "citations": 7})),
+        [*events(message())[:1], opened({"type": "text", "text": 7})],
+        [*events(message())[:1], opened({"type": "text", "text": "a", "citations": 7})],
         *(
-            [
-                *events(message())[:-2],
-                {"type": "message_delta", "delta": ENDED, "usage": usage},
-                {"type": "message_stop"},
-            ]
-            for usage in (
-                {"output_tokens": "many"},
-                {"output_tokens": -1},
-                {"cache_creation": [1]},
-                {"server_tool_use": {"web_search_requests": []}},
-                {"iterations": [1]},
-                {"speed": ["fast"]},
-            )
+            [*events(message())[:1], {"type": "message_delta", "delta": ENDED, "usage": usage}, STOP]
+            for usage in USAGES
         ),
     ],
 )
