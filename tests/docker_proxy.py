@@ -66,10 +66,16 @@ class HangUp:
 
 @dataclass(frozen=True)
 class Delay:
-    """Pass the request on at once, or after so many seconds, and the answer so many seconds late."""
+    """Pass the request on at once, and the answer so many seconds late."""
 
-    before: float = 0.0
-    after: float = 0.0
+    after: float
+
+
+@dataclass(frozen=True)
+class Hold:
+    """Pass the request on when it is let go, and not before."""
+
+    go: threading.Event
 
 
 @dataclass(frozen=True)
@@ -87,7 +93,7 @@ class Make:
     answer: Callable[[dict[str, list[str]], Json], Reply]
 
 
-Deed: TypeAlias = Reply | Silence | HangUp | Delay | Change | Make
+Deed: TypeAlias = Reply | Silence | HangUp | Delay | Hold | Change | Make
 
 
 @dataclass
@@ -214,10 +220,13 @@ class DockerProxy:
                 if deed.reset:
                     connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             case Delay():
-                self._is_closing.wait(deed.before)
                 answer = self._answer(asked)
                 self._is_closing.wait(deed.after)
                 connection.sendall(answer)
+            case Hold():
+                while not deed.go.wait(0.1) and not self._is_closing.is_set():
+                    pass
+                connection.sendall(self._answer(asked))
             case Change():
                 body = json.dumps(deed.request(json.loads(asked.body or b"null"))).encode()
                 status, data = _parts(self._answer(asked, body if asked.body else b""))

