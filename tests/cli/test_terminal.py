@@ -42,7 +42,7 @@ def spawn(project: Path, result: str, *more: str, columns: int = 80, **environ: 
         cwd=str(project),
         dimensions=(40, columns),
         encoding="utf-8",
-        timeout=30,
+        timeout=120,
         env={**os.environ, "PYTHONPATH": str(ROOT), "TERM": "xterm-256color", "LANG": "C.UTF-8", **environ},
     )
 

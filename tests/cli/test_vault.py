@@ -109,7 +109,7 @@ def test_a_terminal_is_asked_and_shows_nothing_of_what_is_typed(own_home: Path, 
     assert agentctl("vault", "create", "work").code == 0
     child = pexpect.spawn(
         sys.executable, ["-m", "agentctl", "vault", "add", "work", "TOKEN", "--host", "api.example.com"],
-        cwd=str(ROOT), encoding="utf-8", timeout=30,
+        cwd=str(ROOT), encoding="utf-8", timeout=120,
     )  # fmt: skip
     child.expect("Secret for TOKEN")
     child.waitnoecho()
