@@ -16,7 +16,9 @@ from agentctl.sandbox.docker.containers import owner_of
 from tests.cli.program import end_what_was_begun
 from tests.side_by_side import DockerApart, tell_where, write_apart
 
-hypothesis.settings.register_profile("agentctl", deadline=None)  # machines differ, and are shared
+hypothesis.settings.register_profile(  # machines differ, and are shared
+    "agentctl", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
 hypothesis.settings.load_profile("agentctl")
 
 SKIPPABLE = set(filter(None, os.environ.get("AGENTCTL_TEST_SKIP", "").split(",")))

@@ -23,11 +23,17 @@ def test_what_a_process_asked_for_and_did_not_record_is_told_to_the_next_one_and
     def new() -> Looking:
         return Looking(Keeper(blobs), Maker(SystemClock()))
 
+    gate = tmp_path / "gate"
+    later = f"(until test -e {gate}; do sleep 0.02; done; echo late >.late; mv .late late) & true"
     sandbox = ProcessSandbox(Environment(name="e"), tmp_path / "box")
     sandbox.start("sesn_1", [], blobs, lambda _line: None)
     try:
-        [*_] = sandbox.call([ToolCall("1", "bash", {"command": "(sleep 0.1; echo late >late) & true"})])
-        time.sleep(0.4)
+        [*_] = sandbox.call([ToolCall("1", "bash", {"command": later})])
+        gate.touch()
+        deadline = time.monotonic() + 20
+        while not [*(tmp_path / "box").rglob("workspace/late")]:
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
         [first] = new().look(sandbox, files)
         assert first.changes[0]["path"] == "/workspace/late"
         assert first.tool_use_id is None

@@ -1,12 +1,13 @@
 """Sessions done again, at the edges: credentials, calls that miss the record, custom tools, lost sandboxes."""
 
+import contextlib
 import json
 import os
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -166,7 +167,7 @@ def test_every_event_of_a_rerun_is_a_line_while_it_happens_and_the_verdict_is_th
 LOSES = """\
 - tools: [{name: bash, input: {command: "echo one > a; cat a"}}]
 - tools:
-    - {name: bash, input: {command: "echo mid >> a; sleep 2; echo slept"}}
+    - {name: bash, input: {command: "echo mid >> a; sleep 3; echo slept"}}
     - {name: read, input: {file_path: a}}
 - tools: [{name: bash, input: {command: "cat a"}}]
 - text: Done.
@@ -221,7 +222,7 @@ def test_a_rerun_that_is_stopped_has_no_verdict(project: Path, home: Home, numbe
 def test_a_call_that_a_person_broke_off_is_not_begun_again_also_where_it_was_the_first(
     project: Path, home: Home
 ) -> None:
-    run_until(project, LOSES, 1, lambda _: agentctl("interrupt", "first"), "run", "first", slow="sleep 5; ")
+    run_until(project, LOSES, 1, lambda _: agentctl("interrupt", "first"), "run", "first", slow="sleep 60; ")
     asked = next(record.seq for record in records(home, "first") if record.event.type == "local.tool_started")
     run_until(project, "", 1, lambda _: agentctl("interrupt", "fork"), "fork", "first", "--at", str(asked))
 
@@ -233,7 +234,7 @@ def test_a_call_that_a_person_broke_off_is_not_begun_again_also_where_it_was_the
 
 @pytest.mark.bubblewrap
 def test_a_call_of_which_nobody_knows_what_came_is_not_made_again(project: Path, home: Home) -> None:
-    run_until(project, LOSES, 1, lambda process: os.kill(process, signal.SIGKILL), "run", "killed", slow="sleep 5; ")
+    run_until(project, LOSES, 1, lambda process: os.kill(process, signal.SIGKILL), "run", "killed", slow="sleep 60; ")
 
     done = again(home, "killed", "sandbox")
 
@@ -305,9 +306,26 @@ def run_until(
         for last in run.stdout or ():
             number -= '"local.tool_started"' in last
             if number == 0 and '"local.tool_started"' in last:
-                time.sleep(0.5)
+                wait_for_a_nap(run.pid)
                 act(run.pid)
     return dict(json.loads(last))
+
+
+def wait_for_a_nap(process: int) -> None:
+    """Wait until something that an agentctl has begun sleeps."""
+    deadline = time.monotonic() + 20
+    while not any(program.startswith(b"sleep\0") for program in programs_below(process)):
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def programs_below(process: int) -> Iterator[bytes]:
+    """Yield the command line of each process below one."""
+    for task in Path(f"/proc/{process}/task").iterdir():
+        with contextlib.suppress(OSError):
+            for child in (task / "children").read_text().split():
+                yield Path(f"/proc/{child}/cmdline").read_bytes()
+                yield from programs_below(int(child))
 
 
 def kill_sandbox(process: int) -> None:

@@ -182,7 +182,7 @@ def test_the_status_line_tells_time_cost_and_tokens_and_is_gone_at_the_end(home:
 
 
 def _ends(thread: threading.Thread) -> bool:
-    thread.join(2)
+    thread.join(20)
     return not thread.is_alive()
 
 

@@ -266,13 +266,13 @@ def test_a_lock_that_a_stopped_process_holds_is_waited_for_then_said(home: Home)
     began = time.monotonic()
     with pytest.raises(StoreError, match="locked") as failure:
         Database(home, migrate, patience_seconds=0.4)
-    assert 0.4 <= time.monotonic() - began < 2
+    assert 0.4 <= time.monotonic() - began < 30
     assert failure.value.exit_code == 8
     assert f"fuser {home.root / 'lock'}" in str(failure.value.hint)
     holder.kill()
     holder.wait()
     holder.stdout.close()
-    Database(home, migrate, patience_seconds=0.4).close()
+    Database(home, migrate, patience_seconds=20).close()
 
 
 def test_few_file_descriptors_are_enough_or_it_is_said(home: Home, command: list[str]) -> None:

@@ -139,7 +139,7 @@ def test_asking_whether_a_session_runs_does_not_keep_it_from_running(home: Home)
         began = time.monotonic()
         with pytest.raises(BusyError, match=f"process {os.getpid()}"), Lease(home, "sesn_1"):
             pass
-        assert time.monotonic() - began < 1
+        assert time.monotonic() - began < 15  # and not as long as for somebody who tidies up
     assert not is_running(home, "sesn_1")
 
 
