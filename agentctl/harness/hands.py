@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from agentctl.canonical import JsonObject
-from agentctl.errors import AgentctlError
 from agentctl.sandbox.base import Progress, Sandbox, Started
 from agentctl.session.files import Contents, Restoring
 
@@ -56,7 +55,7 @@ class Hands:
         self._prepared: JsonObject | None = prepared or {}
         self._thread: threading.Thread | None = None
         self._started: Started | None = None
-        self._failure: AgentctlError | None = None
+        self._failure: Exception | None = None
         self._told = False
         self.attached = False
         self.supplied: Supplied | None = None
@@ -121,7 +120,7 @@ class Hands:
             self._started = started or self.sandbox.start(
                 session_id, restoring.files, contents, self._progress, restoring.gone
             )
-        except AgentctlError as error:
+        except Exception as error:  # noqa: BLE001 - raised again where the sandbox is waited for
             self._failure = error
 
     def _taken_over(self, session_id: str) -> Started | None:
