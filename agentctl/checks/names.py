@@ -1,6 +1,6 @@
 """Names of tools in checks that no tool has: a misspelt one in ``must_not_call`` would pass whatever happened."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from agentctl.checks.calls import asked
 from agentctl.checks.definition import Call
@@ -30,6 +30,12 @@ class ToolNames:
             self._is_imported = event.imported is not None
         if (call := asked(event)) is not None:
             self._known.add(call[0].lower())
+
+    def listening(self, records: Iterable[Record]) -> Iterator[Record]:
+        """Yield events on to somebody else, and learn from each."""
+        for record in records:
+            self.add(record)
+            yield record
 
     def remarks(self, calls: Sequence[Call]) -> list[str]:
         """Say of each call that must not be whose tool no tool's name fits, and what was perhaps meant."""

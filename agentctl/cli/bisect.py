@@ -4,7 +4,8 @@ import typer
 
 from agentctl.canonical import JsonObject
 from agentctl.checks.checking import Checked, bisected
-from agentctl.cli.check import ChecksArgument, loaded, status_of
+from agentctl.checks.names import ToolNames
+from agentctl.cli.check import ChecksArgument, loaded, status_of, tell_misspelt
 from agentctl.cli.looking import Opened, opened, stdout_look
 from agentctl.cli.options import Output, OutputOption, SessionArgument
 from agentctl.cli.output import print_json, reporting, write_out
@@ -23,11 +24,12 @@ app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False, add_com
 def bisect(session: SessionArgument, checks: ChecksArgument, output: OutputOption = Output.TEXT) -> None:
     """Find the first event after which a check fails."""
     with reporting(output):
-        wanted = loaded(checks)
+        wanted, names = loaded(checks), ToolNames()
         with opened(session) as found:
-            checked = bisected(wanted, KNOWN, found.records(), status=status_of(found))
+            checked = bisected(wanted, KNOWN, names.listening(found.records()), status=status_of(found))
             failed = sorted((each for each in checked if each.since is not None), key=lambda each: each.since or 0)
             shown_by = {each.since: _record(found, each.since or 1) for each in failed if each.passed_once}
+        tell_misspelt(checks, wanted, names)
         if output is Output.TEXT:
             look = stdout_look()
             lines = [line for each in failed for line in _lines(each, shown_by.get(each.since), look)]

@@ -62,7 +62,7 @@ COMMANDS = {
         "Keep", "Remove what nobody needs any more: --checkpoints, --blobs and --logs where no kind is named."
     ),
     "gc": Entry("Keep", "Remove containers and folders that killed runs have left behind."),
-    "validate": Entry("Define", "Check agent and environment files."),
+    "validate": Entry("Define", "Check files that people write: agents, environments, checks, and rules of diff."),
     "schema": Entry("Define", "Print the JSON Schema of a definition file."),
     "env": Entry("Define", "Build, list and remove the images of environments."),
     "vault": Entry("Define", "Keep credentials that sandboxes may use and never see."),

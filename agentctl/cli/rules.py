@@ -9,34 +9,89 @@
 """
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
+from agentctl.canonical import JsonObject
 from agentctl.compare.rules import Rule, own_rule
-from agentctl.definitions.document import Document, Node, Step
+from agentctl.definitions.document import Document, Node, Step, together
 from agentctl.definitions.reading import read_yaml
+from agentctl.errors import DefinitionError
+from agentctl.spelling import did_you_mean
 
-_KEYS = ("name", "pattern", "replace", "tools")
+KEYS = ("name", "pattern", "replace", "tools")
 _MOST_RULES = 1_000
 
 
 def read_rules(path: Path) -> list[Rule]:
-    """Read a file of rules, in their order. Raises DefinitionError with the place of what is wrong."""
+    """Read a file of rules, in their order.
+
+    Raises DefinitionError with the place of each unknown key and of the first other problem of each rule, and
+    NotFoundError.
+    """
     document = read_yaml(path)
     entries = document.root.content
     if not isinstance(entries, list):
         raise document.problem((), "must be a list of rules: - {name: …, pattern: …, replace: …}")
     if len(entries) > _MOST_RULES:
         raise document.problem((_MOST_RULES,), f"is one rule more than the {_MOST_RULES:,} that are allowed")
-    return [_rule(document, (number,), entry) for number, entry in enumerate(entries)]
+    rules, problems = list[Rule](), list[DefinitionError]()
+    for number, entry in enumerate(entries):
+        problems += _unknown_keys(document, number, entry)
+        try:
+            rules.append(_rule(document, (number,), entry))
+        except DefinitionError as error:
+            problems.append(error)
+    if problems:
+        raise together(problems)
+    return rules
+
+
+def rules_schema() -> JsonObject:
+    """Return the JSON Schema (2020-12) of a file of rules."""
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "$id": "urn:agentctl:schema:rules:1",
+        "title": "agentctl rules of diff",
+        "description": "A person's own rules for what is noise in an observation; the first comes first.",
+        "type": "array",
+        "maxItems": _MOST_RULES,
+        "items": {
+            "type": "object",
+            "properties": {
+                "name": {"type": "string", "pattern": r"\S", "description": "What it is called where it was needed"},
+                "pattern": {
+                    "type": "string",
+                    "description": "A regular expression; ^ and $ are ends of lines",
+                },
+                "replace": {
+                    "type": "string",
+                    "default": "",
+                    "description": r"What is put there; \1 is a group",
+                },
+                "tools": {
+                    "type": "array",
+                    "items": {"type": "string"},
+                    "description": "Only results of these; of every tool where it is left out",
+                },
+            },
+            "required": ["name", "pattern"],
+            "additionalProperties": False,
+        },
+    }
+
+
+def _unknown_keys(document: Document, number: int, entry: Node) -> Iterator[DefinitionError]:
+    for key in entry.content if isinstance(entry.content, dict) else ():
+        if key not in KEYS:
+            what = f"is not a known key{did_you_mean(key, KEYS)}"
+            hint = f"The keys here are: {', '.join(KEYS)}."
+            yield document.problem((number, key), what, on_key=True, hint=hint)
 
 
 def _rule(document: Document, at: tuple[Step, ...], entry: Node) -> Rule:
     if not isinstance(entry.content, dict):
         raise document.problem(at, "must be a rule: {name: …, pattern: …, replace: …}")
-    for key in entry.content:
-        if key not in _KEYS:
-            what = f"there is no such key; the keys of a rule are {', '.join(_KEYS)}"
-            raise document.problem((*at, key), what, on_key=True)
     name, pattern = (_text(document, at, entry, key) for key in ("name", "pattern"))
     replace = _text(document, at, entry, "replace") if entry.child("replace") is not None else ""
     tools = frozenset(_tools(document, (*at, "tools"), entry.child("tools")))

@@ -8,6 +8,7 @@ import typer
 
 from agentctl.checks.definition import checks_schema
 from agentctl.cli.output import write_out
+from agentctl.cli.rules import rules_schema
 from agentctl.definitions.schema import agent_schema, environment_schema
 from agentctl.render.diff.schema import diff_schema
 
@@ -15,12 +16,13 @@ app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False, add_com
 
 
 class Kind(StrEnum):
-    """What there is a schema of: kinds of definition, files of checks, and what `diff -o json` prints."""
+    """What there is a schema of: kinds of definition, files of checks and of rules, and what `diff -o json` prints."""
 
     AGENT = "agent"
     ENVIRONMENT = "environment"
     DIFF = "diff"
     CHECKS = "checks"
+    RULES = "rules"
 
 
 _SCHEMAS = {
@@ -28,6 +30,7 @@ _SCHEMAS = {
     Kind.ENVIRONMENT: environment_schema,
     Kind.DIFF: diff_schema,
     Kind.CHECKS: checks_schema,
+    Kind.RULES: rules_schema,
 }
 
 

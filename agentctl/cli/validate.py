@@ -1,17 +1,22 @@
-"""``agentctl validate``: is a definition file right, and if not, where?"""
+"""``agentctl validate``: is a file that a person wrote right, and if not, where?"""
 
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
 from agentctl.canonical import JsonObject
+from agentctl.checks.definition import load_checks
 from agentctl.cli.complain import complain
+from agentctl.cli.kinds import looks_like_checks, looks_like_rules
 from agentctl.cli.options import Output, OutputOption
 from agentctl.cli.output import print_json, write_out
+from agentctl.cli.rules import read_rules
 from agentctl.definitions.agent import Agent, definition_hash
 from agentctl.definitions.environment import Environment
 from agentctl.definitions.load import load_any
+from agentctl.definitions.reading import read_definition
 from agentctl.errors import DefinitionError, UsageError
 from agentctl.launch.secrets import learn_secrets, refuse_secrets
 from agentctl.paths import home
@@ -22,10 +27,12 @@ app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False, add_com
 
 @app.command()
 def validate(
-    files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="Agent and environment files.")],
+    files: Annotated[
+        list[Path], typer.Argument(metavar="FILE...", help="Agents, environments, checks, rules of diff.")
+    ],
     output: OutputOption = Output.TEXT,
 ) -> None:
-    """Check agent and environment files."""
+    """Check files that people write: agents, environments, checks, and rules of diff."""
     reports = [_check(path, output) for path in files]
     if output is not Output.TEXT:
         valid = all(report["valid"] for report in reports)
@@ -36,25 +43,40 @@ def validate(
 
 def _check(path: Path, output: Output) -> JsonObject:
     try:
-        definition = load_any(path)
-        _refuse_secrets(path, definition)
+        found = _found(path)
     except UsageError as error:
         problems = [*getattr(error, "problems", ())] or [error]
         if output is Output.TEXT:
             for problem in problems:
                 complain(problem)
         return {"path": str(path), "valid": False, "problems": [_problem(problem) for problem in problems]}
-    kind = "agent" if isinstance(definition, Agent) else "environment"
     if output is Output.TEXT:
-        write_out(f"{visible_line(str(path))}: ok, {kind} {visible_line(definition.name)}\n")
-    return {
-        "path": str(path),
-        "valid": True,
-        "kind": kind,
-        "name": definition.name,
-        "hash": definition_hash(definition),
-        "problems": [],
-    }
+        write_out(f"{visible_line(str(path))}: ok, {found.kind} {visible_line(found.name or '')}".rstrip() + "\n")
+    return {"path": str(path), "valid": True, **asdict(found), "problems": []}
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """A file without a mistake: what it is, and the name and the hash of a definition."""
+
+    kind: Literal["agent", "environment", "checks", "rules"]
+    name: str | None = None
+    hash: str | None = None
+
+
+def _found(path: Path) -> _Found:
+    """Read a file of any kind. Raises DefinitionError, NotFoundError, UsageError."""
+    document, prose = read_definition(path)
+    if prose is None and looks_like_rules(document):
+        read_rules(path)
+        return _Found("rules")
+    if prose is None and looks_like_checks(document):
+        load_checks(path)
+        return _Found("checks")
+    definition = load_any(path)
+    _refuse_secrets(path, definition)
+    kind: Literal["agent", "environment"] = "agent" if isinstance(definition, Agent) else "environment"
+    return _Found(kind, definition.name, definition_hash(definition))
 
 
 def _refuse_secrets(path: Path, definition: Agent | Environment) -> None:

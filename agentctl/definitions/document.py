@@ -5,6 +5,7 @@ editors count them.
 """
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -110,6 +111,19 @@ class Document:
         if on_key and node.key_offset is not None:
             return node.key_offset
         return node.offset
+
+
+def together(problems: Iterable[DefinitionError]) -> DefinitionError:
+    """Make one error of the problems of a file, at least one: the first by its place, which holds the others."""
+    first, *others = sorted(problems, key=lambda problem: (problem.line or 0, problem.column or 0))
+    return DefinitionError(
+        first.message,
+        path=first.path,
+        line=first.line,
+        column=first.column,
+        hint=first.hint,
+        others=tuple(others),
+    )
 
 
 def path_text(at: tuple[Step, ...]) -> str:

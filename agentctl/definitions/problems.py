@@ -14,7 +14,7 @@ from typing import Annotated, Any, TypeAlias, Union, get_args, get_origin
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from agentctl.definitions.document import Document, Node, Step, path_text, quoted
+from agentctl.definitions.document import Document, Node, Step, path_text, quoted, together
 from agentctl.definitions.fields import Definition
 from agentctl.errors import DefinitionError
 from agentctl.spelling import did_you_mean
@@ -37,15 +37,7 @@ def in_words(error: ValidationError, model: Any, document: Document) -> Definiti
     found = _without_echoes(error.errors(include_url=False, include_input=False)[:_MOST_PROBLEMS])
     # What is missing has no place of its own: what stands at the place that it gets goes before it.
     found.sort(key=lambda each: each["type"] == "missing")
-    first, *others = sorted((_problem(each, model, document) for each in found), key=_by_place)
-    return DefinitionError(
-        first.message,
-        path=first.path,
-        line=first.line,
-        column=first.column,
-        hint=first.hint,
-        others=tuple(others),
-    )
+    return together(_problem(each, model, document) for each in found)
 
 
 def _without_echoes(found: list[ErrorDetails]) -> list[ErrorDetails]:
@@ -56,10 +48,6 @@ def _without_echoes(found: list[ErrorDetails]) -> list[ErrorDetails]:
         if each["type"] != "too_short"
         or not any(other["loc"][: len(each["loc"])] == each["loc"] for other in found if other is not each)
     ]
-
-
-def _by_place(problem: DefinitionError) -> tuple[int, int]:
-    return (problem.line or 0, problem.column or 0)
 
 
 def _problem(found: ErrorDetails, model: Any, document: Document) -> DefinitionError:

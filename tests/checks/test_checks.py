@@ -406,3 +406,4 @@ def test_and_a_check_says_so_and_passes_all_the_same(own_home: Path, tmp_path: P
     done = agentctl("check", "asked", str(file), "-o", "json")
     assert (done.code, done.json["passed"]) == (0, True)
     assert f"{file}: must_not_call: no tool is called bsah; did you mean bash?\n" in done.err
+    assert agentctl("bisect", "asked", file).err == done.err

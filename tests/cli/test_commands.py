@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 import typer
+from jsonschema import Draft202012Validator
 
 from agentctl import __version__
 from agentctl.cli.main import COMMANDS, module_of
@@ -102,6 +103,66 @@ def test_validation_speaks_json(files: Path) -> None:
     assert [one["valid"] for one in body["files"]] == [False, True]
     assert {(problem["line"], problem["column"]) for problem in body["files"][0]["problems"]} == {(2, 28), (3, 1)}
     assert body["files"][1]["hash"].startswith("sha256:")
+
+
+CHECKS = "must_call: [bash]\nlimits: {calls: 3}\n"
+RULES = "- {name: build, pattern: 'build #[0-9]+', replace: 'build #N', tools: [bash]}\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "kind"),
+    [(CHECKS, "checks"), ("outputs: [a.md]\n", "checks"), (RULES, "rules"), ("[]\n", "rules")],
+)
+def test_checks_and_rules_are_valid_files_too(tmp_path: Path, text: str, kind: str) -> None:
+    (tmp_path / "file.yaml").write_text(text)
+    done = agentctl("validate", tmp_path / "file.yaml", "-o", "json")
+    expected = {"path": f"{tmp_path}/file.yaml", "valid": True, "kind": kind, "name": None, "hash": None}
+    assert (done.code, done.json["files"]) == (0, [{**expected, "problems": []}])
+    assert agentctl("validate", tmp_path / "file.yaml").out == f"{tmp_path}/file.yaml: ok, {kind}\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "places", "near"),
+    [
+        ("must_cal: [bash]\nlimit: {calls: 3}\n", ["1:1", "2:1"], ["must_call", "limits"]),
+        (CHECKS.replace("calls", "cals"), ["2:10"], ["calls"]),
+        ("must_call: []\n", ["1:1"], []),
+        (RULES.replace("replace", "replcae").replace("tools", "tool"), ["1:43", "1:64"], ["replace", "tools"]),
+        ("- {nmae: a, patern: b}\n", ["1:3", "1:4", "1:13"], ["name", "pattern"]),
+        (RULES + "- {name: b}\n- {name: c, pattern: (}\n", ["2:3", "3:22"], []),
+    ],
+)
+def test_what_is_wrong_with_checks_and_rules_is_named_with_its_place_and_the_nearest_key(
+    tmp_path: Path, text: str, places: list[str], near: list[str]
+) -> None:
+    (tmp_path / "file.yaml").write_text(text)
+    done = agentctl("validate", tmp_path / "file.yaml", "-o", "json")
+    (found,) = done.json["files"]
+    assert (done.code, found["valid"]) == (2, False)
+    assert [f"{each['line']}:{each['column']}" for each in found["problems"]] == places
+    for key in near:
+        assert f"did you mean {key}?" in done.out
+
+
+@pytest.mark.parametrize(
+    ("text", "what"),
+    [("- a\n", "must be keys and values"), ("{}\n", "name"), ("limits: {}\nmodel: x\nname: a\n", "limits")],
+)
+def test_a_file_that_is_neither_is_held_to_be_an_agent(tmp_path: Path, text: str, what: str) -> None:
+    (tmp_path / "file.yaml").write_text(text)
+    done = agentctl("validate", tmp_path / "file.yaml")
+    assert done.code == 2
+    assert what in done.err
+
+
+def test_the_schema_of_rules_takes_what_the_reader_takes() -> None:
+    schema = json.loads(agentctl("schema", "rules").out)
+    Draft202012Validator.check_schema(schema)
+    validator = Draft202012Validator(schema)
+    assert validator.is_valid([{"name": "a", "pattern": "b"}])
+    assert validator.is_valid([{"name": "a", "pattern": "b", "replace": "", "tools": ["bash"]}])
+    for wrong in ({}, [{"name": "a"}], [{"name": " ", "pattern": "b"}], [{"name": "a", "pattern": "b", "tool": []}]):
+        assert not validator.is_valid(wrong)
 
 
 @pytest.mark.parametrize("kind", ["agent", "environment"])

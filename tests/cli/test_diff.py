@@ -136,7 +136,7 @@ def test_own_rules_say_what_is_noise(home: Path, tmp_path: Path) -> None:
         ("- {name: a, pattern: '('}\n", "1:22", "[0].pattern: is no regular expression"),
         ("- {name: a, pattern: 'a{99999999999}'}\n", "1:22", "[0].pattern: is no regular expression"),
         ("- {name: a, pattern: b, replace: '\\1'}\n", "1:34", "[0].replace: does not fit the pattern"),
-        ("- {name: a, pattern: b, tool: [x]}\n", "1:25", "[0].tool: there is no such key"),
+        ("- {name: a, pattern: b, tool: [x]}\n", "1:25", "[0].tool: is not a known key; did you mean tools?"),
         ("- {name: a, pattern: b, tools: x}\n", "1:32", "[0].tools: must be a list"),
         ("- 7\n", "1:3", "[0]: must be a rule"),
     ],
