@@ -17,6 +17,8 @@ from agentctl.session.effects import WORKSPACE
 _NAMES: Mapping[str, str] = {
     "Bash": "bash",
     "shell": "bash",
+    "shell_command": "bash",
+    "container.exec": "bash",
     "exec_command": "bash",
     "local_shell": "bash",
     "Read": "read",
@@ -28,8 +30,18 @@ _NAMES: Mapping[str, str] = {
     "WebSearch": "web_search",
 }
 _MEMBERS: Mapping[str, str] = {"cmd": "command", "timeout": "timeout_ms"}
-_SAID = ("description",)
+_SAID = ("description", "justification")
 """Members that are words for a person, and nothing that is asked for."""
+
+_BESIDE = ("yield_time_ms", "max_output_tokens", "login", "tty", "sandbox_permissions", "with_escalated_permissions")
+"""Members by which Codex says how its own program is to run a command, and none of what the command is."""
+
+_FOLDER = "workdir"
+_HEAD = re.compile(
+    r"(?:Exit code: -?\d+\n|Chunk ID: [^\n]*\n)?Wall time: [\d.]+ seconds?\n"
+    r"(?:(?:Process exited with code -?\d+|Original token count: \d+|Total output lines: \d+)\n)*Output:\n"
+)
+"""What Codex writes before the output of a command: its exit code and duration are facts of the result."""
 
 _SHELLS = ("bash", "sh", "zsh")
 
@@ -44,7 +56,7 @@ def as_own(call: Call, place: str) -> Call:
     """Return a call of another program as one of agentctl's; ``place`` is the folder that it worked in."""
     name = _NAMES.get(call.name, call.name)
     seen = call.observation
-    arguments = _arguments(call.input) if name == "bash" else call.input
+    arguments = _arguments(call.input, place) if name == "bash" else call.input
     return replace(
         call,
         name=name,
@@ -53,9 +65,11 @@ def as_own(call: Call, place: str) -> Call:
     )
 
 
-def _arguments(arguments: JsonObject) -> JsonObject:
+def _arguments(arguments: JsonObject, place: str) -> JsonObject:
     """Return what a shell is asked for; Codex names the shell itself as well, in a list of words."""
-    found = {_MEMBERS.get(name, name): value for name, value in arguments.items()}
+    found = {_MEMBERS.get(name, name): value for name, value in arguments.items() if name not in _BESIDE}
+    if found.get(_FOLDER) in (place, f"{place}/"):
+        del found[_FOLDER]  # where it works anyway
     match found.get("command"):
         case [str(shell), str(how), str(command)] if shell.rpartition("/")[2] in _SHELLS and how.startswith("-"):
             found["command"] = command
@@ -65,7 +79,13 @@ def _arguments(arguments: JsonObject) -> JsonObject:
 def _observed(seen: Observation, place: str, *, is_command: bool) -> Observation:
     """Return a result as agentctl's; a command that did not fail has ended with 0, which no transcript says."""
     facts = {"exit_code": 0, **seen.facts} if is_command and not seen.is_error else seen.facts
-    return replace(seen, content=[_placed(block, place) for block in seen.content], facts=facts)
+    content = [_without_head(block) if is_command else block for block in seen.content]
+    return replace(seen, content=[_placed(block, place) for block in content], facts=facts)
+
+
+def _without_head(block: JsonObject) -> JsonObject:
+    text = block.get("text")
+    return {**block, "text": _HEAD.sub("", text, count=1)} if isinstance(text, str) and _HEAD.match(text) else block
 
 
 def _placed(value: Any, place: str) -> Any:

@@ -59,7 +59,7 @@ class _Reader:
     def __init__(self, lines: Sequence[NumberedLine], origin: Origin) -> None:
         self._lines = lines
         self._is_whole = is_of_subagent(lines)
-        self._draft = Drafter(name_of(lines, origin.name), origin)
+        self._draft = Drafter(origin.session_id("claude-code", name_of(lines, origin.name)), origin)
         self._draft.title = title_of(lines)
         self._answers = answers_of(lines, aside=self._is_whole)
         asides = {} if self._is_whole else answers_of(lines, aside=True)

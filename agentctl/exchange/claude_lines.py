@@ -10,7 +10,6 @@ from agentctl.exchange.lines import NumberedLine
 _NEEDED: dict[str, dict[str, type]] = {"tool_use": {"id": str, "name": str, "input": dict}, "text": {"text": str}}
 _TITLES = {"custom-title": "customTitle", "ai-title": "aiTitle", "summary": "summary"}
 _SPOKEN = ("user", "assistant")
-_LONGEST_ID = 64
 
 
 class Answer(NamedTuple):
@@ -35,7 +34,7 @@ def is_aside(body: JsonObject) -> bool:
 def is_of_subagent(lines: Sequence[NumberedLine]) -> bool:
     """Say whether the whole transcript is that of a sub-agent, which has a file of its own."""
     spoken = [body for _, body in lines if message_of(body) is not None]
-    return bool(spoken) and all(is_aside(body) and body.get("agentId") for body in spoken)
+    return bool(spoken) and all(map(is_aside, spoken))
 
 
 def name_of(lines: Sequence[NumberedLine], file: str) -> str:
@@ -48,9 +47,8 @@ def name_of(lines: Sequence[NumberedLine], file: str) -> str:
     stem = file.removesuffix(".jsonl")
     name = stem if stem in names else names[-1]
     if is_of_subagent(lines):
-        agent = next(str(body["agentId"]) for body in said if body.get("agentId"))
-        name = f"{agent}-{name}"
-    return f"claude-code-{name}".lower()[:_LONGEST_ID]
+        name = f"{next((str(body['agentId']) for body in said if body.get('agentId')), stem)}-{name}"
+    return name
 
 
 def title_of(lines: Sequence[NumberedLine]) -> str | None:

@@ -41,7 +41,7 @@ def read_codex(lines: Sequence[NumberedLine], origin: Origin) -> Foreign:
 
 class _Reader:
     def __init__(self, lines: Sequence[NumberedLine], meta: JsonObject, origin: Origin) -> None:
-        self._draft = Drafter(f"codex-{meta.get('id') or origin.sha256[:32]}".lower()[:64], origin)
+        self._draft = Drafter(origin.session_id("codex", str(meta.get("id") or "")), origin)
         self._learn(meta)
         payloads = [body["payload"] for _, body in lines if _is_wrapped(body)]
         self._people = People(lines)
@@ -165,8 +165,11 @@ class _Reader:
             return body
         payload = {name: value for name, value in body["payload"].items() if name not in told and value is not None}
         rest = {name: value for name, value in body.items() if name not in _ENVELOPE}
-        rest |= {} if time is None or self._blocks or self._draft.shows(time) else {"timestamp": time}
-        return {**rest, "payload": payload} if payload else rest
+        if payload:
+            rest["payload"] = payload
+        # An answer has the time of its last item, and what is kept of an item that item's.
+        is_told = bool(rest) if self._blocks else self._draft.shows(time)
+        return rest if is_told or time is None else {"timestamp": time, **rest}
 
     def _hold(self, block: JsonObject, time: str | None) -> None:
         """Wait for the rest of an answer: its items come one by one."""

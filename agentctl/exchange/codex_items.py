@@ -149,6 +149,8 @@ def _arguments(given: object) -> JsonObject:
 
 
 def _content(parts: object) -> list[JsonObject]:
+    if isinstance(parts, dict):
+        return [_part(parts)]
     return [_part(part) for part in parts] if isinstance(parts, list) else blocks_of(parts)
 
 

@@ -12,7 +12,6 @@ from typing import Any
 
 from agentctl import __version__
 from agentctl.canonical import JsonObject, exact_json, hash_of, sha256_hex
-from agentctl.errors import UsageError
 from agentctl.events.agent import (
     AgentMessage,
     AgentThinking,
@@ -34,7 +33,6 @@ from agentctl.events.user import UserInterrupt, UserMessage
 from agentctl.exchange.blocks import counted
 from agentctl.exchange.origin import Foreign, Origin
 from agentctl.ids import moment, time_of, timestamp
-from agentctl.session.members import is_session_id
 from agentctl.session.usage import Usage
 
 _UNKNOWN = "1970-01-01T00:00:00.000000Z"
@@ -57,9 +55,6 @@ class Drafter:
     """
 
     def __init__(self, session_id: str, origin: Origin) -> None:
-        """Begin a session. Raises UsageError for an id that is none."""
-        if not is_session_id(session_id):
-            raise UsageError(f"it names its session in a way that cannot be an id: {session_id!r:.80}")
         self.origin = origin
         self.title: str | None = None
         self.model = ""
@@ -108,7 +103,7 @@ class Drafter:
             self._work(SessionStatusRunning, time)
         self._owes_answer = False
         self.model = self.model or model
-        start = self._work(SpanModelRequestStart, None)
+        start = self._insert(SpanModelRequestStart)
         calls = [(block, self._call_id(block, number)) for number, block in enumerate(blocks) if _is_call(block)]
         if message is not None:
             uses = [{"id": str(block["id"]), "event_id": event_id} for block, event_id in calls]
@@ -189,17 +184,12 @@ class Drafter:
         self.rest(reason)
 
     def rest(self, reason: str = "end_turn") -> None:
-        """The session came to rest, as far as no call is waited for: right behind the last that it did."""
+        """The session came to rest, as far as no call is waited for."""
         if not self._running or self._waited:
             return
         self._running = False
-        time = self._drafts[self._worked - 1].time
-        rested = [
-            Draft(SessionUsage, time, {"usage": {}}, self._next_id()),
-            Draft(SessionStatusIdle, time, {"stop_reason": {"type": reason}}, self._next_id()),
-        ]
-        self._drafts[self._worked : self._worked] = rested
-        self._worked += len(rested)
+        self._insert(SessionUsage, usage={})
+        self._insert(SessionStatusIdle, stop_reason={"type": reason})
 
     def finish(self) -> Foreign:
         """Return the whole session."""
@@ -247,6 +237,13 @@ class Drafter:
         """Add what the session did, as against what is only kept."""
         made = self._add(kind, time, **members)
         self._worked = len(self._drafts)
+        return made
+
+    def _insert(self, kind: type[Event], **members: Any) -> Draft:
+        """Add what must have happened right behind the last that the session did, before what was only kept since."""
+        made = Draft(kind, self._drafts[self._worked - 1].time, members, self._next_id())
+        self._drafts.insert(self._worked, made)
+        self._worked += 1
         return made
 
     def _add(self, kind: type[Event], time: str | None, **members: Any) -> Draft:

@@ -5,6 +5,9 @@ from dataclasses import dataclass, field
 
 from agentctl.canonical import JsonObject
 from agentctl.events.base import Event
+from agentctl.session.members import is_session_id
+
+_LONGEST_ID = 64
 
 
 @dataclass(slots=True)
@@ -24,6 +27,11 @@ class Origin:
         """Write it as ``local.session_created`` has it."""
         gaps = {"gaps": self.gaps} if self.gaps else {}
         return {"format": self.format, "name": self.name, "sha256": self.sha256, **self.more, **gaps}
+
+    def session_id(self, program: str, name: str) -> str:
+        """Return the id of a session that is called that; of its file, where that cannot be an id."""
+        found = f"{program}-{name}".lower()[:_LONGEST_ID]
+        return found if name and is_session_id(found) else f"{program}-{self.sha256[:32]}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -64,6 +64,21 @@ def test_the_shell_of_codex_is_bash() -> None:
     ]
 
 
+def test_what_codex_says_of_its_own_program_is_no_part_of_a_command_or_of_its_output() -> None:
+    heads = (
+        "Exit code: 0\nWall time: 0.1 seconds\nOutput:\n",
+        "Chunk ID: 5a1f\nWall time: 0.25 seconds\nProcess exited with code 0\nOriginal token count: 3\nOutput:\n",
+    )
+    asked = {"cmd": "cat a.csv && wc -l a.csv", "workdir": PLACE, "yield_time_ms": 1000, "justification": "to look"}
+    for head in heads:
+        codex = transcript(Done("exec_command", asked, f"{head}1,2", None), form="Codex CLI")
+        found = compared(OWN.but(turns=OWN.turns[:1]), codex)
+        assert steps(found) == [(True, True)]
+        assert not found.differing
+    elsewhere = transcript(Done("shell_command", {**asked, "workdir": "/srv"}, "1,2", None), form="Codex CLI")
+    assert steps(compared(OWN.but(turns=OWN.turns[:1]), elsewhere)) == [(True, False)]
+
+
 def test_the_folder_of_a_transcript_is_the_workspace_and_no_other_is() -> None:
     beside = f"{PLACE}2 {PLACE}-old {PLACE}.bak /backup{PLACE}/a"
     told = f"cd {PLACE} && ls '{PLACE}' {PLACE}/a.csv in {PLACE}. {beside}"
