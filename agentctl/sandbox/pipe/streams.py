@@ -45,10 +45,13 @@ class DescriptorStream:
         deadline = time.monotonic() + timeout_seconds
         with self._reading_now:
             while not self._closed:
+                # Not tried before: mostly nothing more has come yet, and to find that out would keep whoever was
+                # just given something from beginning with it.
+                _wait(self._readable, deadline)
                 try:
                     return os.read(self._reading, _MOST_READ)
                 except BlockingIOError:
-                    _wait(self._readable, deadline)
+                    continue
                 except ConnectionError:
                     break
         return b""
@@ -87,8 +90,7 @@ class DescriptorStream:
 
 
 def _wait(poll: select.poll, deadline: float) -> None:
-    left = deadline - time.monotonic()
-    if left <= 0 or not poll.poll(left * 1000):
+    if not poll.poll(max(deadline - time.monotonic(), 0.0) * 1000):
         raise TimeoutError
 
 
