@@ -4,7 +4,7 @@ import re
 import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, TypeAlias
 
 import typer
@@ -56,6 +56,10 @@ class Opened:
     def status(self) -> str:
         """Say what the session does: what its record says, unless the process that ran it is gone."""
         return status_of(self.home, self.row)
+
+    def again(self) -> "Opened":
+        """Return what is known of it now. Raises NotFoundError where it was removed meanwhile, and StoreError."""
+        return replace(self, row=find_session(self.connection, self.row.id))
 
     def records(self, *, after: int = 0, until: int | None = None) -> Iterator[Record]:
         """Yield its events. Raises StoreError."""

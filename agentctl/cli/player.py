@@ -12,22 +12,28 @@ from agentctl.render.look import Look
 from agentctl.render.playback import Playback
 from agentctl.render.player import PlayerState
 from agentctl.render.playerscreen import resized, screen
-from agentctl.render.reel import Reel
+from agentctl.render.reel import WORKS, Reel
 from agentctl.replay import Pace
 from agentctl.signals import interruptible
 
 _FRAME_SECONDS = 1 / 25
 _SLICE_SECONDS = 0.1
 """How long somebody may wait until a key, or how far a long way has come, is seen."""
+_LOOK_SECONDS = 0.5
+"""How often a session that is running is looked at again."""
 
 
 def watch(session: Opened, selection: Selection, pace: Pace, look: Look, state: PlayerState) -> None:
-    """Play a session on the terminal until somebody quits. Raises StoreError for a record that is damaged."""
+    """Play a session on the terminal until somebody quits; one that is running is followed.
+
+    Raises StoreError for a record that is damaged.
+    """
     reel = reel_of(session, selection)
-    playback = Playback(reel, pace, _seconds(session.row.created_at, session.row.updated_at))
+    is_live = selection.last is None and session.status in WORKS
+    playback = Playback(reel, pace, _duration(session), is_live=is_live)
     begin = replace(state, last=reel.last, speed=pace.speed or 1.0)
     with interruptible(), full_screen(forgiving(sys.stdout)) as terminal:
-        RecordPlayer(terminal, reel, playback, look, begin).play(selection.first)
+        RecordPlayer(terminal, session, reel, playback, look, begin).play(selection.first)
     if reel.trouble is not None:
         raise reel.trouble
 
@@ -39,16 +45,20 @@ def reel_of(session: Opened, selection: Selection) -> Reel:
     return Reel(session.records, last, selection.wants_type, status)
 
 
-def _seconds(start: str, end: str) -> float:
-    began, ended = time_of(start), time_of(end)
+def _duration(session: Opened) -> float:
+    began, ended = time_of(session.row.created_at), time_of(session.row.updated_at)
     return (ended - began).total_seconds() if began and ended else 0.0
 
 
 class RecordPlayer:
     """Plays a reel on a terminal until somebody quits."""
 
-    def __init__(self, terminal: FullScreen, reel: Reel, playback: Playback, look: Look, state: PlayerState) -> None:
+    def __init__(
+        self, terminal: FullScreen, session: Opened, reel: Reel, playback: Playback, look: Look, state: PlayerState
+    ) -> None:
         self._terminal = terminal
+        self._session = session
+        self._looked = time.monotonic()
         self._reel = reel
         self._playback = playback
         self._look = look
@@ -69,6 +79,7 @@ class RecordPlayer:
                 return
             before, now = now, time.monotonic()
             self._pass(now - before)
+            self._look_again(now)
             for key in keys:
                 self._state = self._state.key(key)
                 self._go()
@@ -78,8 +89,21 @@ class RecordPlayer:
             self._read_a_while()
         self._state = replace(self._state, last=self._reel.last)
         self._state = self._state.passed(seconds, self._playback.waits)
-        if self._state.is_playing and self._playback.is_at_end(self._state.at):
+        if self._state.is_playing and self._playback.is_at_end(self._state.at) and not self._playback.is_live:
             self._state = self._state.ended()
+
+    def _look_again(self, now: float) -> None:
+        """Take up what a running session has done since; whoever plays and has seen all of it is shown that at once."""
+        if not (self._playback.is_live and self._reel.is_whole) or now - self._looked < _LOOK_SECONDS:
+            return
+        follows = self._state.is_playing and self._playback.is_at_end(self._state.at)
+        self._session, self._looked = self._session.again(), now
+        if self._session.status not in WORKS:
+            self._session = self._session.again()  # who wrote may have written until it was seen to be gone
+        status = self._session.status
+        self._playback.is_live, self._playback.total = status in WORKS, _duration(self._session)
+        if self._reel.grow(self._session.row.events, status) and follows:
+            self._state = self._state.begun(self._reel.last)
 
     def _read_a_while(self) -> None:
         until = time.monotonic() + _FRAME_SECONDS / 2
@@ -89,6 +113,8 @@ class RecordPlayer:
     def _patience(self) -> float | None:
         if not self._reel.is_whole:
             return 0.0
+        if self._playback.is_live and (not self._state.is_playing or self._playback.is_at_end(self._state.at)):
+            return _LOOK_SECONDS
         return _FRAME_SECONDS if self._state.is_playing else None
 
     def _go(self) -> None:

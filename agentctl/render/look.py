@@ -22,6 +22,7 @@ class Symbols:
     prompt: str = "›"
     dot: str = "·"
     rule: str = "─"
+    done: str = "━"
     ellipsis: str = "…"
     bar: str = "│"
     dashes: str = "┊"
@@ -33,7 +34,7 @@ class Symbols:
 
 
 UNICODE = Symbols()
-ASCII = Symbols("*", ">", "-", "-", "...", "|", ":", "x", ">", "=", "#=~.-", "|/-\\")
+ASCII = Symbols("*", ">", "-", "-", "=", "...", "|", ":", "x", ">", "=", "#=~.-", "|/-\\")
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,6 @@
 """A reel that is played: how long each event is waited for, and what there is to draw meanwhile."""
 
-from datetime import datetime
+from datetime import UTC, datetime
 
 from agentctl.render.layout import Layout
 from agentctl.render.look import Look
@@ -11,12 +11,16 @@ from agentctl.replay import Pace, Pause, pause_before
 
 
 class Playback:
-    """Says what a player needs to know of a reel. ``total`` is how many seconds the whole record took."""
+    """Says what a player needs to know of a reel.
 
-    def __init__(self, reel: Reel, pace: Pace, total: float) -> None:
+    ``total`` is how many seconds the whole record took; ``is_live`` says that it is still being written.
+    """
+
+    def __init__(self, reel: Reel, pace: Pace, total: float, *, is_live: bool = False) -> None:
+        self.total = total
+        self.is_live = is_live
         self._reel = reel
         self._pace = pace
-        self._total = total
         self._look = Look()
         self._pause: tuple[int, int, Pause] | None = None
 
@@ -38,6 +42,9 @@ class Playback:
         pause = self._between(state.at, following) if following else Pause(0.0)
         part = min(1.0, state.waited / pause.seconds) if pause.seconds else 0.0
         now = _between(point.at, reel.point(following).at if following else None, part)
+        if self.is_live and self.is_at_end(state.at):
+            now = datetime.now(UTC)
+        elapsed = _seconds(start, now)
         typed = max(0.0, state.waited - pause.still_seconds) / (pause.typing_seconds or 1.0)
         texts = [(preview.kind, preview.text) for preview in pause.texts]
         return View(
@@ -46,11 +53,12 @@ class Playback:
             lines=reel.lines(state.at, rows_wanted(state, look), look, full=full),
             typed=typed_so_far(texts, typed, Layout(look, full)) if texts else (),
             under_way=[(under, _seconds(under.began_at, now)) for under in reel.under_way(state.at, look, full=full)],
-            elapsed=_seconds(start, now),
-            total=self._total,
+            elapsed=elapsed,
+            total=max(self.total, elapsed) if self.is_live else self.total,
             cost=point.cost,
             files=point.files,
             share=share,
+            is_live=self.is_live,
         )
 
     def _between(self, at: int, following: int) -> Pause:

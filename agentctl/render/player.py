@@ -120,7 +120,7 @@ class PlayerState:
             return replace(now, message="none of the events that are asked for is here")
         if seek.is_step:
             return replace(now, message="this is the end" if seek.forward else "this is the beginning")
-        return replace(now, message=f"no {'other' if seek.forward else 'earlier'} {seek.what}")
+        return replace(now, message=f"no {seek.what} {'after' if seek.forward else 'before'} this")
 
     def abandoned(self) -> "PlayerState":
         """Return the state after the way to somewhere was broken off."""

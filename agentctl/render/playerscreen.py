@@ -33,7 +33,7 @@ class View:
 
     ``lines`` are the last ones told up to it, ``typed`` the text that is being typed, ``under_way`` the
     calls that are. ``elapsed`` and ``total`` are seconds since the session began, ``share`` is how far a
-    long way has come, from 0 to 1.
+    long way has come, from 0 to 1; ``is_live`` says that the record is still being written.
     """
 
     record: Record
@@ -46,6 +46,7 @@ class View:
     cost: Decimal | None
     files: int
     share: float | None = None
+    is_live: bool = False
 
 
 def screen(state: PlayerState, view: View, look: Look) -> list[Line]:
@@ -130,6 +131,7 @@ def _parts(state: PlayerState, view: View) -> list[Span]:
         Span(f"{duration(view.elapsed)}/{duration(view.total)}" if view.total else duration(view.elapsed)),
         Span(money(view.cost)),
         Span(files if view.files else "no files", "" if view.files else "dim"),
+        *([Span("running", "accent")] if view.is_live else []),
         Span(f"{state.speed:g}x", "dim" if state.speed == 1 else "accent"),
         *([Span("all of it", "accent")] if state.is_full else []),
         *([Span(f"{state.scroll} rows up", "accent")] if state.scroll else []),
@@ -145,7 +147,7 @@ def _with_bar(line: list[Span], state: PlayerState, look: Look, most: int) -> li
     return [
         *line,
         Span("  "),
-        Span(look.symbols.rule * done, "accent"),
+        Span(look.symbols.done * done, "accent"),
         Span(look.symbols.rule * (room - done), "dim"),
     ]
 

@@ -27,6 +27,9 @@ from agentctl.render.searching import holds
 from agentctl.render.story import CallBegan, Cut, Item, Story
 from agentctl.session.log import Record
 
+WORKS = ("running", "rescheduling")
+"""What a session does that has no end yet."""
+
 _PIECE = 256
 _MOST_PIECES = 48
 _SEARCHED_AT_ONCE = 256
@@ -94,6 +97,19 @@ class Reel:
         else:
             if self.seen >= self.last:
                 self._end()
+
+    def grow(self, last: int, status: str) -> bool:
+        """Take up that a session which was read whole goes up to ``last`` now; return whether there is more to read."""
+        if not self._is_whole or self.trouble is not None or (last, status) == (self.last, self._status):
+            return False
+        for key in [key for key in self._pieces if key[0] + 1 == len(self._marks)]:
+            del self._pieces[key]  # told with an end that is none any more
+        self._status = status
+        if last > self.last:
+            self._source = self._read(after=self.seen, until=last)
+            self.last = last
+            self._is_whole = False
+        return not self._is_whole
 
     def point(self, seq: int) -> Point:
         """Return what is known after an event that was read."""
@@ -226,7 +242,7 @@ class Reel:
         for record in self._read(after=mark.seq, until=until) if until > mark.seq else ():
             teller.take(record, wanted=self._wants(record.event))
             is_end = is_last and record.seq == self.last and self._is_whole and self.trouble is None
-            if is_end:
+            if is_end and self._status not in WORKS:
                 teller.finish(self._status, whole=self._status is not None)
             teller.mark(is_over=is_end and self._status == "interrupted")
         return teller.piece

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from agentctl.paths import Home
+from agentctl.store.leases import Lease
 from tests.cli.played import OWN_SEQUENCES, Played, in_a_shell, played, tell
 from tests.cli.program import ROOT
 from tests.cli.test_look_terminal import recorded_hostile  # noqa: F401 - a fixture
@@ -45,7 +46,7 @@ def paused(home: Home) -> Iterator[Played]:
 
 
 def test_a_step_forward_and_back_is_one_event(paused: Played) -> None:
-    assert paused.rows[-1].startswith("■ #1/54 · 0.0s/46s · $0 · no files · 1x · ? keys  ──")
+    assert paused.rows[-1].startswith("■ #1/54 · 0.0s/46s · $0 · no files · 1x · ? keys  ━──")
     assert paused.rows[-2] == "#1 local.session_created  data-analyst, claude-opus-5-5, docker"
     paused.goes_to(2, "right")
     assert paused.rows[-2].startswith("#2 user.message  Which month was the wettest")
@@ -65,7 +66,7 @@ def test_keys_go_to_errors_and_to_the_ends_and_to_what_is_searched(paused: Playe
     assert "  │ AttributeError: Can only use .dt accessor with datetimelike values" in paused.rows
     assert paused.rows[-1].startswith("■ #32/54 · 20s/46s · $0.0224 · no files")
     paused.press("e")
-    paused.wait(lambda shown: "no other error" in shown.rows[-1])
+    paused.wait(lambda shown: "no error after this" in shown.rows[-1])
     paused.goes_to(54, "G")
     paused.goes_to(32, "E")
     paused.goes_to(1, "g")
@@ -75,7 +76,7 @@ def test_keys_go_to_errors_and_to_the_ends_and_to_what_is_searched(paused: Playe
     assert paused.rows[-2] == "#46 agent.tool_result  wrote chart.png"
     assert "  │ wrote chart.png" in paused.rows
     paused.press("n")
-    paused.wait(lambda shown: "no other “WROTE chart”" in shown.rows[-1])
+    paused.wait(lambda shown: "no “WROTE chart” after this" in shown.rows[-1])
     paused.press("?")
     paused.wait(lambda shown: " e E    next, previous error" in shown.rows)
     paused.press("x")
@@ -191,6 +192,32 @@ def test_a_stop_gives_the_terminal_back_and_going_on_takes_it_again(home: Home) 
         shown = player.end()
     assert "ended=0" in shown
     assert " echo " in shown
+
+
+def test_a_session_that_runs_is_followed_until_it_rests(own_home: Path) -> None:
+    home = Home(own_home)
+    with open_log(home) as log, Lease(home, "sesn_runs"):
+        runs = Recorder(log, home, "sesn_runs")
+        runs.user("Wait for it.")
+        (waits,) = runs.answer(text("I wait."), call("bash", command="sleep 100"))
+        runs.run_tools(waits)
+        with played("@", "--speed", "1000") as player:
+            player.wait(lambda shown: shown.at == len(runs.records()), "its last event")
+            assert " · running · " in player.rows[-1]
+            assert [row.split("  ")[:2] for row in player.rows if "sleep 100" in row] == [["▶ bash", "sleep 100"]]
+            runs.result(waits, "woken up")
+            player.wait(lambda shown: "  │ woken up" in shown.rows and shown.at == len(runs.records()))
+            at = player.at
+            player.press(" ")
+            player.wait(lambda shown: shown.rows[-1].startswith("■"), "a pause")
+            runs.answer(text("All done."))
+            player.wait(lambda shown: f"#{at}/{len(runs.records())} " in shown.rows[-1], "more, and the same place")
+            player.press(" ")
+            player.wait(lambda shown: "  All done." in shown.rows)
+            runs.rest()
+            player.wait(lambda shown: shown.rows[-1].startswith("■") and "── done" in shown.text, "the end")
+            assert player.at == len(runs.records())
+            assert "running" not in player.rows[-1]
 
 
 def test_nothing_hostile_reaches_the_terminal(recorded_hostile: Path, own_home: Path) -> None:  # noqa: F811

@@ -71,10 +71,10 @@ def test_keys_say_where_to_go(key: str, sought: Seek) -> None:
 def test_what_is_found_is_gone_to_and_what_is_not_is_said() -> None:
     assert state().key("e").found(32).at == 32
     lost = state().key("E").found(None)
-    assert (lost.at, lost.message, lost.seeking) == (10, "no earlier error", None)
+    assert (lost.at, lost.message, lost.seeking) == (10, "no error before this", None)
     assert lost.key("+").message == ""
     assert state().key("right").found(None).message == "this is the end"
-    assert state().key("]").found(None).message == "no other moment of any kind"
+    assert state().key("]").found(None).message == "no moment of any kind after this"
     assert state().begun(40).found(None).message == "none of the events that are asked for is here"
 
 
