@@ -21,7 +21,6 @@ from agentctl.definitions.local import Limits, LocalAgent, Permissions, Stuck
 from agentctl.definitions.multiagent import Multiagent
 from agentctl.definitions.toolset import (
     TOOL_NAMES,
-    WEB_TOOLS,
     AgentToolset,
     CustomTool,
     McpToolset,
@@ -30,6 +29,7 @@ from agentctl.definitions.toolset import (
     ToolConfig,
     ToolName,
 )
+from agentctl.definitions.web import WEB_TOOLS
 
 __all__ = [
     "TOOL_NAMES",

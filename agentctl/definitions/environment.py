@@ -5,6 +5,7 @@ from typing import Annotated, Literal, Self, TypeAlias
 from pydantic import AfterValidator, Field, model_validator
 
 from agentctl.definitions.fields import (
+    LABEL,
     Definition,
     Items,
     Metadata,
@@ -43,8 +44,7 @@ Package: TypeAlias = Annotated[
     ),
 ]
 
-_LABEL = "[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
-_HOST = rf"(?:\*\.)?(?:{_LABEL}\.)*(?!(?:[0-9]+|0[xX][0-9A-Fa-f]*)$){_LABEL}"
+_HOST = rf"(?:\*\.)?(?:{LABEL}\.)*(?!(?:[0-9]+|0[xX][0-9A-Fa-f]*)$){LABEL}"
 
 Host: TypeAlias = Annotated[
     str,
@@ -62,14 +62,14 @@ PrivateHost: TypeAlias = Annotated[
     str,
     Field(min_length=3, max_length=260),
     Shape(
-        rf"(?:(?:{_LABEL}\.)*(?!(?:[0-9]+|0[xX][0-9A-Fa-f]*):){_LABEL}|{_ADDRESS}):[1-9][0-9]{{0,4}}",
+        rf"(?:(?:{LABEL}\.)*(?!(?:[0-9]+|0[xX][0-9A-Fa-f]*):){LABEL}|{_ADDRESS}):[1-9][0-9]{{0,4}}",
         "must be a host or an address with its port, such as 127.0.0.1:8080",
     ),
     AfterValidator(str.lower),
 ]
 
 _WORD = "[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*"
-_REGISTRY = rf"{_LABEL}(?:\.{_LABEL})*(?::[0-9]{{1,5}})?"
+_REGISTRY = rf"{LABEL}(?:\.{LABEL})*(?::[0-9]{{1,5}})?"
 _IMAGE = rf"(?:{_REGISTRY}/)?{_WORD}(?:/{_WORD})*(?::[A-Za-z0-9_][A-Za-z0-9_.-]{{0,127}})?(?:@sha256:[0-9a-f]{{64}})?"
 
 Image: TypeAlias = Annotated[

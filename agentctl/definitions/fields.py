@@ -1,6 +1,7 @@
 """Kinds of value that more than one definition uses, and the class that all of them extend."""
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, TypeAlias, TypeVar
 
@@ -20,6 +21,9 @@ from agentctl.definitions.amounts import DURATION, SIZE, parse_duration, parse_s
 
 Item = TypeVar("Item")
 
+LABEL = "[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
+"""One part of the name of a host (RFC 1123, 2.1)."""
+
 
 class Definition(BaseModel):
     """A part of a definition: never changed, no unknown keys, no value of one type taken for another."""
@@ -31,6 +35,15 @@ class Definition(BaseModel):
 def wrong(what: str, *at: str | int) -> PydanticCustomError:
     """Make the error of a validator: ``what`` is wrong with the value, or with the part ``at`` of it."""
     return PydanticCustomError("definition", "{what}", {"what": what, "at": at})
+
+
+def refuse_twice(field: str, names: Sequence[str]) -> None:
+    """Refuse a name that two entries of ``field`` have."""
+    seen: set[str] = set()
+    for number, name in enumerate(names):
+        if name in seen:
+            raise wrong("is there twice", field, number, "name")
+        seen.add(name)
 
 
 def snapshot(definition: Definition) -> JsonObject:

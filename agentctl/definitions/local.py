@@ -11,7 +11,7 @@ from typing import Annotated, Any, Self, TypeAlias
 from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema, model_validator
 
 from agentctl.definitions.fields import Definition, Duration, Items, NullMeans, Shape, spelled_out, wrong
-from agentctl.definitions.toolset import WEB_TOOLS
+from agentctl.definitions.web import WEB_TOOLS
 
 MOST_RULES = 256
 

@@ -5,19 +5,17 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Annotated, Any, Literal, Self, TypeAlias, get_args
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import Field, model_validator
 
 from agentctl.canonical import JsonObject
-from agentctl.definitions.fields import Definition, Items, NullMeans, Shape, spelled_out, wrong
+from agentctl.definitions.fields import Definition, Items, NullMeans, Shape, refuse_twice, wrong
+from agentctl.definitions.web import WEB_TOOLS, Domains, UrlSources, UserLocation
 
 ToolName: TypeAlias = Literal["bash", "read", "write", "edit", "glob", "grep", "web_fetch", "web_search"]
 Policy: TypeAlias = Literal["always_allow", "always_ask", "auto"]
 
 TOOL_NAMES: tuple[ToolName, ...] = get_args(ToolName)
 """The built-in tools."""
-
-WEB_TOOLS: frozenset[str] = frozenset({"web_fetch", "web_search"})
-"""Those that reach outside, and are off until a file names them and says ``enabled: true``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,91 +39,6 @@ class DefaultConfig(Definition):
     permission_policy: PermissionPolicy | None = Field(
         None, description="Whether calls run by themselves: unless written, built-in tools do and MCP tools ask"
     )
-
-
-# --- the web ---
-
-_LABEL = "[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
-_DOMAIN = (
-    rf"(?:{_LABEL}\.)+(?!(?:[0-9]+|0[xX][0-9A-Fa-f]*|[Ll]ocalhost|[Ll]ocal|[Ii]nternal|[Ll]ocaldomain|[Ii]nvalid)(?:/|$))"
-    rf"{_LABEL}(?:/[!-~]*)?"
-)
-
-Domain: TypeAlias = Annotated[
-    str,
-    Field(min_length=1, max_length=255),
-    Shape(
-        _DOMAIN,
-        "must be a public host name in ASCII, such as docs.example.com: no scheme, port, wildcard or address",
-    ),
-]
-Domains: TypeAlias = Annotated[tuple[Domain, ...], Field(strict=False, min_length=1, max_length=64)]
-
-
-class UserLocation(Definition):
-    """Roughly where the person is, for the results of a search."""
-
-    type: Literal["approximate"] = Field(description="Always approximate")
-    city: str | None = Field(None, description="A city's name")
-    region: str | None = Field(None, description="A region's or state's name")
-    country: Annotated[str, Shape("[A-Z]{2}", "must be two capital letters, as in ISO 3166-1")] | None = Field(
-        None, description="Two capital letters, as in ISO 3166-1"
-    )
-    timezone: str | None = Field(None, description="A name of the IANA database, such as Europe/Berlin")
-
-
-class ToolReference(Definition):
-    """One tool, by its name."""
-
-    type: Literal["tool_reference"] = Field(description="Always tool_reference")
-    name: str = Field(min_length=1, max_length=128, description="The tool's name, exactly")
-
-
-class UrlSource(Definition):
-    """Which results of one kind contribute addresses that may be fetched."""
-
-    type: Literal["all", "none", "only", "except"] = Field(description="Which results contribute")
-    tools: Items[ToolReference] = Field((), max_length=128, description="For only and except: the tools that are meant")
-
-    @model_validator(mode="after")
-    def _lists_tools_where_it_must(self) -> Self:
-        listed = self.type in {"only", "except"}
-        if listed and not self.tools:
-            raise wrong(f"must have at least one entry with type {self.type}", "tools")
-        if self.tools and not listed:
-            raise wrong(f"has no place beside type {self.type}", "tools")
-        _refuse_twice("tools", [tool.name for tool in self.tools])
-        return self
-
-
-_Source: TypeAlias = Annotated[
-    UrlSource,
-    BeforeValidator(
-        lambda value: spelled_out(value, type=None),
-        json_schema_input_type=Literal["all", "none"] | UrlSource,
-    ),
-]
-
-
-class UrlSources(Definition):
-    """Where the addresses that web_fetch may fetch come from; each is `all` unless written."""
-
-    user_input: _Source | None = Field(None, description="Addresses in the person's messages: all or none")
-    client_tool_results: _Source | None = Field(None, description="Addresses in results of custom tools")
-    server_tool_results: _Source | None = Field(None, description="Addresses in results of the web tools")
-
-    @model_validator(mode="after")
-    def _leaves_a_source(self) -> Self:
-        sources = (self.user_input, self.client_tool_results, self.server_tool_results)
-        if all(source is not None and source.type == "none" for source in sources):
-            raise wrong("leaves no source at all: switch web_fetch off instead")
-        if self.user_input is not None and self.user_input.tools:
-            raise wrong("must be all or none", "user_input")
-        server_tools = self.server_tool_results.tools if self.server_tool_results else ()
-        for number, tool in enumerate(server_tools):
-            if tool.name not in WEB_TOOLS:
-                raise wrong("must be web_search or web_fetch", "server_tool_results", "tools", number, "name")
-        return self
 
 
 # --- the built-in tools ---
@@ -199,7 +112,7 @@ class AgentToolset(Definition):
 
     @model_validator(mode="after")
     def _names_no_tool_twice(self) -> Self:
-        _refuse_twice("configs", [entry.name for entry in self.configs])
+        refuse_twice("configs", [entry.name for entry in self.configs])
         return self
 
     def resolved(self, name: ToolName) -> ToolConfig:
@@ -236,16 +149,8 @@ class McpToolset(Definition):
 
     @model_validator(mode="after")
     def _names_no_tool_twice(self) -> Self:
-        _refuse_twice("configs", [entry.name for entry in self.configs])
+        refuse_twice("configs", [entry.name for entry in self.configs])
         return self
-
-
-def _refuse_twice(field: str, names: list[str]) -> None:
-    seen: set[str] = set()
-    for number, name in enumerate(names):
-        if name in seen:
-            raise wrong("is there twice", field, number, "name")
-        seen.add(name)
 
 
 # --- tools that the caller runs ---

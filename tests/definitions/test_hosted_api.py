@@ -6,7 +6,7 @@ import pytest
 from anthropic.types import beta
 from typing_extensions import get_type_hints
 
-from agentctl.definitions import agent, environment, fields, multiagent, toolset
+from agentctl.definitions import agent, environment, fields, multiagent, toolset, web
 
 HEADERS = {"betas", "workspace_id"}
 
@@ -23,10 +23,10 @@ PAIRS: list[tuple[Any, type[fields.Definition], set[str]]] = [
     (beta.BetaManagedAgentsMCPToolConfigParams, toolset.McpToolEntry, set()),
     (beta.BetaManagedAgentsMCPToolsetDefaultConfigParams, toolset.DefaultConfig, set()),
     (beta.BetaManagedAgentsCustomToolParams, toolset.CustomTool, set()),
-    (beta.BetaManagedAgentsUserLocationParam, toolset.UserLocation, set()),
-    (beta.BetaManagedAgentsWebFetchURLSourcesParams, toolset.UrlSources, set()),
-    (beta.BetaManagedAgentsWebFetchURLSourceOnlyParam, toolset.UrlSource, set()),
-    (beta.BetaManagedAgentsWebFetchURLSourceToolReferenceParam, toolset.ToolReference, set()),
+    (beta.BetaManagedAgentsUserLocationParam, web.UserLocation, set()),
+    (beta.BetaManagedAgentsWebFetchURLSourcesParams, web.UrlSources, set()),
+    (beta.BetaManagedAgentsWebFetchURLSourceOnlyParam, web.UrlSource, set()),
+    (beta.BetaManagedAgentsWebFetchURLSourceToolReferenceParam, web.ToolReference, set()),
     (beta.BetaManagedAgentsMultiagentCoordinatorParams, multiagent.Coordinator, set()),
     (beta.BetaManagedAgentsMultiagent20261001Params, multiagent.Multiagent20261001, set()),
     (beta.BetaManagedAgentsMultiagentSubagentsEnabledParams, multiagent.Helpers, set()),
