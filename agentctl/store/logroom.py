@@ -11,13 +11,16 @@ import os
 from pathlib import Path
 
 _AHEAD = 1 << 20
+_LEFT = 256 << 10
+"""When so little room is left, more is made: what some commits write, for not each of them looks."""
+
 _FRAME = 24 + 4_096
 
 _MOST = 1_000 * _FRAME
 """How long a log becomes that nobody reads meanwhile: SQLite then begins anew at its front (wal_autocheckpoint)."""
 
-_FEW = 4
-"""Commits that are made before there is reason to believe that many will be."""
+_EVERY = 4
+"""Which commits look. Who makes fewer makes no room: there is no reason to believe that many will follow."""
 
 
 class LogRoom:
@@ -28,12 +31,12 @@ class LogRoom:
         self._commits = 0
 
     def make(self) -> None:
-        """Make the log longer where its end is in use. Raises nothing: without room, commits only take longer.
+        """Make the log longer where its end is near. Raises nothing: without room, commits only take longer.
 
         To be called once in each transaction that writes, for nobody else may add to the log meanwhile.
         """
         self._commits += 1
-        if self._commits > _FEW:
+        if self._commits % _EVERY == 0:
             with contextlib.suppress(OSError):
                 self._lengthen()
 
@@ -48,6 +51,6 @@ class LogRoom:
 
 
 def _is_used(descriptor: int, size: int) -> bool:
-    """Say whether frames have been written up to the end of the log: so many bytes hold the head of one."""
+    """Say whether frames have been written where the last room begins: so many bytes hold the head of one."""
     length = _FRAME + 24
-    return size >= length and os.pread(descriptor, length, size - length).count(0) < length
+    return size <= _LEFT or os.pread(descriptor, length, size - _LEFT).count(0) < length

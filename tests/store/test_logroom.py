@@ -64,7 +64,7 @@ def test_two_who_commit_in_turns_make_the_room_once(home: Home, log: SqliteEvent
     begun(log, 2)
     with closing(Database(home, migrate)) as another:
         other = SqliteEventLog(home, another)
-        for number in range(40):
+        for number in range(24):
             (log, other)[number % 2].append("sesn_1", [message(f"number {number}")])
     assert MIB <= size() < 2 * MIB
 
