@@ -51,7 +51,7 @@ _CLASSES: dict[str, type[Any]] = {
 }
 
 
-_KEPT_AS = "a seal, then JSON"
+_KEPT_AS = "a sum and a seal, then JSON"
 """How a fold is kept; another number comes of another way."""
 
 

@@ -1,13 +1,15 @@
 """What a session came to after every thousandth of its events, so that a reader need not begin at the first.
 
 A snapshot is no part of the record. It is made by whoever writes, from the events as they stand there, and names
-the hash of the last one: one that does not fit the record, or was made by another agentctl, is passed over. Where
-there is a key, so is one that is not sealed with it. Forks use those of their parent, up to the fork.
+the hash of the last one: one that does not fit the record, or was made by another agentctl, is passed over, and so
+is one that is not what its own sum says: bytes that went bad, or were changed by somebody who did not think of it.
+Where there is a key, so is one that is not sealed with it. Forks use those of their parent, up to the fork.
 
-A row holds the seal in a line (empty without a key), and behind it the fold as JSON.
+A row holds the sum and the seal in a line (no seal without a key), and behind it the fold as JSON.
 """
 
 import contextlib
+import hashlib
 import json
 import sqlite3
 from collections.abc import Iterator
@@ -68,6 +70,14 @@ def last_snapshot(place: Place, until: int | None = None) -> Glance | None:
 
 def _believed(place: Place, until: int | None = None) -> Iterator[tuple[int, str, str]]:
     """Yield the number, hash and text of each snapshot that a reader would use, the last one first."""
+    for seq, row_hash, text, is_whole, seal in _kept(place, until):
+        is_sealed = place.key is None or place.key.fits_computed(seal, seq, row_hash, fold_version(), text)
+        if is_whole and is_sealed:
+            yield seq, row_hash, text
+
+
+def _kept(place: Place, until: int | None = None) -> Iterator[tuple[int, str, str, bool, str]]:
+    """Yield all that fit the record, the last one first: number, hash, text, whether the sum is right, the seal."""
     if int(place.connection.execute("PRAGMA user_version").fetchone()[0]) < _FIRST_WITH_SNAPSHOTS:
         return
     stretches = lineage(place.connection, place.session_id)
@@ -77,10 +87,14 @@ def _believed(place: Place, until: int | None = None) -> Iterator[tuple[int, str
         (*values, fold_version(), (1 << 63) - 1 if until is None else until),
     )
     for seq, row_hash, body in rows:
-        seal, _, text = str(body).partition("\n")
-        is_sealed = place.key is None or place.key.fits_computed(seal, seq, row_hash, fold_version(), text)
-        if is_sealed and hash_at(place.connection, stretches, seq) == row_hash:
-            yield seq, row_hash, text
+        head, _, text = str(body).partition("\n")
+        total, _, seal = head.partition(" ")
+        if hash_at(place.connection, stretches, seq) == row_hash:
+            yield seq, row_hash, text, total == _sum(seq, row_hash, text), seal
+
+
+def _sum(seq: int, row_hash: str, text: str) -> str:
+    return hashlib.sha256(f"{seq} {row_hash} {text}".encode("utf-8", "surrogatepass")).hexdigest()
 
 
 class SnapshotCheck:
@@ -88,7 +102,7 @@ class SnapshotCheck:
 
     def __init__(self, place: Place) -> None:
         self._place = place
-        self._left = {seq for seq, _, _ in _believed(place)}
+        self._left = {kept[0] for kept in _kept(place)}
         self._glance = Glance()
         self.wrong: list[int] = []
 
@@ -99,8 +113,8 @@ class SnapshotCheck:
         self._glance.add(record)
         if record.seq in self._left:
             self._left.remove(record.seq)
-            found = next((text for seq, _, text in _believed(self._place, record.seq) if seq == record.seq), None)
-            if found is not None and found != exact_json(frozen(self._glance)):
+            found = next((kept for kept in _kept(self._place, record.seq) if kept[0] == record.seq), None)
+            if found is not None and found[2:4] != (exact_json(frozen(self._glance)), True):
                 self.wrong.append(record.seq)
 
 
@@ -134,7 +148,7 @@ def _put(connection: sqlite3.Connection, session_id: str, glance: Glance, seal_k
     seal = seal_key.seal_computed(glance.seq, glance.hash, version, text) if seal_key else ""
     connection.execute(
         "INSERT OR REPLACE INTO snapshots (session, seq, hash, version, body) VALUES (?, ?, ?, ?, ?)",
-        (key, glance.seq, glance.hash, version, f"{seal}\n{text}"),
+        (key, glance.seq, glance.hash, version, f"{_sum(glance.seq, glance.hash, text)} {seal}\n{text}"),
     )
     # One is enough for who looks at the end. Some older ones stay, for forks.
     connection.execute(

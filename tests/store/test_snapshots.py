@@ -3,6 +3,8 @@
 import json
 import shutil
 import sqlite3
+from contextlib import closing
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
@@ -103,6 +105,8 @@ def test_a_fork_uses_those_of_its_parent_up_to_the_fork(home: Home) -> None:
         "UPDATE snapshots SET body = '{'",
         'UPDATE snapshots SET body = \'{"$of":"Path"}\'',
         "UPDATE snapshots SET body = '7'",
+        "UPDATE snapshots SET body = replace(body, '\"requests\":', '\"requests\":9')",
+        "UPDATE snapshots SET body = substr(body, instr(body, char(10)))",
     ],
 )
 def test_one_that_does_not_fit_is_passed_over(home: Home, statement: str) -> None:
@@ -123,6 +127,18 @@ def test_the_chain_is_checked_from_the_snapshot_on_and_verify_checks_all_of_it(h
     assert agentctl("show", "long").code == 8
 
 
+def forge(home: Home) -> None:
+    """Let the last snapshot say something else, and its sum fit."""
+    change(home, FORGERY)
+    with closing(sqlite3.connect(home.database)) as connection:
+        seq, row_hash, body = connection.execute("SELECT seq, hash, body FROM snapshots WHERE seq = 2000").fetchone()
+        head, _, text = body.partition("\n")
+        total = sha256(f"{seq} {row_hash} {text}".encode()).hexdigest()
+        whole = " ".join([total, *head.split(" ")[1:]]) + "\n" + text
+        connection.execute("UPDATE snapshots SET body = ? WHERE seq = 2000", (whole,))
+        connection.commit()
+
+
 FORGERY = """UPDATE snapshots SET body = replace(body, '"requests":', '"requests":9') WHERE seq = 2000"""
 
 
@@ -133,7 +149,7 @@ def is_intact(*options: str) -> bool:
 def test_verify_computes_them_once_more_and_mend_makes_them_anew(home: Home) -> None:
     assert is_intact()
     before = agentctl("show", "long", "-o", "json").json
-    change(home, FORGERY)
+    forge(home)
     assert agentctl("show", "long", "-o", "json").json != before
     run = agentctl("verify", "long", "-o", "json")
     assert (run.code, run.json["intact"]) == (1, False)
@@ -142,6 +158,18 @@ def test_verify_computes_them_once_more_and_mend_makes_them_anew(home: Home) -> 
     assert is_intact("--mend")
     assert agentctl("show", "long", "-o", "json").json == before
     assert places(home) == [2 * SNAPSHOT_EVERY]
+
+
+def test_one_that_was_changed_alone_deceives_nobody_even_without_a_key(home: Home) -> None:
+    before = agentctl("show", "long", "-o", "json").json
+    change(home, FORGERY)
+    assert agentctl("show", "long", "-o", "json").json == before
+    run = agentctl("verify", "long", "-o", "json")
+    assert [damage["what"][:23] for damage in run.json["damages"]] == ["the snapshot of #2000, "]
+    with open_log(home) as log:
+        add(log, home, 1_000)
+    assert places(home)[-1] == 3 * SNAPSHOT_EVERY
+    assert agentctl("show", "long", "-o", "json").json["events"] == EVENTS + 1_000
 
 
 def test_the_index_is_mended_too_and_a_record_that_was_changed_is_not(home: Home) -> None:
@@ -160,7 +188,7 @@ def test_where_there_is_a_key_one_without_its_seal_is_not_believed(home: Home) -
     before = agentctl("show", "long", "-o", "json").json
     make_verify_key(home)
     assert is_intact("--seal")
-    change(home, FORGERY)
+    forge(home)
     assert agentctl("show", "long", "-o", "json").json == before
     assert not is_intact()
     another = {VARIABLE: "another key, which is long enough for one"}
