@@ -150,9 +150,10 @@ def used_by(folder: Path) -> int:
         try:
             with os.scandir(waiting.pop()) as entries:
                 for entry in entries:
-                    used += entry.stat(follow_symlinks=False).st_blocks * 512
-                    if entry.is_dir(follow_symlinks=False):
-                        waiting.append(entry.path)
+                    with contextlib.suppress(OSError):  # it went meanwhile, and those beside it did not
+                        used += entry.stat(follow_symlinks=False).st_blocks * 512
+                        if entry.is_dir(follow_symlinks=False):
+                            waiting.append(entry.path)
         except OSError:
             continue
     return used

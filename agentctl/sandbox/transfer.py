@@ -65,7 +65,10 @@ def _looked_at(upload: Upload) -> Cargo:
     target = upload.target + source.name if upload.target.endswith("/") else upload.target
     folder, _, name = target.rpartition("/")
     cargo = Cargo(folder or ("/" if target.startswith("/") else "."))
-    _add(name, source.resolve(), source.stat(), cargo)
+    try:
+        _add(name, source.resolve(), source.stat(), cargo)
+    except OSError as error:
+        raise NotFoundError(f"cannot copy {_shown(source)}: {_reason(error)}") from error
     return cargo
 
 
@@ -79,17 +82,24 @@ def _walk(source: Path, cargo: Cargo) -> None:
             raise UsageError(f"cannot copy {_shown(source / folder)}: {_reason(error)}") from error
         for entry in entries:
             name = f"{folder}/{entry.name}" if folder else entry.name
-            status = entry.stat(follow_symlinks=False)
-            _add(name, Path(entry.path), status, cargo)
+            try:
+                status = entry.stat(follow_symlinks=False)
+                _add(name, Path(entry.path), status, cargo)
+            except FileNotFoundError:
+                continue  # it has just gone
+            except OSError as error:
+                raise UsageError(f"cannot copy {_shown(Path(entry.path))}: {_reason(error)}") from error
             if stat.S_ISDIR(status.st_mode):
                 folders.append(name)
 
 
 def _add(name: str, path: Path, status: os.stat_result, cargo: Cargo) -> None:
+    """Add one path. Raises UsageError for a file that may not be read, FileNotFoundError for one that has just gone."""
     if stat.S_ISREG(status.st_mode):
-        cargo.size += status.st_size
         if not os.access(path, os.R_OK):
+            path.lstat()
             raise UsageError(f"cannot copy {_shown(path)}: permission denied")
+        cargo.size += status.st_size
     elif not (stat.S_ISDIR(status.st_mode) or stat.S_ISLNK(status.st_mode)):
         cargo.skipped.append(name)
         return

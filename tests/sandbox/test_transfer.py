@@ -1,12 +1,16 @@
 """Files that are to be copied in, looked at first."""
 
 import os
+import subprocess
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from agentctl.errors import NotFoundError, UsageError
 from agentctl.sandbox.base import Upload
+from agentctl.sandbox.disk import used_by
 from agentctl.sandbox.transfer import load
 
 
@@ -58,6 +62,36 @@ def test_what_cannot_be_read_is_refused_before_anything_is_sent(tmp_path: Path) 
         assert os.waitpid(pid, 0)[1] == 0
     else:
         assert _is_refused(tmp_path)
+
+
+CHURN = """
+import os, sys
+while True:
+    for deed in (lambda path: open(path, "w").close(), os.unlink):
+        for number in range(50):
+            deed(f"{sys.argv[1]}/passing{number}")
+"""
+
+
+@pytest.fixture
+def restless(tmp_path: Path) -> Iterator[Path]:
+    """A folder with files that stay, and others that come and go all the time."""
+    for number in range(20):
+        (tmp_path / f"stays{number}").write_bytes(bytes(1 << 16))
+    with subprocess.Popen([sys.executable, "-c", CHURN, tmp_path]) as churn:
+        yield tmp_path
+        churn.kill()
+
+
+def test_a_file_that_goes_while_its_folder_is_looked_at_keeps_nothing_from_being_copied(restless: Path) -> None:
+    for _ in range(300):
+        [cargo] = load([Upload(restless, ".")])
+        assert cargo.size == 20 << 16
+
+
+def test_a_file_that_goes_while_a_folder_is_measured_hides_no_other(restless: Path) -> None:
+    for _ in range(300):
+        assert used_by(restless) >= 20 << 16
 
 
 def _is_refused(folder: Path) -> bool:
