@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Annotated, NoReturn
 
 import typer
@@ -13,7 +12,7 @@ from agentctl.cli.options import Output, OutputOption
 from agentctl.cli.output import print_json, reporting, write_out
 from agentctl.cli.paging import page
 from agentctl.cli.quick import QuickCommand
-from agentctl.cli.rules import read_rules
+from agentctl.cli.rules import RulesOption, read_rules
 from agentctl.cli.runs import groups_of
 from agentctl.compare.demands import Demand, Failure, failures, failures_of_runs, read_demands
 from agentctl.compare.difference import LAYERS, LayerName
@@ -60,9 +59,7 @@ def diff(
     fail_on: Annotated[
         str | None, typer.Option("--fail-on", metavar="WHAT", help="Exit with 1 only for this: cost>+20%,files.")
     ] = None,
-    rules: Annotated[
-        Path | None, typer.Option("--rules", metavar="FILE", help="Your own rules for what is noise (YAML).")
-    ] = None,
+    rules: RulesOption = None,
     runs: Annotated[
         int | None, typer.Option("--runs", min=2, metavar="N", help="The last N runs of A against those of B.")
     ] = None,

@@ -4,7 +4,6 @@ import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from enum import StrEnum
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -19,7 +18,7 @@ from agentctl.cli.looking import UntilOption, stdout_look
 from agentctl.cli.options import Output, OutputOption, QuietOption, SessionArgument
 from agentctl.cli.otherwise import OtherEnvironmentOption, OtherModelOption, other_environment
 from agentctl.cli.output import print_json, reporting, write_out
-from agentctl.cli.rules import read_rules
+from agentctl.cli.rules import RulesOption, read_rules
 from agentctl.errors import CredentialsError, UsageError
 from agentctl.launch.again.request import RerunRequest
 from agentctl.launch.again.rerunning import Rerun
@@ -84,9 +83,7 @@ def rerun(
         list[str] | None, typer.Option(metavar="NAME", help="With --network: use this vault; may be repeated.")
     ] = None,
     model: OtherModelOption = None,
-    rules: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Rules of your own on what is noise in an observation.")
-    ] = None,
+    rules: RulesOption = None,
     until: UntilOption = None,
     show_all: Annotated[
         bool, typer.Option("--all", help="Every difference, those that follow from others too.")

@@ -11,6 +11,9 @@
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Annotated, TypeAlias
+
+import typer
 
 from agentctl.canonical import JsonObject
 from agentctl.compare.rules import Rule, own_rule
@@ -18,6 +21,10 @@ from agentctl.definitions.document import Document, Node, Step, together
 from agentctl.definitions.reading import read_yaml
 from agentctl.errors import DefinitionError
 from agentctl.spelling import did_you_mean
+
+RulesOption: TypeAlias = Annotated[
+    Path | None, typer.Option("--rules", metavar="FILE", help="Your own rules for what is noise (YAML).")
+]
 
 KEYS = ("name", "pattern", "replace", "tools")
 _MOST_RULES = 1_000
