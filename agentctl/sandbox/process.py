@@ -35,6 +35,7 @@ _MARK = "AGENTCTL_SANDBOX"
 
 _NEW = ".new"
 _GOODBYE_SECONDS = 5.0
+_DYING_SECONDS = 5.0
 _MOST_SAID = 4_096
 
 
@@ -150,7 +151,7 @@ class SupervisorProcess:
     def cause_of_death(self) -> str:
         """Say why the process is no more."""
         try:
-            code = self._process.wait(1.0)
+            code = self._process.wait(_DYING_SECONDS)
         except subprocess.TimeoutExpired:
             return "the sandbox closed its pipe"
         self._listener.join(1.0)

@@ -109,3 +109,20 @@ sys.stdout.buffer.write(os.read(theirs, 1 << 16))
 def test_files_that_no_process_can_be_started_for_are_refused_and_nothing_is_left_open() -> None:
     run = subprocess.run([sys.executable, "-c", NO_PROCESS], capture_output=True, check=True, cwd=FOLDER.parents[2])
     assert b"no process can be started" in run.stdout
+
+
+KILLS = """
+import subprocess, time
+from agentctl.sandbox.inside.processes import Killer
+
+child = subprocess.Popen(["sleep", "600"])
+killer = Killer(set(), set(), grace_seconds=1.0)
+late = time.monotonic() + 60
+assert not killer.step(late)
+assert child.wait(20) == -9
+assert killer.step(late)
+"""
+
+
+def test_what_is_to_end_is_killed_also_where_the_supervisor_stood_still_for_longer_than_it_would_try() -> None:
+    subprocess.run([sys.executable, "-c", KILLS], cwd=FOLDER.parents[2], check=True, timeout=60)

@@ -1,5 +1,8 @@
 """The near end of the pipe, with a far end that is broken or malicious: capped, an error, never a hang."""
 
+import os
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -13,6 +16,7 @@ from agentctl.sandbox.inside.frames import VERSION
 from agentctl.sandbox.pipe import conversation
 from agentctl.sandbox.process import ProcessSandbox
 from agentctl.sandbox.supervised import SupervisedSandbox
+from tests.cli.program import ROOT
 from tests.sandbox.far_end import WrittenEnd, begin
 
 
@@ -25,14 +29,6 @@ def run(code: str, *calls: ToolCall) -> list[str]:
         sandbox.close()
 
 
-@pytest.fixture(autouse=True)
-def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(conversation, "READY_SECONDS", 2.0)
-    monkeypatch.setattr(conversation, "ANSWER_SECONDS", 2.0)
-    monkeypatch.setattr(conversation, "_PROBE_SECONDS", 0.2)
-    monkeypatch.setattr(conversation, "_DEAD_SECONDS", 1.0)
-
-
 def test_a_far_end_that_does_as_it_should_is_understood() -> None:
     assert run("say(**READY); say(type='result', id=message()['id'], outcome=FINE)") == ["fine"]
 
@@ -43,7 +39,7 @@ def test_a_far_end_that_does_as_it_should_is_understood() -> None:
         ("", "the sandbox died: exit code 0"),
         ("sys.exit('cannot go on\\nat all')", r"exit code 1: cannot go on\\nat all"),
         ("os.kill(os.getpid(), 9)", "killed by SIGKILL"),
-        ("import time; time.sleep(60)", "no sign of life|did not finish"),
+        ("import time; time.sleep(60)", "no sign of life"),
         ("say(type='refused', reason='too old')", "refused us: too old"),
         ("send(b'HTTP/1.1 400 Bad Request\\r\\n' * 100)", "what it must not: a frame of"),
         ("send(struct.pack('>IIB', 0xffffffff, 0, 0))", "what it must not: a frame of 4294967295 bytes"),
@@ -61,11 +57,14 @@ def test_a_far_end_that_does_as_it_should_is_understood() -> None:
         ("say(**READY); send(frame(b'', 1 << 31, 4)); message(); message()", "not there to be opened"),
     ],
 )
-def test_a_far_end_that_is_broken_is_an_error_soon(code: str, says: str) -> None:
+def test_a_far_end_that_is_broken_is_an_error_soon(code: str, says: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    if says == "no sign of life":
+        monkeypatch.setattr(conversation, "_PROBE_SECONDS", 0.2)
+        monkeypatch.setattr(conversation, "_DEAD_SECONDS", 1.0)
     began = time.monotonic()
     with pytest.raises(SandboxError, match=says) as raised:
         run(code)
-    assert time.monotonic() - began < 6
+    assert time.monotonic() - began < 25
     assert "\n" not in raised.value.message
 
 
@@ -90,10 +89,11 @@ def test_a_far_end_that_answers_with_other_things_for_ever_is_an_error_in_time(m
         )
 
 
-def test_a_far_end_that_takes_nothing_is_an_error_in_time(tmp_path: Path) -> None:
+def test_a_far_end_that_takes_nothing_is_an_error_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
     sandbox = SupervisedSandbox(WrittenEnd("say(**READY)\nimport time; time.sleep(60)"))
     try:
         begin(sandbox)
+        monkeypatch.setattr(conversation, "ANSWER_SECONDS", 1.0)
         with pytest.raises(SandboxError, match="took nothing"):
             sandbox.call([ToolCall("a", "write", {"content": "x" * (8 << 20)})])
     finally:
@@ -167,7 +167,7 @@ def test_a_sandbox_that_is_left_alone_hears_from_us(monkeypatch: pytest.MonkeyPa
     sandbox = SupervisedSandbox(WrittenEnd(f"{code}open({str(tmp_path / 'three')!r}, 'w')"))
     try:
         begin(sandbox)
-        deadline = time.monotonic() + 5
+        deadline = time.monotonic() + 20
         while not (tmp_path / "three").exists():
             assert time.monotonic() < deadline
             time.sleep(0.02)
@@ -180,13 +180,41 @@ def test_a_message_that_the_supervisor_does_not_know_is_a_mismatch_and_no_fault_
     says = rf"does not know the message dance: it is of version {VERSION}, and this agentctl speaks version {VERSION}"
     try:
         begin(sandbox)
-        calls = sandbox.call([ToolCall("a", "bash", {"command": "sleep 20"})])
+        calls = sandbox.call([ToolCall("a", "bash", {"command": "sleep 60"})])
         sandbox._conversation.say({"type": "dance"})
         began = time.monotonic()
         with pytest.raises(SandboxError, match=says):
             next(iter(calls))
         with pytest.raises(SandboxError, match=says):
             sandbox._conversation.request({"type": "ping"})
-        assert time.monotonic() - began < 5
+        assert time.monotonic() - began < 15
     finally:
         sandbox.close()
+
+
+STOPPED = """
+import os, subprocess, sys
+from pathlib import Path
+from agentctl.definitions.environment import Environment
+from agentctl.sandbox.base import ToolCall
+from agentctl.sandbox.pipe import conversation
+from agentctl.sandbox.process import ProcessSandbox
+from tests.sandbox.far_end import begin
+
+conversation._PROBE_SECONDS, conversation._DEAD_SECONDS = 0.2, 3.0
+sandbox = ProcessSandbox(Environment(name="x"), Path(sys.argv[1]))
+begin(sandbox)
+calls = sandbox.call([ToolCall("a", "bash", {"command": "sleep 4.5; echo done"})])
+stop = subprocess.Popen(["sh", "-c", f"sleep 0.4; kill -STOP {os.getpid()}; sleep 3.5; kill -CONT {os.getpid()}"])
+print(*(outcome.content[0]["text"] for _, outcome in calls))
+stop.wait()
+sandbox.close()
+"""
+
+
+def test_a_harness_that_was_stopped_for_long_does_not_take_its_sandbox_for_dead(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", STOPPED, str(tmp_path)], env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert done.stdout == "done\n", done.stderr

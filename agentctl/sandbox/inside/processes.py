@@ -28,7 +28,7 @@ class Killer:
     def __init__(self, spared: set[tuple[int, str]], own: set[int], grace_seconds: float) -> None:
         self.spared, self.own = spared, own
         self.kill_at = time.monotonic() + grace_seconds
-        self.give_up_at = self.kill_at + _KILL_SECONDS
+        self.give_up_at = float("inf")
         self.asked: set[int] = set()
 
     def step(self, now: float) -> bool:
@@ -44,6 +44,7 @@ class Killer:
         else:
             for pid in self.held(victims):
                 send_signal(pid, signal.SIGKILL)
+            self.give_up_at = min(self.give_up_at, now + _KILL_SECONDS)  # of those that were killed, however late
         return False
 
     def held(self, victims: set[int]) -> set[int]:

@@ -165,16 +165,16 @@ class Conversation:
         return SandboxError(self._broken or "the sandbox is not started")
 
     def _wait(self, is_done: Callable[[], bool], seconds: float) -> None:
-        """Wait until ``is_done``; while nothing is heard, ask now and then for a sign of life."""
-        now = begun = time.monotonic()
-        while not self._is_done_within(min(begun + seconds - now, _PROBE_SECONDS), is_done):
-            now = time.monotonic()
-            silent_seconds = now - max(self._heard, begun)
-            if now >= begun + seconds:
+        """Wait until ``is_done``, asking now and then for a sign of life; to be stopped meanwhile is not to wait."""
+        waited, silent, began = 0.0, 0.0, time.monotonic()
+        while not self._is_done_within(step := min(seconds - waited, _PROBE_SECONDS), is_done):
+            waited, silent = waited + step, 0.0 if self._heard >= began else silent + step
+            began = time.monotonic()
+            if waited >= seconds:
                 raise self.break_off(f"the sandbox did not finish within {seconds:g} s")
-            if silent_seconds > _DEAD_SECONDS:
+            if silent >= _DEAD_SECONDS:
                 raise self.break_off(f"the sandbox gave no sign of life for {_DEAD_SECONDS:g} s")
-            if silent_seconds >= _PROBE_SECONDS:
+            if silent:
                 self.say({"type": "ping", "request": self.new_number()})
 
     def _is_done_within(self, seconds: float, is_done: Callable[[], bool]) -> bool:
