@@ -57,7 +57,7 @@ def test_no_other_process_is_seen_and_the_kernel_cannot_be_tuned(says: Callable[
 
 def test_limits_are_held_without_a_control_group(says: Callable[[str], str]) -> None:
     assert "MemoryError" in says("python3 -c 'bytearray(1 << 30)'")
-    assert "Resource temporarily unavailable" in says("for i in $(seq 60); do sleep 1 & done")
+    assert "Resource temporarily unavailable" in says("for i in $(seq 60); do sleep 3 & done")
     assert says("ulimit -c") == "0"
 
 

@@ -19,7 +19,7 @@ def test_a_session_that_fills_the_disk_stops_at_its_limit(tmp_path: Path, kind: 
         f"name: small\nconfig:\n  type: {kind}\n  resources: {{disk: 64m}}\n"
         + f"  image: {BASE}\n" * (kind == "docker")
     )
-    fill = "head -c 400M /dev/zero >/workspace/big; sleep 30"
+    fill = "head -c 400M /dev/zero >/workspace/big; sleep 110"
     (tmp_path / "script.yaml").write_text(f"- tools: [{{name: bash, input: {{command: '{fill}'}}}}]\n- text: Done.\n")
     began = time.monotonic()
     done = agentctl(
@@ -27,7 +27,7 @@ def test_a_session_that_fills_the_disk_stops_at_its_limit(tmp_path: Path, kind: 
         "--model", f"script:{tmp_path / 'script.yaml'}", "-o", "jsonl",
     )  # fmt: skip
     assert (done.code, done.json["stop_reason"]) == (4, {"type": "budget_reached"}), done.err
-    assert time.monotonic() - began < 20
+    assert time.monotonic() - began < 90
     kinds = [line["type"] for line in done.lines]
     assert kinds.count("local.sandbox_started") == 1
     [reached] = [line for line in done.lines if line["type"] == "local.limit_reached"]
@@ -84,7 +84,7 @@ def test_a_daemon_elsewhere_is_asked_again_and_again() -> None:
 
     watch = disk.DiskWatch(1_000, None, measure, lambda: ended.append(time.monotonic()))
     watch.start()
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 30
     while not ended and time.monotonic() < deadline:
         time.sleep(0.05)
     watch.stop()

@@ -133,7 +133,7 @@ PROXIED = """
 for host in 169.254.169.254 127.0.0.1 0 127.1 0x7f.1 2130706433 '[::1]' '[::ffff:7f00:1]' 10.0.0.1 100.64.0.1 \
     172.17.0.1 host.docker.internal evil.test {mark}.evil.test; do
   for url in https://$host/ http://$host/ https://$host:{port}/ http://$host:{port}/; do
-    curl -s -o /dev/null -m 5 -p --noproxy '' -x http://127.0.0.1:3128 -w '%{{http_connect}} ' "$url"
+    curl -s -o /dev/null -m 30 -p --noproxy '' -x http://127.0.0.1:3128 -w '%{{http_connect}} ' "$url"
   done
 done
 printf 'GET http://[fe80::1%%eth0]/ HTTP/1.1\\r\\n\\r\\n' | python3 -c '
@@ -172,7 +172,8 @@ def test_with_an_empty_list_nothing_leaves_by_the_proxy_or_around_it(  # N2, N3,
         )
         made.put("forward.py", forwarder)
         said = made.says(
-            "python3 forward.py & sleep 0.3; curl -sS -m 5 -x http://127.0.0.1:5000 https://evil.test/ 2>&1"
+            "python3 forward.py & until grep -q ':1388 .* 0A ' /proc/net/tcp; do sleep 0.05; done; "
+            "curl -sS -m 30 -x http://127.0.0.1:5000 https://evil.test/ 2>&1"
         )
         assert "403" in said
         nothing_came_out(found, around)
@@ -202,7 +203,7 @@ def test_what_is_allowed_is_reached_and_what_it_leads_to_is_judged_anew(
         return (302, {"Location": "https://denied.test/"}, b"") if path == "/away" else hello(method, path)
 
     with allowed(kind, tmp_path, redirecting) as (made, server):
-        curl = "curl -sS -m 10 --cacert ca.pem"
+        curl = "curl -sS -m 60 --cacert ca.pem"
         assert made.says(f"{curl} https://{NAME}/x") == "GET /x is here"
         assert made.says(f"{curl} https://{NAME.upper()}./y") == "GET /y is here"
         assert made.says(f"{curl} http://{NAME}/z") == "GET /z is here"
@@ -231,7 +232,7 @@ def test_one_sandbox_does_not_reach_the_way_out_of_another(tmp_path: Path) -> No
         with room("bubblewrap", tmp_path / "c", {"type": "limited", "allowed_hosts": []}) as third:
             assert "was not reached" in third.says(f"curl -sS http://{NAME}/")
             assert len(third.told.wait()) == 1
-        assert len(one.told.verdicts) == 1
+        assert len(one.told.wait()) == 1
 
 
 FLOOD = """
@@ -261,12 +262,12 @@ except ConnectionError:
 slow = socket.create_connection(("127.0.0.1", 3128), 20)
 begun = time.monotonic()
 try:
-    while time.monotonic() - begun < 20:
+    while time.monotonic() - begun < 60:
         slow.sendall(b"G")
         time.sleep(0.1)
 except ConnectionError:
     pass
-print("cut", time.monotonic() - begun < 5)
+print("cut", time.monotonic() - begun < 30)
 """
 
 
@@ -277,7 +278,7 @@ def test_floods_and_bombs_harm_nobody(tmp_path: Path) -> None:  # N15, N16
     def large(method: str, path: str) -> tuple[int, Mapping[str, str], bytes]:
         return 200, {"Content-Encoding": "gzip"}, bomb
 
-    caps = Caps(head_seconds=1, sent_bytes=60_000_000)
+    caps = Caps(head_seconds=4, sent_bytes=60_000_000)
     with allowed("docker", tmp_path, large, caps) as (made, _):
         made.put("flood.py", FLOOD)
         assert made.says("python3 flood.py 2>&1") == "cut True"
@@ -286,20 +287,11 @@ def test_floods_and_bombs_harm_nobody(tmp_path: Path) -> None:  # N15, N16
         assert made.says(f"{curl} | wc -c") == str(len(bomb))
         made.says("head -c 50000000 /dev/zero > big")
         assert made.says(f"{curl} --data-binary @big -o /dev/null -w '%{{http_code}}'") == "200"
-        deadline = (
-            time.monotonic() + 5
-        )  # the verdict is told when the connection has ended, which curl does not wait for
-        while made.told.verdicts[-1]["bytes_sent"] < 50_000_000 and time.monotonic() < deadline:
-            time.sleep(0.02)
-        verdict = made.told.verdicts[-1]
-        assert verdict["bytes_sent"] > 50_000_000
+        # The verdict is told when the connection has ended, which curl does not wait for.
+        verdict = made.told.wait_until(lambda verdicts: verdicts[-1]["bytes_sent"] > 50_000_000)[-1]
         assert verdict["host"] == NAME
         made.says(f"{curl} --data-binary @big -o /dev/null; true")
-        deadline = time.monotonic() + 5
-        while (
-            "sent this host its limit" not in str(made.told.verdicts[-1].get("reason")) and time.monotonic() < deadline
-        ):
-            time.sleep(0.02)
+        made.told.wait_until(lambda verdicts: "sent this host its limit" in str(verdicts[-1].get("reason")))
         assert "the session has sent this host its limit of 60,000,000 bytes" in str(made.told.verdicts[-1])
         assert len(made.told.verdicts) > 1_500
 
