@@ -114,6 +114,8 @@ def _lines(session: Opened, told: _Told, look: Look, *, full: bool) -> list[Line
 
 def _nothing(session: Opened, told: _Told, look: Look) -> str:
     name = shown(session.row.id, look)
+    if (imported := session.header().imported) is not None:
+        return f"a transcript of {shown(str(imported.get('format')), look)} does not say which files were changed"
     if not told.is_recorded and session.last("local.sandbox_started") and session.header().uploads:
         return f"the record of session {name} does not say what became of its files"
     return f"session {name} changed no files" if told.event is None else f"event #{told.event} changed no files"

@@ -66,6 +66,9 @@ def _fetch(session: Opened, files: list[KeptFile], directory: Path, *, named: bo
 
 
 def _lines(session: Opened, files: list[KeptFile], directory: Path | None, look: Look) -> list[Line]:
+    if not files and (imported := session.header().imported) is not None:
+        form = shown(str(imported.get("format")), look)
+        return [plain(f"a transcript of {form} does not have the files that its session made")]
     if not files:
         return [plain(f"session {shown(session.row.id, look)} made no files")]
     if directory is not None:

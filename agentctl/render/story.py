@@ -269,6 +269,8 @@ def _remarks(event: Event) -> list[Item]:
             return _rescheduled(event)
         case SessionStatusTerminated():
             return [Remark("the session has ended and cannot go on", "warning")]
+        case UnknownEvent(body={"name": str(name)}):
+            return [Remark(f"{type_of(event)}: {name}")]
         case UnknownEvent():
             return [Remark(type_of(event))]
         case _:

@@ -16,12 +16,14 @@ from agentctl.events.local import (
     LocalSessionCreated,
     LocalToolFacts,
 )
+from agentctl.events.span import SpanModelRequestEnd
 from agentctl.events.user import UserCustomToolResult
 from agentctl.session.egress import EgressSums
 from agentctl.session.filesums import FileSums
 from agentctl.session.fork import forked
 from agentctl.session.result import Result
 from agentctl.session.state import OpenCall, SessionState
+from agentctl.session.usage import answering
 
 
 @dataclass(slots=True)
@@ -64,6 +66,8 @@ class Summary:
                 self.sandbox |= event.facts
             case LocalModelResponse():
                 self._add_model(event.model)
+            case SpanModelRequestEnd() if model := answering(event):
+                self._add_model(model)
             case AgentToolUse() | AgentCustomToolUse():
                 self._names[event.id] = event.name
                 self._tool(event.id).calls += 1

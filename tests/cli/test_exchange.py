@@ -151,14 +151,26 @@ def test_an_imported_transcript_is_read_like_any_other_and_not_gone_on_with(own_
             "timestamp": "2026-08-10T20:05:01Z", "type": "response_item",
             "payload": {"type": "message", "role": "user", "content": [{"type": "input_text", "text": "hi there"}]},
         },
+        {
+            "timestamp": "2026-08-10T20:05:02Z", "type": "response_item",
+            "payload": {"type": "function_call", "name": "shell", "arguments": "{}", "call_id": "c"},
+        },
     ]  # fmt: skip
     (tmp_path / "rollout.jsonl").write_text("".join(canonical_json(line) + "\n" for line in lines))
     assert agentctl("import", tmp_path / "rollout.jsonl").code == 0
+    for told in (agentctl("replay", "codex-abc").out, agentctl("show", "codex-abc").out):
+        assert "interrupted" in told
+        assert "agentctl resume" not in told  # nobody can
     assert "hi there" in agentctl("replay", "codex-abc").out
     for command in (["send", "codex-abc", "more"], ["resume", "codex-abc"]):
         done = agentctl(*command)
         assert done.code == 2
         assert "can only be looked at" in done.err
+    done = agentctl("rerun", "codex-abc", "-o", "json")
+    assert (done.code, done.json["verdict"], done.json["session_id"]) == (1, "incomplete-recording", None)
+    assert "a transcript of Codex CLI" in done.json["missing"][0]
+    assert "does not say which files were changed" in agentctl("files", "codex-abc").out
+    assert "does not have the files" in agentctl("outputs", "codex-abc").out
     (tmp_path / "checks.yaml").write_text("paths: {only: ['**']}\n")
     assert agentctl("check", "codex-abc", tmp_path / "checks.yaml").code == 1
     assert agentctl("check", "codex-abc", tmp_path / "checks.yaml", "--allow-unknown").code == 0

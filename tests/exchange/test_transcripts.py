@@ -15,6 +15,9 @@ from agentctl.events.local import LocalImported, LocalModelResponse, LocalSessio
 from agentctl.events.user import UserMessage
 from agentctl.paths import Home
 from agentctl.session.fork import refuse_imported
+from agentctl.session.glance import Glance
+from agentctl.session.log import Record
+from agentctl.session.tally import Tally
 from tests.exchange.kit import everything, sent, taken_in
 from tests.exchange.lines import (
     CLAUDE_CODE,
@@ -25,10 +28,13 @@ from tests.exchange.lines import (
     assistant,
     brought,
     claude,
+    codex,
     hosted,
     jsonl,
     of,
     summed,
+    told,
+    words,
 )
 from tests.kit import Recorder, open_log
 
@@ -168,9 +174,9 @@ def test_lines_that_cannot_be_read_are_kept_as_text_and_told(home: Home, tmp_pat
         9: '"a text"',
         len(lines) + 1: '{"cut": "o\udcff',
     }
-    told = encode(records[0].event)["imported"]
-    assert told["cut_at_line"] == len(lines) + 1
-    assert [gap.partition(" is no ")[0].partition(",")[0] for gap in told["gaps"]] == ["line 5", "line 9", "line 17"]
+    origin = encode(records[0].event)["imported"]
+    assert origin["cut_at_line"] == len(lines) + 1
+    assert [gap.partition(" is no ")[0].partition(",")[0] for gap in origin["gaps"]] == ["line 5", "line 9", "line 17"]
     assert [text_of(event.content) for event in of(AgentMessage, records)] == ["Done."]
     other = Home(tmp_path / "other")
     assert taken_in(other, sent(home, tmp_path / "out", session_id))[0].state == "stored"
@@ -232,3 +238,36 @@ def test_odd_blocks_of_a_transcript_are_kept_and_trip_nothing_up(home: Home, tmp
     _, records = brought(home, tmp_path, jsonl(odd))
     assert "session.error" in [type_of(record.event) for record in records]
     assert "server_tool_use" in json.dumps([encode(record.event) for record in records])
+
+
+def asked_of(model: str, second: int, used: int) -> list[JsonObject]:
+    last = {"input_tokens": used, "cached_input_tokens": 0, "output_tokens": 1}
+    counts = {"last_token_usage": last, "total_token_usage": {"input_tokens": used + second}}
+    asked = {"type": "function_call", "name": "shell", "arguments": "{}", "call_id": f"c{second}"}
+    return [
+        codex(second, "turn_context", model=model),
+        codex(second, "response_item", **words("user", f"ask {model}")),
+        codex(second + 2, "response_item", **asked),
+        codex(second + 2, "event_msg", type="token_count", info=counts),
+        codex(second + 5, "response_item", type="function_call_output", call_id=f"c{second}", output="done"),
+    ]
+
+
+def test_what_each_model_answered_and_where_the_time_went_is_known_of_a_transcript() -> None:
+    events = told([codex(0, "session_meta", id=UUID), *asked_of("gpt-5", 1, 10), *asked_of("gpt-6", 11, 30)])
+    glance, tally = Glance(), Tally()
+    for number, event in enumerate(events, start=1):
+        glance.add(Record(number, event, ""))
+        tally.add(event)
+    assert {model: (found.answers, found.cost) for model, found in glance.models.items()} == {
+        "gpt-5": (1, None),
+        "gpt-6": (1, None),
+    }
+    assert glance.summary.answered_by == ["gpt-5", "gpt-6"]
+    seconds = glance.timing.seconds
+    assert (seconds["model"], seconds["tools"]) == (4, 6)
+    assert seconds["other"] == 5  # nobody says what was done before the second message came
+    assert {place.model: sums.input_tokens for place, sums in tally.sums.items() if sums.requests} == {
+        "gpt-5": 10,
+        "gpt-6": 30,
+    }
