@@ -32,7 +32,8 @@ from agentctl.visible import visible_line
 app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False, add_completion=False)
 
 _KINDS = ("agent", "model", "tool", "day")
-_HEAD = ("SESSIONS", "REQUESTS", "IN", "CACHED", "OUT", "CALLS", "FAILED", "TIME", "COST", "ENDS")
+_HEAD = ("SESSIONS", "COST", "TIME", "CALLS", "FAILED", "REQUESTS", "IN", "CACHED", "OUT", "ENDS")
+"""What matters most stands first: a terminal of 80 columns has no room for all of it."""
 _HEAD_OF_TOOLS = ("SESSIONS", "CALLS", "FAILED", "IN TOOLS")
 _DAY = len("2026-11-20")
 
@@ -239,13 +240,13 @@ def _cells(group: _Group, look: Look, *, is_of_tool: bool) -> list[Span]:
     ends = ", ".join(f"{shown(reason, look)} {number}" for reason, number in sorted(sums.ends.items()))
     return [
         Span(str(len(group.sessions))),
+        Span(money(sums.cost)),
+        Span(duration(sums.active_seconds)),
+        Span(str(sums.calls)),
+        failed,
         Span(str(sums.requests)),
         Span(count(sums.read_tokens)),
         Span("" if share is None else f"{share:.0%}"),
         Span(count(sums.output_tokens)),
-        Span(str(sums.calls)),
-        failed,
-        Span(duration(sums.active_seconds)),
-        Span(money(sums.cost)),
         Span(ends, "dim"),
     ]

@@ -97,7 +97,12 @@ def _cost(glance: Glance, known: Known) -> list[str]:
 
 def _changed(summary: Summary) -> list[str]:
     counts = summary.files.counts(WORKSPACE)
-    return [counts_text(counts)] if counts else []
+    return [f"{counts_text(counts)}: {_few(summary.files.names(WORKSPACE))}"] if counts else []
+
+
+def _few(names: Sequence[str]) -> str:
+    more = f" and {len(names) - _MOST_FILES:,} more" if len(names) > _MOST_FILES else ""
+    return ", ".join(names[:_MOST_FILES]) + more
 
 
 def _outputs(summary: Summary) -> list[str]:

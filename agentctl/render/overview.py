@@ -7,7 +7,7 @@ from agentctl.canonical import JsonObject
 from agentctl.render.facts import Known, facts_told
 from agentctl.render.files import files_counted
 from agentctl.render.layout import Layout, stopped
-from agentctl.render.lines import EMPTY, Line, Span, clip, fit, plain, shown, shown_lines
+from agentctl.render.lines import EMPTY, Line, Span, clip, fit, plain, shown, shown_lines, width
 from agentctl.render.listing import table
 from agentctl.render.look import Look
 from agentctl.render.numbers import duration, many
@@ -26,6 +26,7 @@ _ROWS_AROUND = 3
 _LEAST_ERROR_LINES = 3
 _HERE = "agentctl show"
 _SEE = {"files": "see: agentctl files"}
+"""What shows more of a fact; the session is named with it where there is room."""
 _STYLES = {"running": "accent", "rescheduling": "accent", "interrupted": "warning", "terminated": "bad"}
 
 
@@ -96,11 +97,15 @@ class Overview:
 
     def _facts(self) -> list[Line]:
         facts = facts_told(self._glance, self._known, self._aspects, self._now)
-        return [self._fact(name, [*parts, _SEE[name]] if name in _SEE else parts) for name, parts in facts]
+        return [self._fact(name, parts, _SEE.get(name)) for name, parts in facts]
 
-    def _fact(self, name: str, parts: Sequence[str]) -> Line:
-        text = f" {self._look.symbols.dot} ".join(shown(part, self._look) for part in parts)
-        return clip([Span(f"  {name:<12}", "dim"), Span(text)], self._columns, self._more)
+    def _fact(self, name: str, parts: Sequence[str], see: str | None) -> Line:
+        dot = f" {self._look.symbols.dot} "
+        head, text = Span(f"  {name:<12}", "dim"), dot.join(shown(part, self._look) for part in parts)
+        for hint in (f"{dot}{see} {self._summary.result.session_id}", f"{dot}{see}") if see else ():
+            if width(line := [head, Span(text + shown(hint, self._look))]) <= self._columns:
+                return line
+        return clip([head, Span(text)], self._columns, self._more)
 
     def _tools(self, most: int) -> list[Line]:
         tools = sorted(self._summary.tools.items(), key=lambda item: -item[1].calls)

@@ -39,6 +39,10 @@ class FileSums:
         """Count what is below a folder."""
         return count(kind for path, kind in self._changes.items() if inside(path, folder) is not None)
 
+    def names(self, folder: str) -> list[str]:
+        """Return the paths below a folder of what is counted there, the first change first."""
+        return [name for path in self._changes if (name := inside(path, folder)) is not None]
+
     def _add(self, change: Change) -> None:
         former = self._changes.pop(change.path, None)
         match former, change.change:

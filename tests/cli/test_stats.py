@@ -34,14 +34,17 @@ def home(recorded: Path, own_home: Path) -> Home:
 
 def test_agents_by_what_they_cost(home: Home) -> None:
     head, first, second, total = agentctl("stats").out.splitlines()
-    names = ["AGENT", "SESSIONS", "REQUESTS", "IN", "CACHED", "OUT", "CALLS", "FAILED", "TIME", "COST", "ENDS"]
+    names = ["AGENT", "SESSIONS", "COST", "TIME", "CALLS", "FAILED", "REQUESTS", "IN", "CACHED", "OUT", "ENDS"]
     assert head.split() == names
     assert first.split() == [
-        "data-analyst", "2", "12", "55.4k", "87%", "2.2k", "12", "2", "1m", "32s", "$0.0898", "end_turn", "2",
+        "data-analyst", "2", "$0.0898", "1m", "32s", "12", "2", "12", "55.4k", "87%", "2.2k", "end_turn", "2",
     ]  # fmt: skip
     assert second.startswith("oth\\x1b[2Jer")
     assert second.endswith("killed 1")
-    assert total.split()[:3] == ["total", "3", "13"]
+    assert total.split()[:3] == ["total", "3", "$0.0972"]
+    narrow = agentctl("stats", COLUMNS="80").out.splitlines()
+    assert "$0.0898" in narrow[1], "what it cost is seen on any terminal"
+    assert max(map(len, narrow)) < 80
 
 
 def test_an_agent_that_no_session_has_is_told(home: Home) -> None:

@@ -14,6 +14,8 @@ from agentctl.render.look import Look
 from agentctl.render.overview import Overview
 from agentctl.session.glance import Glance
 from tests.kit import Recorder, call, open_log, text
+from tests.patch.recorded import FilesRecorder
+from tests.patch.trees import Node
 
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
 TOOLS = ("bash", "read", "write", "edit", "glob", "grep", "find")
@@ -76,3 +78,17 @@ def test_what_went_wrong_goes_before_the_last_message(own_home: Path) -> None:
     assert any("more lines: agentctl replay" in line for line in lines)
     assert "  wait" in lines
     assert any("agentctl resume" in line for line in lines)
+
+
+def test_files_are_named_and_so_is_the_command_that_shows_them_where_there_is_room(own_home: Path) -> None:
+    home = Home(own_home)
+    with open_log(home) as log:
+        recorder = FilesRecorder(log, home)
+        recorder.begin({"old.txt": Node(b"old\n")})
+        recorder.act("make", {f"{name}.txt": Node(b"new\n") for name in "abcdefgh"})
+        recorder.rest()
+        wide, narrow = ([line for line in drawn(recorder, columns, 24) if "~0" in line] for columns in (160, 90))
+        name = recorder.records()[0].event.session_id  # type: ignore[attr-defined]
+    told = "  files       +8 ~0 -1: a.txt, b.txt, c.txt, d.txt, e.txt, f.txt and 3 more"
+    assert wide == [f"{told} · see: agentctl files {name}"]
+    assert narrow == [told]
