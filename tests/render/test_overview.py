@@ -89,6 +89,6 @@ def test_files_are_named_and_so_is_the_command_that_shows_them_where_there_is_ro
         recorder.rest()
         wide, narrow = ([line for line in drawn(recorder, columns, 24) if "~0" in line] for columns in (160, 90))
         name = recorder.records()[0].event.session_id  # type: ignore[attr-defined]
-    told = "  files       +8 ~0 -1: a.txt, b.txt, c.txt, d.txt, e.txt, f.txt and 3 more"
+    told = "  files       +8 ~0 -1: old.txt, a.txt, b.txt, c.txt, d.txt, e.txt and 3 more"
     assert wide == [f"{told} · see: agentctl files {name}"]
     assert narrow == [told]
