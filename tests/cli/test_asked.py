@@ -9,7 +9,7 @@ from tests.cli.program import agentctl
 
 STEPS = """\
 - tools:
-    - {name: bash, input: {command: "head -c 100m /dev/zero > full; sleep 10"}}
+    - {name: bash, input: {command: "head -c 100m /dev/zero > full; sleep 110"}}
     - {name: write, input: {file_path: note.txt, content: "noted"}}
 - tools: [{name: bash, input: {command: "cat note.txt"}}]
 - text: Done.

@@ -104,8 +104,9 @@ def test_enter_shows_what_a_call_asks_for_beside_what_came_of_it(paused: Played)
 
 
 def test_it_plays_at_the_recorded_pace_and_pauses(home: Home) -> None:
-    with played("@", "--speed", "8") as player:
+    with played("@") as player:
         player.wait(lambda shown: "The user wants the wettest" in shown.text and shown.at == 5, "what is typed")
+        player.press("+", "+", "+")
         player.wait(lambda shown: shown.at > 20)
         player.press(" ")
         player.wait(lambda shown: shown.rows[-1].startswith("■"))

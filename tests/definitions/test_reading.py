@@ -51,7 +51,7 @@ def test_refusing_a_file_leaves_nothing_open(tmp_path: Path) -> None:
     before = len(list(Path("/proc/self/fd").iterdir()))
     for _ in range(5):
         problems(tmp_path / "folder.yaml")
-    assert len(list(Path("/proc/self/fd").iterdir())) == before
+    assert len(list(Path("/proc/self/fd").iterdir())) <= before  # a thread of another test may end meanwhile
 
 
 def test_a_name_that_no_file_can_have_is_a_problem_and_no_crash() -> None:

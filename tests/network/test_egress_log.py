@@ -65,7 +65,7 @@ def recorded(failing: Failing, recorder: Recorder) -> list[Event]:
 
 
 def soon(failing: Failing, recorder: Recorder, count: int) -> list[Event]:
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + 20
     while len(found := recorded(failing, recorder)) < count and time.monotonic() < deadline:
         time.sleep(0.01)
     return found

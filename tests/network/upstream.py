@@ -19,12 +19,15 @@ Reply = Callable[[TlsConnection, Request, bytes], bool]
 
 
 class Upstream:
-    """A server for one host; ``requests`` holds the head and the body of each request as they came."""
+    """A server for one host; ``requests`` holds the head and the body of each request as they came.
+
+    ``connections`` were made, and the server has ``ended`` so many of them.
+    """
 
     def __init__(self, host: str = HOST) -> None:
         self.authority = SessionAuthority(b"upstream" * 8, "upstream")
         self.requests: list[tuple[str, bytes]] = []
-        self.connections = 0
+        self.connections = self.ended = 0
         self.reply: Reply = echo
         self._context = self.authority.context(host)
         self._listener = socket.create_server(("127.0.0.1", 0))
@@ -67,6 +70,7 @@ class Upstream:
                 if not self.reply(tls, request, body):
                     break
             tls.end()
+        self.ended += 1
 
 
 def said(request: Request, body: bytes) -> bytes:

@@ -49,7 +49,7 @@ def test_the_disk_of_the_machine_keeps_a_reserve(  # E11: bytes, and inodes
     monkeypatch.setattr(disk, "RESERVE_SHARE", 2.0)
     monkeypatch.setattr(disk, what, 1 << 60)
     with pytest.raises(SandboxLimitError, match="the disk of this machine is nearly full"):
-        box.says("sleep 10")
+        box.says("sleep 110")
     box.sandbox.close()
     with pytest.raises(SandboxError, match="is nearly full") as refused:
         Box("bubblewrap", tmp_path)
