@@ -20,6 +20,7 @@ FORMAT = "Codex CLI"
 
 _TYPES = ("session_meta", "response_item", "event_msg", "turn_context", "compacted")
 _BARE = ("message", "reasoning", *CALLS, *OUTPUTS)
+_HEADER = {"id", "timestamp", "instructions"}
 _ENVELOPE = ("timestamp", "ordinal", "type", "payload")
 _TURN_ENDS = ("task_complete", "turn_complete")
 _STOPPED_BY_PEOPLE = ("interrupted", "replaced")
@@ -27,7 +28,7 @@ _STOPPED_BY_PEOPLE = ("interrupted", "replaced")
 
 def is_codex(lines: Sequence[NumberedLine]) -> bool:
     """Say whether these are lines of such a transcript."""
-    return any(_is_wrapped(body) or "record_type" in body for _, body in lines) or _is_bare(lines)
+    return any(_is_wrapped(body) for _, body in lines) or _is_bare(lines)
 
 
 def read_codex(lines: Sequence[NumberedLine], origin: Origin) -> Foreign:
@@ -192,8 +193,7 @@ def _is_wrapped(body: JsonObject) -> bool:
 def _is_bare(lines: Sequence[NumberedLine]) -> bool:
     """Say whether these are lines of a version that wrote payloads alone, a header before them."""
     sound = [body for _, body in lines if not isinstance(body, Damaged)]
-    header = {"id", "timestamp", "instructions"}
-    return bool(sound) and header <= sound[0].keys() and all(body.get("type") in _BARE for body in sound[1:])
+    return bool(sound) and sound[0].keys() >= _HEADER and any(body.get("type") in _BARE for body in sound)
 
 
 def _wrapped(body: JsonObject) -> JsonObject:
