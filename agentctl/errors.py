@@ -12,6 +12,7 @@
     │   ├── SandboxLimitError 4   a sandbox that was stopped because of what it took
     │   └── UnrecordedCallError 7 a recorded sandbox that was asked for what it has not seen
     ├── StoreError            8   the store cannot be read or written
+    │   ├── FullError         8   there is no room left for it
     │   └── UnsavedError      8   a session that goes on cannot be recorded any further
     └── BusyError             9   the session is being run by somebody else
 
@@ -160,6 +161,10 @@ class StoreError(AgentctlError):
 
     type = "store_error"
     exit_code = 8
+
+
+class FullError(StoreError):
+    """The disk that the store is on has no room left for what was to be written."""
 
 
 class UnsavedError(StoreError):

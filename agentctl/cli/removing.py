@@ -4,15 +4,18 @@ from collections.abc import Iterable, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 
-from agentctl.errors import BusyError, SandboxError, StoreError, UsageError
+from agentctl.errors import BusyError, FullError, SandboxError, StoreError, UsageError
 from agentctl.paths import Home
 from agentctl.sandbox.docker.kept import remove_kept
 from agentctl.store.database import Database
 from agentctl.store.migrations import migrate
 from agentctl.store.naming import named_blobs
+from agentctl.store.reckoned import reckoned
 from agentctl.store.removal import Doomed, doomed, remove_sessions
 from agentctl.store.shrinking import GivenBack, give_back
 from agentctl.store.sweeping import Swept, sweep_blobs
+
+_ROOM = "nothing was removed; some room is needed for it, and agentctl prune --blobs --logs --builds may make that"
 
 
 @dataclass(slots=True)
@@ -35,7 +38,23 @@ def remove(store: Home, families: Iterable[Sequence[str]], *, skip_busy: bool = 
 
     ``skip_busy`` leaves a family alone that is run by somebody, or that others need by now; and where the store fails
     behind the first family, what went is told all the same.
+
+    What is to be removed has to be written into the log of writes first. Where the disk has no room for that, the index
+    of search and stats goes, which they make anew.
     """
+    families = list(families)
+    try:
+        return _removed(store, families, skip_busy=skip_busy)
+    except FullError as error:
+        if not reckoned(store).remove():
+            raise FullError(error.message, hint=_ROOM) from error
+    try:
+        return _removed(store, families, skip_busy=skip_busy)
+    except FullError as error:
+        raise FullError(error.message, hint=_ROOM) from error
+
+
+def _removed(store: Home, families: Iterable[Sequence[str]], *, skip_busy: bool) -> Outcome:
     outcome, names = Outcome(), set[str]()
     with closing(Database(store, migrate)) as database:
         for family in families:
@@ -60,7 +79,10 @@ def remove(store: Home, families: Iterable[Sequence[str]], *, skip_busy: bool = 
         _remove_kept_states(store, outcome)
         with database.reading() as connection:
             outcome.blobs = sweep_blobs(store, connection, only=names)
-        outcome.given_back = give_back(database)
+        try:
+            outcome.given_back = give_back(database)
+        except FullError as error:
+            outcome.troubles.append(f"what is free in the database stays there for now: {error.message}")
     return outcome
 
 

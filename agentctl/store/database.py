@@ -18,7 +18,7 @@ from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
-from agentctl.errors import NotFoundError, StoreError
+from agentctl.errors import FullError, NotFoundError, StoreError
 from agentctl.paths import Home
 from agentctl.store.locking import lock_within
 from agentctl.store.logroom import LogRoom
@@ -31,6 +31,7 @@ _HINT = "set AGENTCTL_HOME to a directory that can be written"
 _READ_TEXT = partial(str, encoding="utf-8", errors="backslashreplace")
 """So that one text that is damaged keeps nobody from reading the others; its hash shows that it is not as written."""
 
+_NO_ROOM = "free space on this disk; what was recorded before is safe"
 _DAMAGED = "it was not changed; put back a copy of it, or set AGENTCTL_HOME to a new directory"
 
 
@@ -174,7 +175,7 @@ def reading(home: Home) -> Iterator[sqlite3.Connection]:
         try:
             yield connection
         except sqlite3.DatabaseError as error:  # nothing wider: other failures are those of the caller
-            raise StoreError(f"{home.database}: {error}", hint=_hint_for(error)) from error
+            raise _failure(home.database, error) from error
 
 
 def _open_to_read(path: Path) -> sqlite3.Connection:
@@ -263,7 +264,7 @@ def _explained(path: Path) -> Iterator[None]:
     try:
         yield
     except sqlite3.DatabaseError as error:
-        raise StoreError(f"{path}: {error}", hint=_hint_for(error)) from error
+        raise _failure(path, error) from error
     except UnicodeDecodeError as error:  # raised by sqlite3 for its own messages, where the schema is damaged
         raise StoreError(f"{path} is damaged: {error.reason}", hint=_DAMAGED) from error
     except OSError as error:
@@ -284,10 +285,13 @@ def _is_of_disk(error: sqlite3.OperationalError) -> bool:
     return name == "SQLITE_FULL" or name.startswith("SQLITE_IOERR")
 
 
+def _failure(path: Path, error: sqlite3.DatabaseError) -> StoreError:
+    is_full = getattr(error, "sqlite_errorname", "").startswith(("SQLITE_FULL", "SQLITE_IOERR_SHM"))
+    return (FullError if is_full else StoreError)(f"{path}: {error}", hint=_NO_ROOM if is_full else _hint_for(error))
+
+
 def _hint_for(error: sqlite3.DatabaseError) -> str:
     name = getattr(error, "sqlite_errorname", "")
-    if name == "SQLITE_FULL" or name.startswith("SQLITE_IOERR_SHM"):
-        return "free space on this disk; what was recorded before is safe"
     if name.startswith("SQLITE_IOERR"):
         return "the disk failed or a limit was met (see: dmesg, ulimit -a); what was recorded before is safe"
     if name.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB")) or name == "SQLITE_ERROR":  # a table is gone
