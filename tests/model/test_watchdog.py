@@ -97,8 +97,7 @@ def test_silence_counts_from_when_something_was_heard() -> None:
             assert watched.is_bitten.wait(SOON)
             time.sleep(0.3)
         watched.dog.close()
-        assert len(watched.bites) == 1
-        return early, max(later - earlier for earlier, later in pairwise(times))
+        return early or watched.bites[1:], max(later - earlier for earlier, later in pairwise(times))
 
     assert bites_of(attempt) == []
 
