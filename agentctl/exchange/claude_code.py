@@ -64,7 +64,7 @@ class _Reader:
         self._answers = answers_of(lines, aside=self._is_whole)
         asides = {} if self._is_whole else answers_of(lines, aside=True)
         origin.gaps += gaps_of(lines, [*self._answers.values(), *asides.values()])
-        self._asides = {answer.line: answer for key, answer in asides.items() if key not in self._answers}
+        self._asides = {answer.lines[-1]: answer for key, answer in asides.items() if key not in self._answers}
         self._told: set[str] = set()
         self._repeated: JsonObject = {}
 
@@ -72,7 +72,7 @@ class _Reader:
         """Go through the lines once."""
         for number, body in self._lines:
             self._learn(body)
-            left = self._add(body)
+            left = self._add(number, body)
             if left:
                 self._draft.other(number, left, body.get("timestamp"))
             if (answer := self._asides.get(number)) is not None:
@@ -90,29 +90,29 @@ class _Reader:
         if self._is_whole and isinstance(body.get("sessionId"), str):
             more.setdefault("subagent_of", body["sessionId"])
 
-    def _add(self, body: JsonObject) -> JsonObject:
+    def _add(self, number: int, body: JsonObject) -> JsonObject:
         """Take a line; return what of it is to be kept beside."""
         if body.get("type") == "attachment":
             return self._add_attachment(body)
         if body.get("type") == "system" and body.get("subtype") == _TURN_END:
             self._draft.stop()
         message = message_of(body)
-        if message is None or is_aside(body) is not self._is_whole or body.get("isMeta"):
+        if message is None or is_aside(body) is not self._is_whole:
             return body
         if body["type"] == "assistant":
-            return self._add_answer(body, message) if isinstance(message.get("content"), list) else body
+            return self._add_answer(number, body, message) if isinstance(message.get("content"), list) else body
         return self._add_message(body, message)
 
-    def _add_answer(self, body: JsonObject, message: JsonObject) -> JsonObject:
-        key = key_of(body, message)
+    def _add_answer(self, number: int, body: JsonObject, message: JsonObject) -> JsonObject:
         if message.get("model") == _SYNTHETIC:
             return self._add_notice(body, message)
-        if key in self._told or key not in self._answers:  # the next line of an answer, or one that is there twice
-            return self._rest(body) if key in self._told else body
-        self._told.add(key)
-        whole, last, _ = self._answers[key]
-        blocks = [block for block in whole["content"] if block["type"] in _SHOWN]
-        self._draft.answer(blocks, str(whole.get("model") or ""), last, usage=usage_of(whole), message=whole)
+        found = self._answers.get(key_of(body, message))
+        if found is None or number not in found.lines:  # it is there twice
+            return body
+        if number == found.lines[0]:
+            whole = found.message
+            blocks = [block for block in whole["content"] if block["type"] in _SHOWN]
+            self._draft.answer(blocks, str(whole.get("model") or ""), found.time, usage=usage_of(whole), message=whole)
         return self._rest(body)
 
     def _add_notice(self, body: JsonObject, message: JsonObject) -> JsonObject:
@@ -133,6 +133,8 @@ class _Reader:
         results = [block for block in blocks if isinstance(block, dict) and block.get("type") == "tool_result"]
         said = blocks_of([block for block in blocks if block not in results])
         strays = [block for block in results if not self._add_result(block, time)]
+        if body.get("isMeta"):  # the program's own words, in the name of the user
+            return body
         if said and str(said[0].get("text", "")).startswith(_INTERRUPTED):
             self._draft.interrupt(time)
             return body
@@ -157,7 +159,7 @@ class _Reader:
     def _count_aside(self, answer: Answer) -> None:
         usage, model = usage_of(answer.message), answer.message.get("model")
         if usage is not None and isinstance(model, str) and model != _SYNTHETIC:
-            self._draft.aside(model, usage, answer.line, answer.time)
+            self._draft.aside(model, usage, answer.lines[-1], answer.time)
 
     def _is_new(self, body: JsonObject) -> bool:
         """Say whether a line is there for the first time: one that is resumed can hold what was said twice."""

@@ -13,11 +13,11 @@ _SPOKEN = ("user", "assistant")
 
 
 class Answer(NamedTuple):
-    """An answer of the model, from all its lines: each block once, the usage and the time of the last line."""
+    """An answer of the model, from all its ``lines``: each block once, the usage and the time of the last line."""
 
     message: JsonObject
     time: str | None
-    line: int
+    lines: tuple[int, ...]
 
 
 def message_of(body: JsonObject) -> JsonObject | None:
@@ -83,9 +83,10 @@ def answers_of(lines: Sequence[NumberedLine], *, aside: bool) -> dict[str, Answe
             continue
         seen |= {name} if name else set()
         key = key_of(body, message)
-        former = found[key].message["content"] if key in found else []
+        former, before = (found[key].message["content"], found[key].lines) if key in found else ([], ())
         new = [block for block in map(sound, message["content"]) if block not in former]
-        found[key] = Answer({**_countable(message), "content": [*former, *new]}, body.get("timestamp"), number)
+        whole = {**_countable(message), "content": [*former, *new]}
+        found[key] = Answer(whole, body.get("timestamp"), (*before, number))
     return found
 
 

@@ -17,6 +17,7 @@ from agentctl.events.local import (
     LocalFilesChanged,
     LocalFilesUploaded,
     LocalForked,
+    LocalImported,
     LocalInputProcessed,
     LocalInterrupted,
     LocalLimitReached,
@@ -72,6 +73,8 @@ def _local(event: Event) -> str:
             return ", ".join(map(str, (event.agent.get("name"), event.model, event.sandbox.get("kind"))))
         case LocalForked():
             return f"from #{event.at} of {event.parent}"
+        case LocalImported():
+            return f"line {event.line:,}: {_of_line(event.body)}"
         case LocalInputProcessed():
             return " ".join(event.event_ids)
         case LocalSandboxStarted():
@@ -108,6 +111,15 @@ def _local(event: Event) -> str:
             return event.signal
         case _:
             return ""
+
+
+def _of_line(body: JsonObject) -> str:
+    """Say of what kind a line of a transcript is, as far as that is kept of it."""
+    if "unreadable" in body:
+        return f"not JSON, {size(len(str(body['unreadable'])))}"
+    inner = [body[name].get("type") for name in ("payload", "data", "attachment") if isinstance(body.get(name), dict)]
+    kinds = [each for each in (body.get("type"), body.get("subtype"), *inner) if isinstance(each, str)]
+    return " ".join(kinds) or "more of what the events say"
 
 
 def _fact(value: object) -> str:

@@ -166,6 +166,7 @@ def test_an_imported_transcript_is_read_like_any_other_and_not_gone_on_with(own_
         done = agentctl(*command)
         assert done.code == 2
         assert "can only be looked at" in done.err
+    assert "line 1: session_meta" in agentctl("events", "codex-abc").out
     done = agentctl("rerun", "codex-abc", "-o", "json")
     assert (done.code, done.json["verdict"], done.json["session_id"]) == (1, "incomplete-recording", None)
     assert "a transcript of Codex CLI" in done.json["missing"][0]

@@ -259,6 +259,19 @@ def test_a_session_says_what_it_had_used_whenever_it_rests() -> None:
     assert [event.extra["local"]["requests"] for event in usages] == [1, 2]
 
 
+def test_what_the_program_said_in_the_name_of_the_user_is_kept_and_what_calls_gave_counts() -> None:
+    lines = [
+        asked(1),
+        assistant(2, 1, use("Skill", "t1", skill="x"), 3),
+        claude("user", 3, result("t1", "Launching"), isMeta=True),
+        asked(4, [{"type": "text", "text": "The words of the skill"}], isMeta=True, uuid="meta"),
+        answer(5, 2, "Done."),
+    ]
+    events = told(lines)
+    assert course(events) == ["user.message", RUNNING, CALL, RESULT, SAID, IDLE]
+    assert lines[3] in [event.body for event in among(LocalImported, events)]
+
+
 def test_compaction_is_told_and_its_summary_kept() -> None:
     boundary = {"type": "system", "subtype": "compact_boundary", "compactMetadata": {"trigger": "auto"}}
     lines = [asked(1), answer(2, 1, "a"), boundary, asked(3, "The summary", isCompactSummary=True), answer(4, 2, "b")]

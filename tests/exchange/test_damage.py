@@ -2,7 +2,7 @@
 
 import io
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -12,8 +12,10 @@ from hypothesis import strategies as st
 from agentctl.canonical import JsonObject
 from agentctl.errors import UsageError
 from agentctl.events.base import Event
+from agentctl.events.codec import encode
 from agentctl.events.local import LocalImported
 from agentctl.exchange.foreign import read_foreign
+from agentctl.ids import time_of
 from tests.exchange.lines import CLAUDE_CODE, CODEX, HOSTED, among, jsonl, told
 from tests.exchange.test_codex import BARE, PAGED
 
@@ -106,3 +108,37 @@ def test_strange_members_of_an_answer_do_not_keep_the_rest_from_being_read(how: 
     data = jsonl(lines).encode()
     foreign = read_foreign(io.BytesIO(data), "-")
     assert len(foreign.events) > len(lines)
+
+
+def leaves(value: Any, name: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield what is said in a JSON value, with the name of the member; JSON in texts is looked into."""
+    if isinstance(value, dict):
+        for member, inner in value.items():
+            yield from leaves(inner, member)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from leaves(inner, name)
+    else:
+        yield name, value
+        if isinstance(value, str) and value[:1] in ("{", "["):
+            yield from leaves(json.loads(value), name)
+
+
+def said_in(value: Any) -> set[Any]:
+    """Return what is said in a JSON value; a time is one in whatever form."""
+    return {time_of(each) or each for _, each in leaves(value) if isinstance(each, str)} | {
+        each for _, each in leaves(value) if isinstance(each, int | float)
+    }
+
+
+@pytest.mark.parametrize("form", OF_PROGRAMS)
+def test_all_that_a_transcript_says_is_in_its_session(form: str) -> None:
+    lines = TRANSCRIPTS[form]
+    known = said_in([encode(event) for event in told(jsonl(lines).encode())])
+    for line in lines:
+        for name, value in leaves(line):
+            # What kind of thing it is, the type of an event says; texts that hold JSON were looked into.
+            is_kind = name in ("type", "role") or value is None or value == ""
+            is_json = isinstance(value, str) and value[:1] in ("{", "[")
+            as_time = time_of(value) if isinstance(value, str) else None
+            assert is_kind or is_json or value in known or as_time in known, f"{name}: {value}"
