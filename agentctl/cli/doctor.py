@@ -29,7 +29,7 @@ _FIXED_SQLITE = (3, 51, 3)
 
 @app.command()
 def doctor(
-    image: Annotated[str | None, typer.Option(help="The Docker image to look for.")] = None,
+    image: Annotated[str | None, typer.Option(metavar="IMAGE", help="The Docker image to look for.")] = None,
     output: OutputOption = Output.TEXT,
 ) -> None:
     """Say what this machine has and what is missing."""

@@ -13,7 +13,7 @@ MaxCostOption: TypeAlias = Annotated[
     str | None, typer.Option(metavar="DOLLARS", help="Most US dollars at list prices, for the whole session.")
 ]
 MaxTurnsOption: TypeAlias = Annotated[
-    int | None, typer.Option(min=1, max=1_000_000, help="Most requests to the model for one message.")
+    int | None, typer.Option(metavar="N", min=1, max=1_000_000, help="Most requests to the model for one message.")
 ]
 TimeoutOption: TypeAlias = Annotated[
     str | None, typer.Option(metavar="DURATION", help="Ask the model no more after this long: 90s, 30m, 1h30m.")

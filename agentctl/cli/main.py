@@ -21,6 +21,7 @@ from typer.core import TyperCommand, TyperGroup
 from typer.exceptions import TyperException
 
 from agentctl import __version__
+from agentctl.cli.help import explain
 from agentctl.cli.nothing import refuse_empty_paths
 from agentctl.cli.quick import read_quickly
 from agentctl.errors import AgentctlError, UsageError
@@ -117,6 +118,7 @@ class Commands(TyperGroup):
         command: TyperCommand = typer.main.get_command(module.app)  # type: ignore[assignment]
         command.name = cmd_name
         refuse_empty_paths(command)
+        explain(command, cmd_name)
         return command
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:  # noqa: ARG002

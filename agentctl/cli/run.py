@@ -37,7 +37,7 @@ def run(
         typer.Option("--environment", "-e", metavar="ENV", help="The environment's file; Docker unless given."),
     ] = None,
     file_of_message: MessageFileOption = None,
-    title: Annotated[str | None, typer.Option(help="A title for the session.")] = None,
+    title: Annotated[str | None, typer.Option(metavar="TEXT", help="A title for the session.")] = None,
     session: Annotated[str | None, typer.Option(metavar="ID", help="Your own id for the session.")] = None,
     workspace: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Copy this directory into the workspace.")
