@@ -6,6 +6,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+from bench.crowded import measure_crowded
 from bench.files import measure_files
 from bench.forked import measure_forked
 from bench.looked import measure_looked
@@ -29,6 +30,7 @@ def main() -> int:
             rows = measure_all(programs, starts=3 * options.runs, sessions=options.runs)
             rows += measure_looked(programs, runs=options.runs)
             rows += measure_forked(Path(folder) / "forked", runs=options.runs)
+            rows += measure_crowded(Path(folder) / "crowded", runs=options.runs)
             rows += measure_files(Path(folder) / "files", calls=30 * options.runs)
             rows += measure_proxied(Path(folder) / "proxied", requests=100 * options.runs)
         except BenchError as error:

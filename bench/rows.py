@@ -16,6 +16,7 @@ SHORT, LONG = 10, 50
 
 _LOOK_STEPS = 5
 _LONG_RESUMES = 3
+_RERUNS = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +41,7 @@ def measure_all(programs: Programs, starts: int, sessions: int) -> list[Row]:
         *driven,
         *_resumes(programs, sessions),
         _diff(programs, sessions),
+        _rerun(programs, sessions),
         *_starts(programs, starts),
     ]
 
@@ -112,6 +114,15 @@ def _diff(programs: Programs, runs: int) -> Row:
     one, other = programs.record_pair(10_000)
     taken = interleaved("diff of 10,000 events a side", runs, {"ours": lambda: programs.agentctl_diff(one, other)})
     return Row("`diff` of two sessions of 10,000 events", "s", _walls(taken["ours"]), most=1.0)
+
+
+def _rerun(programs: Programs, runs: int) -> Row:
+    """Do a session again from its record alone; one that does not come to the same ends otherwise than with 0."""
+    (name,), _ = programs.record_sessions(10_000, 1)
+    taken = interleaved(
+        "rerun of 10,000 events", min(runs, _RERUNS), {"ours": lambda: programs.agentctl_recorded("rerun", name)}
+    )
+    return Row("`rerun` of 10,000 events, from the record alone", "s", _walls(taken["ours"]))
 
 
 def _starts(programs: Programs, runs: int) -> list[Row]:
