@@ -14,6 +14,7 @@ from agentctl.sandbox import supervised
 from agentctl.sandbox.base import ToolCall
 from agentctl.sandbox.inside.frames import VERSION
 from agentctl.sandbox.pipe import conversation
+from agentctl.sandbox.pipe.program import program
 from agentctl.sandbox.process import ProcessSandbox
 from agentctl.sandbox.supervised import SupervisedSandbox
 from tests.cli.program import ROOT
@@ -173,6 +174,17 @@ def test_a_sandbox_that_is_left_alone_hears_from_us(monkeypatch: pytest.MonkeyPa
             time.sleep(0.02)
     finally:
         sandbox.close()
+
+
+def test_nobody_is_pinged_before_it_has_its_program(monkeypatch: pytest.MonkeyPatch) -> None:
+    def written_slowly() -> list[memoryview]:
+        time.sleep(0.5)
+        return program()
+
+    monkeypatch.setattr(conversation, "PING_SECONDS", 0.1)
+    monkeypatch.setattr(supervised, "program", written_slowly)
+    code = "say(**READY)\nwhile message()['type'] != 'call': pass\nsay(type='result', id='a', outcome=FINE)\nmessage()"
+    assert run(code) == ["fine"]
 
 
 def test_a_message_that_the_supervisor_does_not_know_is_a_mismatch_and_no_fault_of_a_call(tmp_path: Path) -> None:

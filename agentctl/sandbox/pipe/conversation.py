@@ -218,7 +218,8 @@ class Conversation:
         while not self._closing.is_set() and self._broken is None:
             now = time.monotonic()
             if now >= ping_at:
-                self._send_frames(_message({"type": "ping"}))
+                if self._heard:  # who has said nothing yet still waits for its program
+                    self._send_frames(_message({"type": "ping"}))
                 ping_at = now + PING_SECONDS
             try:
                 data = stream.read(max(ping_at - now, 0.0))
