@@ -7,7 +7,7 @@ bytes cross the pipe and come out here as a Connection, which a Gateway takes.
 import socket
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol, TypeAlias
+from typing import Protocol, TypeAlias, runtime_checkable
 
 from agentctl.canonical import JsonObject
 
@@ -32,6 +32,31 @@ class Connection(Protocol):
 
     def close(self) -> None:
         """Close both ways, at once; may be called twice, never raises."""
+        ...
+
+
+class Taker(Protocol):
+    """Whoever takes what comes on a connection at once; never waits and never raises."""
+
+    def take(self, data: bytes) -> bytes | None:
+        """Take what has come, no bytes at the end; returns what is to be read instead, and then no more is taken."""
+        ...
+
+    def stopped(self) -> None:
+        """Hear that what comes is to be read from now on: something was not taken, or the connection is cut."""
+        ...
+
+
+@runtime_checkable
+class Giving(Connection, Protocol):
+    """A connection that gives what comes to who takes it, in the thread that brings it, so nobody waits to read."""
+
+    def give(self, taker: Taker) -> None:
+        """Give what has come and what comes to ``taker``, until it takes no more."""
+        ...
+
+    def keep(self) -> None:
+        """Give nothing more: what comes is read. Whoever took it is not told."""
         ...
 
 

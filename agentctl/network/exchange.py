@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from agentctl.canonical import JsonObject
 from agentctl.errors import AgentctlError
 from agentctl.network.answers import ACCESS_DENIED, ESTABLISHED, alert, error_answer
-from agentctl.network.base import Authority, Connection, Interceptor, Verdicts
+from agentctl.network.base import Authority, Connection, Giving, Interceptor, Verdicts
 from agentctl.network.body import body_of
 from agentctl.network.clienthello import BadHelloError, may_be_tls, read_hello
 from agentctl.network.dial import DialError, Dialler, ForbiddenError
@@ -108,7 +108,7 @@ class Exchange:
         if isinstance(asked, Forward):
             self._forward(asked, way, client)
         else:
-            self._tunnel(way, client)
+            self._tunnel(way, client, self._client if isinstance(self._client, Giving) and not rest else None)
 
     def _head(self) -> tuple[bytes, bytes]:
         """Read the head of the request; return it and what came behind it. Nothing at all is nothing asked."""
@@ -195,7 +195,8 @@ class Exchange:
         upstream.sendall(head)
         passage.carry(outward, tells_end=False)
 
-    def _tunnel(self, way: Way, client: Metered) -> None:
+    def _tunnel(self, way: Way, client: Metered, source: Giving | None) -> None:
+        """Make the tunnel; ``source`` gives what the client sends, where nothing of that has been read."""
         interceptor = self._room.interceptor
         if interceptor is not None and interceptor.wants(way.authority):
             self._client.write(ESTABLISHED, self._room.caps.head_seconds)
@@ -203,13 +204,29 @@ class Exchange:
             return
         upstream = self._dial_or_refuse(way)
         self._client.write(ESTABLISHED, self._room.caps.head_seconds)
-        if way.allowed.strict:
-            flight = self._first_flight(self._in_time(client), way, must_be_tls=True)
-            passage = self._passage(Again(client, flight), upstream)
-            passage.carry(passage.rest)
+        is_judged = way.allowed.strict
+        flight = self._first_flight(self._in_time(client), way, must_be_tls=True) if is_judged else b""
+        passage = self._passage(client, upstream)
+        upstream.sendall(flight)
+        outward = passage.rest if is_judged else lambda: self._judging(passage, way)
+        if source is None:
+            passage.carry(outward)
         else:
-            passage = self._passage(client, upstream)
-            passage.carry(lambda: self._judging(passage, way))
+            passage.carry_given(
+                source,
+                lambda data: is_judged or self._may_begin(data, way),
+                lambda length: client.count(sent=length),
+                outward,
+            )
+
+    def _may_begin(self, data: bytes, way: Way) -> bool:
+        """Say whether what a tunnel begins with is a whole hello. Raises RefusedError for one that may not pass."""
+        hello = read_hello(data) if may_be_tls(data) else None
+        if hello is None:
+            return False
+        way.check(hello)
+        self._facts.scheme = "https"
+        return True
 
     def _judging(self, passage: Passage, way: Way) -> Iterator[bytes]:
         """Carry what the client sends, looking at the beginning; a client may wait for the server to begin."""

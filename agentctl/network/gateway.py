@@ -1,4 +1,4 @@
-"""The gateway of a session: takes the connections of its sandbox, each in two threads, and closed by default."""
+"""The gateway of a session: takes the connections of its sandbox, each in a thread or two, and closed by default."""
 
 import threading
 from collections.abc import Callable, Mapping

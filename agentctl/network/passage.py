@@ -6,14 +6,18 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 
-from agentctl.network.base import Connection
+from agentctl.network.base import Connection, Giving
+from agentctl.network.direct import Direct
 from agentctl.network.workers import Workers
 
 _PIECE = 128 * 1024
 
 
 class Passage:
-    """One connection of a sandbox, joined to a socket; ``carry`` works in two threads, ``cut`` ends it from any."""
+    """One connection of a sandbox, joined to a socket; ``carry`` works in two threads, ``cut`` ends it from any.
+
+    ``carry_given`` works in one, and in a second where what the client sends cannot be passed on as it comes.
+    """
 
     def __init__(
         self,
@@ -28,6 +32,7 @@ class Passage:
         self._idle_seconds = idle_seconds
         self._linger_seconds = linger_seconds
         self._workers = workers
+        self._is_sending = False
         self._has_sent = threading.Event()
         self._last = time.monotonic()
         self._server_has_ended = False
@@ -43,8 +48,43 @@ class Passage:
         self._workers.begin(lambda: self._send(outward, tells_end))
         self._receive()
         self._has_sent.wait()
-        if self._failure is not None:
-            raise self._failure
+        self._raise_failure()
+
+    def carry_given(
+        self,
+        source: Giving,
+        may_begin: Callable[[bytes], bool],
+        count: Callable[[int], None],
+        outward: Callable[[], Iterator[bytes]],
+    ) -> None:
+        """Carry as ``carry`` does, but what the client sends is given by ``source`` as it comes (``network.direct``).
+
+        ``outward`` yields all of it, where ``may_begin`` does not let the beginning pass. Raises OSError for a side
+        that was cut, and whatever ``outward`` raises.
+        """
+
+        def counted(length: int) -> None:
+            count(length)
+            self._last = time.monotonic()
+
+        def rest() -> Iterator[bytes]:
+            if direct.left:
+                yield direct.left
+            yield from self.rest() if direct.has_begun else outward()
+
+        direct = Direct(self._upstream, may_begin, counted, lambda: self._begin_sending(rest))
+        try:
+            source.give(direct)
+            self._receive()
+            source.keep()
+            if self._is_sending:
+                self._has_sent.wait()
+            elif not direct.has_ended:
+                self._send(rest, tells_end=True)
+        finally:
+            source.keep()
+            direct.close()
+        self._raise_failure()
 
     def read(self) -> bytes:
         """Read from the client, however long that takes while something passes the other way. Raises OSError."""
@@ -77,6 +117,21 @@ class Passage:
                 self._last = time.monotonic()
             self._server_has_ended = True
             self._client.end()
+
+    def _begin_sending(self, outward: Callable[[], Iterator[bytes]]) -> None:
+        """Have a thread read what the client sends; called at most once, and by somebody who must not fail."""
+        self._is_sending = True
+        try:
+            self._workers.begin(lambda: self._send(outward, tells_end=True))
+        except RuntimeError as error:
+            self._failure = self._failure or error
+            self._has_sent.set()
+            with contextlib.suppress(OSError):
+                self._upstream.shutdown(socket.SHUT_RDWR)
+
+    def _raise_failure(self) -> None:
+        if self._failure is not None:
+            raise self._failure
 
     def _send(self, outward: Callable[[], Iterator[bytes]], tells_end: bool) -> None:
         try:

@@ -8,7 +8,7 @@ import socketserver
 import ssl
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from ipaddress import ip_address
 from typing import Any
@@ -17,12 +17,14 @@ from agentctl.canonical import JsonObject
 from agentctl.definitions.environment import Networking
 from agentctl.errors import StoreError
 from agentctl.network.authority import SessionAuthority
-from agentctl.network.base import Interceptor
+from agentctl.network.base import Connection, Interceptor
 from agentctl.network.dial import DialError, Dialler, connect_now
 from agentctl.network.gateway import HttpGateway
 from agentctl.network.hosts import Address
 from agentctl.network.metering import Caps, Totals
 from agentctl.network.rules import rules_of
+from agentctl.sandbox.inside.frames import CONNECTIONS, CREDIT, END, RESET, WINDOW, Decoder
+from agentctl.sandbox.pipe.channels import Channel
 
 PUBLIC = "93.184.215.14"
 """An address that is public, and where the table leads to a server of the test."""
@@ -58,6 +60,68 @@ class SocketConnection:
             raise
         except OSError as error:
             raise ConnectionError(str(error)) from error
+
+
+class FarEnd:
+    """The far end of a channel, which is joined to a socket: what a sandbox's relay does, in two threads."""
+
+    def __init__(self, inner: socket.socket) -> None:
+        inner.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._socket = inner
+        self._room = WINDOW
+        self._changed = threading.Condition()
+        self._decoder = Decoder(WINDOW)
+        self._sending = threading.Lock()
+        self._has_heard_end = threading.Event()
+        self.channel = Channel(CONNECTIONS, self._hear, lambda _number: None)
+        threading.Thread(target=self._say, daemon=True).start()
+
+    def _say(self) -> None:
+        try:
+            while data := self._piece():
+                self.channel.take(0, data)
+            self.channel.take(END, b"")
+        except OSError:
+            self.channel.take(RESET, b"")
+        self._has_heard_end.wait()
+        self._socket.close()
+
+    def _piece(self) -> bytes:
+        with self._changed:
+            self._changed.wait_for(lambda: self._room > 0)
+            room = min(self._room, 64 << 10)
+        data = self._socket.recv(room)
+        with self._changed:
+            self._room -= len(data)
+        return data
+
+    def _hear(self, frames: Iterable[memoryview]) -> None:
+        with self._sending, contextlib.suppress(OSError):
+            for _, flags, payload in self._decoder.feed(b"".join(frames)):
+                if flags == CREDIT:
+                    with self._changed:
+                        self._room += int.from_bytes(payload, "big")
+                        self._changed.notify_all()
+                elif flags in (END, RESET):
+                    self._has_heard_end.set()
+                    self._socket.shutdown(socket.SHUT_WR if flags == END else socket.SHUT_RDWR)
+                else:
+                    self._socket.sendall(payload)
+                    self.channel.take(CREDIT, len(payload).to_bytes(4, "big"))
+
+
+def over_socket(inner: socket.socket) -> Connection:
+    """Make a connection that has to be read."""
+    return SocketConnection(inner)
+
+
+def over_channel(inner: socket.socket) -> Connection:
+    """Make a connection that gives what comes, as those of a sandbox do."""
+    return FarEnd(inner).channel
+
+
+connection_of = over_socket
+"""Makes the connections that gateways are given."""
 
 
 class Told:
@@ -236,7 +300,7 @@ class Proxy:
         client = self.connect()
         client.sendall(f"CONNECT {authority} HTTP/1.1\r\nHost: {authority}\r\n\r\n".encode())
         answer = b""
-        while b"\r\n\r\n" not in answer and (data := client.recv(4096)):
+        while b"\r\n\r\n" not in answer and (data := client.recv(1)):  # what comes behind it is the server's
             answer += data
         return client, answer
 
@@ -278,7 +342,7 @@ def proxy(
 def _accept(listener: socket.socket, gateway: HttpGateway) -> None:
     with contextlib.suppress(OSError):
         while True:
-            gateway.take(SocketConnection(listener.accept()[0]))
+            gateway.take(connection_of(listener.accept()[0]))
 
 
 AUTHORITY = SessionAuthority(b"a seed for the certificates of tests", "tests")

@@ -20,10 +20,17 @@ import pytest
 from agentctl.network.base import Authority, Connection, Dial, Served
 from agentctl.network.metering import Caps
 from agentctl.network.rules import Rules
+from tests.network import kit
 from tests.network.kit import AUTHORITY, PUBLIC, Proxy, Site, Table, proxy, read_all, site, trusting
 
 NAME = "api.allowed.test"
 LIMITED = {"type": "limited", "allowed_hosts": [NAME], "allow_http": True}
+
+
+@pytest.fixture(autouse=True, params=[kit.over_channel, kit.over_socket])
+def joined(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have connections that give what comes, and ones that have to be read."""
+    monkeypatch.setattr(kit, "connection_of", request.param)
 
 
 @pytest.fixture(scope="module")
@@ -505,6 +512,7 @@ def test_curl_says_why_and_large_bodies_pass(tmp_path: Path, table: Table) -> No
         assert verdicts[0]["bytes_received"] > len(big)
 
 
+@pytest.mark.parametrize("joined", [kit.over_channel], indirect=True)
 def test_git_works_through_it(tmp_path: Path) -> None:
     repository, served, clone = tmp_path / "work", tmp_path / "served.git", tmp_path / "clone"
 
@@ -534,6 +542,7 @@ def test_git_works_through_it(tmp_path: Path) -> None:
     assert (clone / "file").read_text() == "content"
 
 
+@pytest.mark.parametrize("joined", [kit.over_channel], indirect=True)
 def test_pip_works_through_it(tmp_path: Path) -> None:
     wheel = io.BytesIO()
     with zipfile.ZipFile(wheel, "w") as archive:

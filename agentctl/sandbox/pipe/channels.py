@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Iterable
 from typing import TypeAlias
 
-from agentctl.network.base import Gateway
+from agentctl.network.base import Gateway, Taker
 from agentctl.sandbox.inside.frames import (
     CONNECTIONS,
     CREDIT,
@@ -48,6 +48,7 @@ class Channel:
         self._has_ended = self._was_reset = False
         self._is_ended = only_reads
         self._is_closed = False
+        self._taker: Taker | None = None
 
     def read(self, timeout_seconds: float) -> bytes:
         """Return what has come, at most 256 KiB, waiting if nothing has; no bytes at the end.
@@ -81,6 +82,20 @@ class Channel:
             self._send(frames_of(self.number, piece))
             left = left[len(piece) :]
 
+    def give(self, taker: Taker) -> None:
+        """Give what has come and what comes to ``taker``, until it takes no more."""
+        with self._changed:
+            self._taker, arrived = taker, bytes(self._arrived)
+            self._arrived.clear()
+            self._offer(arrived)
+            if self._is_closed or self._was_reset:
+                self._stop_giving()
+
+    def keep(self) -> None:
+        """Give nothing more: what comes is read. Whoever took it is not told."""
+        with self._changed:
+            self._taker = None
+
     def end(self) -> None:
         """Say that nothing more will be written; reading goes on."""
         with self._changed:
@@ -97,6 +112,7 @@ class Channel:
             needs_saying = not (self._is_ended and self._has_ended)
             self._is_closed = self._is_ended = True
             self._arrived.clear()
+            self._stop_giving()
             self._changed.notify_all()
             is_gone = self._has_ended
         if needs_saying:
@@ -106,12 +122,12 @@ class Channel:
         """Take a frame that came. Raises FrameError for one that must not come."""
         with self._changed:
             if flags in (0, END):
-                self._take_bytes(payload)
-                self._has_ended = flags == END
+                self._take_bytes(payload, is_last=flags == END)
             elif flags == CREDIT:
                 self._take_credit(payload)
             elif flags == RESET:
                 self._has_ended = self._was_reset = True
+                self._stop_giving()
             else:
                 raise FrameError(f"a frame with flags {flags} on a channel")
             self._changed.notify_all()
@@ -123,6 +139,7 @@ class Channel:
         """Let everybody know who waits that the sandbox is gone."""
         with self._changed:
             self._has_ended = self._was_reset = True
+            self._stop_giving()
             self._changed.notify_all()
 
     def _may_read(self) -> bool:
@@ -153,14 +170,33 @@ class Channel:
         self._may_arrive += granted
         return granted
 
-    def _take_bytes(self, payload: bytes) -> None:
+    def _take_bytes(self, payload: bytes, *, is_last: bool) -> None:
         if self._has_ended:
             raise FrameError("bytes after the end of a channel")
         self._may_arrive -= len(payload)
         if self._may_arrive < 0:
             raise FrameError("more bytes on a channel than it may carry")
+        self._has_ended = is_last
         if not self._is_closed:
-            self._arrived += payload
+            self._offer(payload)
+
+    def _offer(self, data: bytes) -> None:
+        """Give bytes, and the end behind them, to whoever takes them; keep for a reader what is not taken."""
+        if self._taker is not None and data:
+            left = self._taker.take(data)
+            self._taken += len(data) - len(left or b"")
+            if left is not None:
+                self._arrived += left
+                self._stop_giving()
+        else:
+            self._arrived += data
+        if self._taker is not None and self._has_ended and not self._was_reset:
+            self._taker.take(b"")
+
+    def _stop_giving(self) -> None:
+        taker, self._taker = self._taker, None
+        if taker is not None:
+            taker.stopped()
 
     def _take_credit(self, payload: bytes) -> None:
         self._may_send += int.from_bytes(payload, "big")
