@@ -38,7 +38,10 @@ from agentctl.events.span import SpanModelRequestEnd
 from agentctl.events.user import SystemMessage, UserCustomToolResult, UserMessage, UserToolConfirmation
 from agentctl.render.calls import asked, outcome
 from agentctl.render.files import changed_text
-from agentctl.render.numbers import count, many, size, whole
+from agentctl.render.numbers import count, duration, many, size, whole
+
+_LONGEST_SECONDS = 1e9
+"""More is no time that something took: what an event says may be anything."""
 
 
 def gist(event: Event) -> str:
@@ -78,7 +81,7 @@ def _local(event: Event) -> str:
         case LocalInputProcessed():
             return " ".join(event.event_ids)
         case LocalSandboxStarted():
-            return ", ".join(f"{name} {_fact(value)}" for name, value in event.facts.items())
+            return _facts(event.facts)
         case LocalModelResponse() | LocalCompactionResponse():
             return f"{event.model}, {size(len(event.raw))}"
         case LocalSandboxLost() | LocalCheckpointFailed():
@@ -122,8 +125,21 @@ def _of_line(body: JsonObject) -> str:
     return " ".join(kinds) or "more of what the events say"
 
 
-def _fact(value: object) -> str:
+def _facts(facts: JsonObject) -> str:
+    kind = [str(facts["kind"])] if "kind" in facts else []
+    return ", ".join([*kind, *(_fact(name, value) for name, value in facts.items() if name != "kind")])
+
+
+def _fact(name: str, value: object) -> str:
+    if name.endswith("_seconds") and isinstance(value, int | float) and 0 <= value < _LONGEST_SECONDS:
+        return f"{name.removesuffix('_seconds').replace('_', ' ')} {duration(value)}"
+    return f"{name.replace('_', ' ')} {_value(value)}"
+
+
+def _value(value: object) -> str:
     match value:
+        case bool():
+            return "yes" if value else "no"
         case {"count": int(number), "sha256": _}:  # packages: the list is a content of its own
             return f"{number:,}"
         case {"unknown": _}:
