@@ -9,7 +9,7 @@ from agentctl.canonical import JsonObject
 from agentctl.cli.complain import write_error
 from agentctl.cli.looking import Opened, opened, stdout_look
 from agentctl.cli.options import Output, OutputOption, SessionArgument
-from agentctl.cli.output import print_json, reporting, write_out
+from agentctl.cli.output import print_json, reporting, write_out, write_out_bytes
 from agentctl.cli.quick import QuickCommand
 from agentctl.errors import UsageError
 from agentctl.events.local import LocalOutputs
@@ -23,13 +23,16 @@ from agentctl.visible import visible_line
 
 app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False, add_completion=False)
 
+_STANDARD_OUTPUT = Path("-")
+
 
 @app.command(cls=QuickCommand)
 def outputs(
     session: SessionArgument,
     paths: Annotated[list[str] | None, typer.Argument(metavar="PATH", help="Only these files.")] = None,
     directory: Annotated[
-        Path | None, typer.Option("--directory", "-d", metavar="DIR", help="Write the files into this folder.")
+        Path | None,
+        typer.Option("--directory", "-d", metavar="DIR", help="Write into this folder; - is standard output, for one."),
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace files that are there already.")] = False,
     output: OutputOption = Output.TEXT,
@@ -40,6 +43,9 @@ def outputs(
         files = choose(kept_files(listed.files) if listed else [], paths or [])
         if listed and listed.cut:
             write_error(f"agentctl: {visible_line(listed.cut)}")
+        if directory == _STANDARD_OUTPUT:
+            _print(found, files, output)
+            return
         if directory is not None:
             _fetch(found, files, directory, named=bool(paths), force=force)
         if output is Output.TEXT:
@@ -52,6 +58,18 @@ def outputs(
 def _listed(session: Opened) -> LocalOutputs | None:
     record = session.last(LocalOutputs.type)
     return record.event if record and isinstance(record.event, LocalOutputs) else None
+
+
+def _print(session: Opened, files: list[KeptFile], output: Output) -> None:
+    """Write one file to standard output, as it is. Raises UsageError, StoreError."""
+    if len(files) != 1 or output is not Output.TEXT:
+        raise UsageError(
+            "standard output takes one file and nothing else", hint="agentctl outputs SESSION PATH -d - > FILE"
+        )
+    (file,) = files
+    if file.digest is None:
+        raise UsageError(f"{file.path} cannot be fetched: {file.skipped}")
+    write_out_bytes(Blobs(session.home.blobs).open(file.digest))
 
 
 def _fetch(session: Opened, files: list[KeptFile], directory: Path, *, named: bool, force: bool) -> None:

@@ -26,6 +26,8 @@ _PUBLIC = 0o666
 
 def write_page(session: Opened, selection: Selection, path: Path, output: Output) -> None:
     """Write the page of what is asked for of a session; ``-`` is standard output. Raises StoreError, UsageError."""
+    if path == _STANDARD_OUTPUT and output is not Output.TEXT:
+        raise UsageError("standard output takes the page and nothing else", hint="name a file: --html FILE")
     events = (selection.last or session.row.events) - selection.first + 1
     status = session.status if selection.last is None else "shown in part"
     made = page(session.row.id, events, _wanted(session, selection), Blobs(session.home.blobs))
@@ -57,9 +59,13 @@ def _wanted(session: Opened, selection: Selection) -> Iterator[tuple[Record, boo
 
 
 def _write(path: Path, pieces: Iterator[bytes]) -> int:
-    """Write a file beside its place, then put it there; return its bytes."""
+    """Write a file beside its place, then put it there; return its bytes. What is no file is written to as it is."""
     place: str | None = None
     try:
+        if path.exists() and not path.is_file():
+            with path.open("wb") as device:
+                return sum(map(device.write, pieces))
+        path = path.resolve()  # a link stays, and what it leads to is written
         descriptor, place = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
         with open(descriptor, "wb") as file:
             file.writelines(pieces)

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import replace
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -34,13 +34,31 @@ from agentctl.store.sessions import find_session_id, short_name
 
 app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False, add_completion=False)
 
+_UNWANTED = re.compile(r"-(?!o(?:text|json|jsonl)$)[^-].+", re.DOTALL)
 _GAP = "  "
 _LEAST_TEXT = 20
 _LEAST = {3: 10, 0: 10}
 """What gives way to what was found on a narrow terminal, and how far: the type of the event, then the session."""
 
 
-@app.command(cls=QuickCommand, context_settings={"ignore_unknown_options": True})
+class _SearchCommand(QuickCommand):
+    """A command whose words may begin with a dash, whatever letters are behind it: -error is no -o."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Read the command line, words with a dash last, where nobody takes them for options."""
+        taking = {name for each in self.get_params(ctx) if not getattr(each, "is_flag", True) for name in each.opts}
+        options, words, expects_value = list[str](), list[str](), False
+        before, behind = (args[: args.index("--")], args[args.index("--") + 1 :]) if "--" in args else (args, [])
+        for each in before:
+            is_word = not expects_value and _UNWANTED.fullmatch(each) is not None
+            (words if is_word else options).append(each)
+            expects_value = not expects_value and each in taking
+        last = [*behind, *words]
+        rest: list[str] = super().parse_args(ctx, [*options, *(["--", *last] if last else [])])
+        return rest
+
+
+@app.command(cls=_SearchCommand)
 def search(
     text: Annotated[
         list[str], typer.Argument(metavar="TEXT...", help='Words that all must be there, "phrases", -without, begin*')

@@ -48,7 +48,9 @@ def session_of(connection: sqlite3.Connection, name: str) -> str:
 def set_baseline(connection: sqlite3.Connection, name: str, session_id: str, now: str) -> str | None:
     """Give a name to a session; return the id of the one that had it before. Raises UsageError, NotFoundError."""
     if _NAME.fullmatch(name) is None:
-        raise UsageError(f"{name} cannot be the name of a baseline", hint="one is of a-z, 0-9, and - _ . behind these")
+        raise UsageError(
+            f"{name or '(nothing)'} cannot be the name of a baseline", hint="one is of a-z, 0-9, and - _ . behind these"
+        )
     former = next((each.session_id for each in list_baselines(connection) if each.name == name), None)
     connection.execute(
         "INSERT INTO baselines (name, session, set_at) VALUES (?, ?, ?) "

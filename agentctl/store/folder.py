@@ -49,7 +49,10 @@ def refuse_clashes(names: Sequence[str], folder: Path) -> None:
 def open_folder(path: Path, *, make: bool = False) -> Iterator[int]:
     """Open a folder that a person named. Raises OSError."""
     if make:
-        path.mkdir(parents=True, exist_ok=True)
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+        except FileExistsError:
+            raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(path)) from None
     with descriptor(os.open(path, _FOLDER_FLAGS)) as opened:
         yield opened
 
@@ -136,6 +139,8 @@ def explained(path: Path) -> Iterator[None]:
         yield
     except FileExistsError as error:
         raise UsageError(f"{path} is there already", hint="choose another folder") from error
+    except NotADirectoryError as error:
+        raise UsageError(f"cannot write {path}: {error.strerror}", hint="choose another folder") from error
     except OSError as error:
         reason = "part of it is a link" if error.errno == errno.ELOOP else error.strerror
         raise UsageError(f"cannot write {path}: {reason}") from error

@@ -311,6 +311,22 @@ def test_outputs_are_listed_and_fetched(home: Home, tmp_path: Path) -> None:
     }  # fmt: skip
 
 
+def test_one_output_is_written_to_standard_output_as_it_is(home: Home, tmp_path: Path) -> None:
+    agentctl("outputs", "@~3", "-d", tmp_path / "out")
+    done = agentctl("outputs", "@~3", "report.md", "-d", "-", cwd=tmp_path)
+    assert (done.code, done.out) == (0, (tmp_path / "out" / "report.md").read_text(encoding="utf-8"))
+    for words in ([], ["report.md", "chart.png"], ["report.md", "-o", "json"]):
+        assert agentctl("outputs", "@~3", *words, "-d", "-", cwd=tmp_path).code == 2
+    assert [path.name for path in tmp_path.iterdir() if path.name == "-"] == []
+
+
+def test_a_folder_that_is_a_file_is_said_to_be_none(home: Home, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    for command in (["outputs", "@~3"], ["export", "@~3"]):
+        done = agentctl(*command, "-d", tmp_path / "file")
+        assert (done.code, done.err.splitlines()[0].rpartition(": ")[2]) == (2, "Not a directory")
+
+
 def test_a_session_without_outputs(home: Home, tmp_path: Path) -> None:
     done = agentctl("outputs", "@", "-d", tmp_path / "out")
     assert (done.code, done.out) == (0, "session own-id made no files\n")

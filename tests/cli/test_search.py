@@ -95,6 +95,15 @@ def test_words_that_begin_with_a_dash_are_left_out(home: Home) -> None:
     without = agentctl("search", "weather -csv", "-o", "json").json["total"]
     assert 0 < without < everything
     assert agentctl("search", "weather", "-csv", "-o", "json").json["total"] == without
+    for words in (["-csv", "-nowhere", "weather"], ["-ojson", "weather", "-csv"], ["--", "-csv", "weather"]):
+        done = agentctl("search", "-o", "json", *words)  # -nowhere is no -o where
+        assert done.json["total"] == without, words
+
+
+def test_an_option_without_its_value_is_said_so(home: Home) -> None:
+    for words in (["--limit"], ["word", "-o"], ["word", "-o", "-csv"], ["word", "--nosuch", "-csv"]):
+        done = agentctl("search", *words)
+        assert (done.code, done.out) == (2, ""), words
 
 
 def test_hostile_text_is_inert(home: Home) -> None:

@@ -2,8 +2,10 @@
 
 import base64
 import hashlib
+import os
 import re
 import shutil
+import subprocess
 from collections.abc import Iterator
 from html.parser import HTMLParser
 from pathlib import Path
@@ -200,6 +202,22 @@ def test_a_part_of_a_session_and_other_places(home: Home, tmp_path: Path) -> Non
     lost = agentctl("replay", "@", "--html", tmp_path / "nowhere" / "p.html")
     assert (lost.code, lost.err.count("\n")) == (2, 1)
     assert list(tmp_path.glob(".p*")) == []
+
+
+def test_what_is_no_file_is_written_to_and_never_replaced(home: Home, tmp_path: Path) -> None:
+    both = agentctl("replay", "@", "--html", "-", "-o", "json")
+    assert (both.code, both.json["schema"]) == (2, "agentctl.result/1")
+    (tmp_path / "link.html").symlink_to(tmp_path / "there.html")
+    assert agentctl("replay", "@", "--html", tmp_path / "link.html").code == 0
+    assert (tmp_path / "link.html").is_symlink()
+    page = (tmp_path / "there.html").read_text(encoding="utf-8")
+    pipe = tmp_path / "pipe.html"
+    os.mkfifo(pipe)
+    reader = subprocess.Popen(["cat", pipe], stdout=subprocess.PIPE, text=True, encoding="utf-8")
+    assert agentctl("replay", "@", "--html", pipe).code == 0
+    assert reader.communicate(timeout=60)[0] == page
+    assert pipe.is_fifo()
+    assert agentctl("replay", "@", "--html", "/dev/stdout").out.startswith("<!doctype html>\n")
 
 
 @pytest.fixture(scope="module")
