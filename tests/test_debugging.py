@@ -53,4 +53,4 @@ def test_the_page_on_debugging_works_as_written(tmp_path: Path) -> None:
     left = subprocess.run(["agentctl", "ls"], env=environ, capture_output=True, text=True, check=True).stdout
     assert "yesterday" not in left
     assert "today" not in left
-    assert sorted(path.name for path in folder.iterdir()) == ["checks.yaml", "examples"]
+    assert sorted(path.name for path in folder.iterdir()) == ["examples"]
