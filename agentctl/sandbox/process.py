@@ -20,6 +20,7 @@ from agentctl.canonical import JsonObject
 from agentctl.definitions.environment import Environment
 from agentctl.errors import SandboxError, UsageError
 from agentctl.sandbox.base import Layout, Progress
+from agentctl.sandbox.inside.processes import signal_name
 from agentctl.sandbox.pipe.program import BOOTSTRAP, PYTHON
 from agentctl.sandbox.pipe.streams import DescriptorStream
 from agentctl.sandbox.supervised import SILENCE_SECONDS, SupervisedSandbox
@@ -155,7 +156,7 @@ class SupervisorProcess:
         except subprocess.TimeoutExpired:
             return "the sandbox closed its pipe"
         self._listener.join(1.0)
-        how = f"killed by {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
+        how = f"killed by {signal_name(-code) or f'signal {-code}'}" if code < 0 else f"exit code {code}"
         said = visible_line(self._said.decode("utf-8", "backslashreplace").strip())[-500:]
         return f"the sandbox died: {how}{f': {said}' if said else ''}"
 

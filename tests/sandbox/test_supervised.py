@@ -15,7 +15,7 @@ from agentctl.sandbox.base import ToolCall
 from agentctl.sandbox.inside.frames import VERSION
 from agentctl.sandbox.pipe import conversation
 from agentctl.sandbox.pipe.program import program
-from agentctl.sandbox.process import ProcessSandbox
+from agentctl.sandbox.process import ProcessSandbox, SupervisorProcess
 from agentctl.sandbox.supervised import SupervisedSandbox
 from tests.cli.program import ROOT
 from tests.sandbox.far_end import WrittenEnd, begin
@@ -230,3 +230,12 @@ def test_a_harness_that_was_stopped_for_long_does_not_take_its_sandbox_for_dead(
         capture_output=True, text=True, timeout=60, check=False,
     )  # fmt: skip
     assert done.stdout == "done\n", done.stderr
+
+
+@pytest.mark.parametrize(("number", "how"), [(9, "SIGKILL"), (37, "signal 37")])  # one that has no name of its own
+def test_a_sandbox_that_a_signal_has_ended_says_which(number: int, how: str) -> None:
+    process = SupervisorProcess([sys.executable, "-c", f"import os; os.kill(os.getpid(), {number})"], {})
+    try:
+        assert process.cause_of_death() == f"the sandbox died: killed by {how}"
+    finally:
+        process.close(at_once=True)
