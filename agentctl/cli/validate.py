@@ -1,6 +1,6 @@
 """``agentctl validate``: is a file that a person wrote right, and if not, where?"""
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -49,7 +49,13 @@ def _check(path: Path, output: Output) -> JsonObject:
         if output is Output.TEXT:
             for problem in problems:
                 complain(problem)
-        return {"path": str(path), "valid": False, "problems": [_problem(problem) for problem in problems]}
+        unknown = dict.fromkeys(field.name for field in fields(_Found))
+        return {
+            "path": str(path),
+            "valid": False,
+            **unknown,
+            "problems": [_problem(problem) for problem in problems],
+        }
     if output is Output.TEXT:
         write_out(f"{visible_line(str(path))}: ok, {found.kind} {visible_line(found.name or '')}".rstrip() + "\n")
     return {"path": str(path), "valid": True, **asdict(found), "problems": []}

@@ -42,11 +42,17 @@ def printed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     commands += [["files", "changing"], ["apply", "changing", "--check"]]
     commands += [["replay", "@", "--html", str(tmp_path / "page.html")]]
     commands += [["replay", "@"], ["run", *_run(tmp_path), "--detach"]]
+    commands += [["validate", str(_misspelt(tmp_path))]]
     bodies = [agentctl(*command, "-o", "json", AGENTCTL_HOME=str(home.root)).json for command in commands]
     left = tmp_path / "left"  # a store that has never used Docker
     (left / "sandboxes" / "agentctl-0f1e2d3c4b5a6978").mkdir(parents=True)
     bodies.append(agentctl("gc", "--dry-run", "-o", "json", AGENTCTL_HOME=str(left)).json)
     return {body["schema"]: body for body in bodies}
+
+
+def _misspelt(folder: Path) -> Path:
+    (folder / "misspelt.yaml").write_text("name: a\nmodle: claude-opus-5-5\n")
+    return folder / "misspelt.yaml"
 
 
 def _run(folder: Path) -> list[str]:
