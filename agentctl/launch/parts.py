@@ -44,7 +44,7 @@ def model_for(name: str, layout: Layout = Layout()) -> Model:  # noqa: B008 - a 
     A script names the usual paths of a sandbox; ``layout`` says where they are in this one.
     Raises CredentialsError where there is no key, UsageError for a script that is not there or wrong.
     """
-    with _quick_import():
+    with making_what_stays():
         if name.startswith(SCRIPT):
             from agentctl.model.script import read_script, relocated
             from agentctl.model.scripted import ScriptedModel
@@ -186,13 +186,14 @@ def tidy_up(home: Home) -> None:
 
 
 @contextlib.contextmanager
-def open_log(home: Home, check: Callable[[], None] = lambda: None) -> Iterator[EventLog]:
+def open_log(home: Home, check: Callable[[], None] = lambda: None, *, synced: bool = True) -> Iterator[EventLog]:
     """Open the log for writing, making or migrating the database where that is needed. Raises StoreError.
 
     What this process knows to be secret is redacted from whatever is appended. ``check`` is called in
-    the transaction of each append, and stops it with what it raises.
+    the transaction of each append, and stops it with what it raises. Of one that is not ``synced``, a power cut may
+    take what came since the session rested last.
     """
-    database = Database(home, _migrate)
+    database = Database(home, _migrate, synced=synced)
     try:
         after = _keeping_snapshots(database, home)
         yield RedactedLog(SqliteEventLog(home, database, check, after), KNOWN)
@@ -230,8 +231,8 @@ def _migrate(connection: sqlite3.Connection) -> None:
 
 
 @contextlib.contextmanager
-def _quick_import() -> Iterator[None]:
-    """Import without garbage collection: the SDK's modules make much that lives and nothing that dies."""
+def making_what_stays() -> Iterator[None]:
+    """Look for no garbage while much is made that lives to the end and nothing that dies, nor in it later."""
     gc.disable()
     try:
         yield

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 from agentctl.canonical import JsonObject
 from agentctl.errors import ModelError
+from agentctl.events.content import message_of
 from agentctl.model.base import ModelRequest, ModelResponse, Preview, ShowPreview
 
 ENDED = "recording_ended"
@@ -30,9 +31,8 @@ class RecordedAnswer:
 
     @property
     def message(self) -> JsonObject:
-        """The message, decoded."""
-        message: JsonObject = json.loads(self.raw)
-        return message
+        """The message, decoded; nobody may change it."""
+        return message_of(self.raw)
 
     @property
     def is_summary(self) -> bool:

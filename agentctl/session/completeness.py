@@ -36,6 +36,9 @@ from agentctl.session.packages import packages_unknown
 
 Name: TypeAlias = Literal["model", "calls", "files", "network", "sandbox", "secrets"]
 
+_as_text = json.JSONEncoder(ensure_ascii=False).encode
+"""Made once: every event is written."""
+
 _MARK = re.compile(r"\[redacted:([^\]\\\"]{1,200})\]")
 
 
@@ -229,7 +232,7 @@ class Completeness:
             left.clear()
 
     def _find_marks(self, record: Record) -> None:
-        text = json.dumps(encode(record.event), ensure_ascii=False)
+        text = _as_text(encode(record.event))
         names = _MARK.findall(text) if "[redacted:" in text else []
         for name in dict.fromkeys(names):
             secrets = self._aspects["secrets"]

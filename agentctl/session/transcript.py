@@ -82,12 +82,13 @@ class Transcript:
                 pass
 
     def messages(self) -> Sequence[JsonObject]:
-        """Return the messages of the next request.
+        """Return the messages of the next request, to be copied by whoever keeps them: they grow with the next event.
 
         To be asked only when every call has its result; raises ValueError otherwise, because the
         API refuses a conversation with an unanswered call for ever.
         """
-        return [*self.settled(), *self._closing_words()]
+        settled, words = self.settled(), self._closing_words()
+        return [*settled, *words] if words else settled
 
     def settled(self) -> Sequence[JsonObject]:
         """Return what a summary is made of: the messages, without what is to be said behind the last one.
@@ -97,7 +98,7 @@ class Transcript:
         self._flush_results()
         if self._calls:
             raise ValueError("a tool call has no result yet")
-        return list(self._messages)
+        return self._messages
 
     def _forget_thinking(self) -> None:
         """Leave out what the model thought: it is bound to the model, the system prompt and the tools that were."""

@@ -18,8 +18,9 @@ from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
-from agentctl.errors import FullError, NotFoundError, StoreError
+from agentctl.errors import NotFoundError, StoreError
 from agentctl.paths import Home
+from agentctl.store.explaining import DAMAGED, HINT, explained, failure, is_of_disk
 from agentctl.store.locking import lock_within
 from agentctl.store.logroom import LogRoom
 from agentctl.store.version import VERSION
@@ -27,35 +28,40 @@ from agentctl.store.version import VERSION
 T = TypeVar("T")
 
 _PATIENCE_SECONDS = 60.0
-_HINT = "set AGENTCTL_HOME to a directory that can be written"
 _READ_TEXT = partial(str, encoding="utf-8", errors="backslashreplace")
 """So that one text that is damaged keeps nobody from reading the others; its hash shows that it is not as written."""
-
-_NO_ROOM = "free space on this disk; what was recorded before is safe"
-_DAMAGED = "it was not changed; put back a copy of it, or set AGENTCTL_HOME to a new directory"
 
 
 class Database:
     """A connection that writes; one for each process that runs a session.
+
+    One that is not ``synced`` waits for the disk only where a write is to be ``sure``. A power cut may take what was
+    written since, from the last of it on; a process that is killed loses nothing.
 
     After a failure of the disk it is given up for good: what the kernel did with the pages that it
     could not write is not known, and asking it again would only make it say that all is well.
     """
 
     def __init__(
-        self, home: Home, migrate: Callable[[sqlite3.Connection], None], *, patience_seconds: float = _PATIENCE_SECONDS
+        self,
+        home: Home,
+        migrate: Callable[[sqlite3.Connection], None],
+        *,
+        patience_seconds: float = _PATIENCE_SECONDS,
+        synced: bool = True,
     ) -> None:
         """Open the database of ``home``, making and migrating it where needed. Raises StoreError.
 
         ``patience_seconds`` is how long others may keep it locked.
         """
-        self._path = home.database
+        self._path, self._lock_path = home.database, home.root / "lock"
         self._room = LogRoom(home.database)
         self._patience_seconds = patience_seconds
+        self._synced = synced
         self._is_given_up = False
-        with _explained(self._path):
+        with explained(self._path):
             _make_private_folder(home.root)
-            self._lock = os.open(home.root / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            self._lock = os.open(self._lock_path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
             try:
                 with self._locked():
                     self._connection = self._open(migrate)
@@ -64,22 +70,27 @@ class Database:
                 os.close(self._lock)
                 raise
 
-    def write(self, deed: Callable[[sqlite3.Connection], T]) -> T:
-        """Do ``deed`` in one durable transaction, alone. Raises StoreError, and then nothing was written."""
+    def write(self, deed: Callable[[sqlite3.Connection], T], *, sure: bool = False) -> T:
+        """Do ``deed`` in one durable transaction, alone. Raises StoreError, and then nothing was written.
+
+        ``sure`` says that it has to be durable, with all before it, also where the connection is not synced.
+        """
         if self._is_given_up:
-            raise StoreError(f"{self._path} could not be written before; nothing more is written", hint=_HINT)
-        with _explained(self._path), self._locked():
+            raise StoreError(f"{self._path} could not be written before; nothing more is written", hint=HINT)
+        with explained(self._path), self._locked():
             self._refuse_replaced_file()
             try:
+                if not self._synced:
+                    self._connection.execute(f"PRAGMA synchronous = {'FULL' if sure else 'NORMAL'}")
                 return self._transact(deed)
             except sqlite3.OperationalError as error:
-                if _is_of_disk(error):
+                if is_of_disk(error):
                     self._give_up()
                 raise
 
     def rewrite(self) -> None:
         """Write the whole file anew, without what is free in it; everybody else waits. Raises StoreError."""
-        with _explained(self._path), self._locked():
+        with explained(self._path), self._locked():
             self._refuse_replaced_file()
             self._connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
             self._connection.execute("VACUUM")
@@ -89,14 +100,14 @@ class Database:
 
         Raises StoreError.
         """
-        with _explained(self._path), self._locked():
+        with explained(self._path), self._locked():
             self._connection.execute("PRAGMA busy_timeout = 100")
             self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
 
     @contextlib.contextmanager
     def reading(self) -> Iterator[sqlite3.Connection]:
         """Read what is committed, by anybody. Raises StoreError."""
-        with _explained(self._path):
+        with explained(self._path):
             yield self._connection
 
     def close(self) -> None:
@@ -105,7 +116,7 @@ class Database:
             return
         try:
             if not self._is_given_up:
-                with _explained(self._path), self._locked():
+                with explained(self._path), self._locked():
                     self._connection.close()
         finally:
             os.close(self._lock)
@@ -150,7 +161,7 @@ class Database:
     @contextlib.contextmanager
     def _locked(self) -> Iterator[None]:
         # A holder keeps it for under 1 ms, but for the removal of sessions.
-        lock_within(self._lock, self._patience_seconds, self._path, self._path.with_name("lock"))
+        lock_within(self._lock, self._patience_seconds, self._path, self._lock_path)
         try:
             yield
         finally:
@@ -169,19 +180,19 @@ class Database:
 @contextlib.contextmanager
 def reading(home: Home) -> Iterator[sqlite3.Connection]:
     """Open the database for reading only. Raises NotFoundError where there is none, StoreError otherwise."""
-    with _explained(home.database):
+    with explained(home.database):
         connection = _open_to_read(home.database)
     with contextlib.closing(connection):
         try:
             yield connection
         except sqlite3.DatabaseError as error:  # nothing wider: other failures are those of the caller
-            raise _failure(home.database, error) from error
+            raise failure(home.database, error) from error
 
 
 def _open_to_read(path: Path) -> sqlite3.Connection:
     if not path.exists():
         if path.parent.exists() and not path.parent.is_dir():
-            raise StoreError(f"{path.parent} is no directory", hint=_HINT)
+            raise StoreError(f"{path.parent} is no directory", hint=HINT)
         raise no_sessions()
     _refuse_emptied(path)
     try:
@@ -244,31 +255,19 @@ def _refuse_emptied(path: Path) -> None:
     # A database that was only begun is empty too; but then no session has ever come to rest.
     anchors = Home(path.parent).anchors
     if path.exists() and path.stat().st_size == 0 and anchors.is_dir() and any(anchors.iterdir()):
-        raise StoreError(f"{path} is empty, but sessions were recorded in it", hint=_DAMAGED)
+        raise StoreError(f"{path} is empty, but sessions were recorded in it", hint=DAMAGED)
 
 
 def _make_private_folder(folder: Path) -> None:
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     except FileExistsError:
-        raise StoreError(f"{folder} is no directory", hint=_HINT) from None
+        raise StoreError(f"{folder} is no directory", hint=HINT) from None
     status = folder.stat()
     if status.st_uid != os.geteuid():
-        raise StoreError(f"{folder} belongs to somebody else", hint=_HINT)
+        raise StoreError(f"{folder} belongs to somebody else", hint=HINT)
     if status.st_mode & 0o077:
         folder.chmod(0o700)
-
-
-@contextlib.contextmanager
-def _explained(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except sqlite3.DatabaseError as error:
-        raise _failure(path, error) from error
-    except UnicodeDecodeError as error:  # raised by sqlite3 for its own messages, where the schema is damaged
-        raise StoreError(f"{path} is damaged: {error.reason}", hint=_DAMAGED) from error
-    except OSError as error:
-        raise StoreError(f"{error.filename or path}: {error.strerror}", hint=_HINT) from error
 
 
 def _close_without_writing(connection: sqlite3.Connection, path: Path) -> None:
@@ -278,22 +277,3 @@ def _close_without_writing(connection: sqlite3.Connection, path: Path) -> None:
         with contextlib.closing(bystander):
             bystander.execute("SELECT 1 FROM sqlite_schema").fetchone()
             connection.close()
-
-
-def _is_of_disk(error: sqlite3.OperationalError) -> bool:
-    name = getattr(error, "sqlite_errorname", "")
-    return name == "SQLITE_FULL" or name.startswith("SQLITE_IOERR")
-
-
-def _failure(path: Path, error: sqlite3.DatabaseError) -> StoreError:
-    is_full = getattr(error, "sqlite_errorname", "").startswith(("SQLITE_FULL", "SQLITE_IOERR_SHM"))
-    return (FullError if is_full else StoreError)(f"{path}: {error}", hint=_NO_ROOM if is_full else _hint_for(error))
-
-
-def _hint_for(error: sqlite3.DatabaseError) -> str:
-    name = getattr(error, "sqlite_errorname", "")
-    if name.startswith("SQLITE_IOERR"):
-        return "the disk failed or a limit was met (see: dmesg, ulimit -a); what was recorded before is safe"
-    if name.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB")) or name == "SQLITE_ERROR":  # a table is gone
-        return _DAMAGED
-    return _HINT

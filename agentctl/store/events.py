@@ -75,11 +75,13 @@ class SqliteEventLog:
         ``local.forked`` the first of a fork's own.
         """
         prepared = [(event, *self._detach(encode(event))) for event in events]
-        records = self._database.write(lambda connection: self._insert(connection, session_id, prepared))
-        is_forked = isinstance(records[0].event, LocalForked)
+        is_forked = any(isinstance(event, LocalForked) for event in events[:1])
+        rests = is_forked or any(type_of(event) == "session.status_idle" for event in events)  # perhaps for long
+        # An anchor never says more than what is durable.
+        records = self._database.write(lambda connection: self._insert(connection, session_id, prepared), sure=rests)
         if records[0].seq == 1:
             drop_anchor(self._home, session_id)
-        if is_forked or any(type_of(event) == "session.status_idle" for event in events):  # it may rest here for long
+        if rests:
             write_anchor(self._home, session_id, Anchor(records[-1].seq, records[-1].hash), self._key)
         self._after(session_id, records)
         return records

@@ -16,7 +16,7 @@ from agentctl.launch.again.course import Course
 from agentctl.launch.again.places import Hole
 from agentctl.launch.again.recording import Recording, recording_of
 from agentctl.launch.again.request import RerunRequest
-from agentctl.launch.parts import open_log
+from agentctl.launch.parts import making_what_stays, open_log
 from agentctl.launch.secrets import learn_secrets, redacted_errors
 from agentctl.paths import Home
 from agentctl.sandbox.base import Progress
@@ -77,7 +77,8 @@ def rerun(request: RerunRequest, home: Home, listeners: Sequence[Listener], prog
         held.enter_context(interruptible())
         redactor = learn_secrets(home)
         held.enter_context(redacted_errors(redactor))
-        records, header = _read(request, home)
+        with making_what_stays():
+            records, header = _read(request, home)
         if header.imported is not None:
             return Rerun(request, None, Findings(missing=(_of_transcript(header.imported),)))
         recording = _recording(request, records)
@@ -90,7 +91,8 @@ def rerun(request: RerunRequest, home: Home, listeners: Sequence[Listener], prog
             hint = _OF_IMAGE if isinstance(error, ImageGoneError) else error.hint
             return Rerun(request, None, Findings(), mismatch=error.message, hint=hint)
         lease = Lease(home, course.session_id)
-        log = held.enter_context(open_log(home, lease.check))
+        # What is made of a record alone can be made again: no step of it waits for the disk.
+        log = held.enter_context(open_log(home, lease.check, synced=request.live is not None))
         held.enter_context(lease)
         try:
             course.drive(log, [RedactedPreviews(listener, redactor) for listener in listeners])
