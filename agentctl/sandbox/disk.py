@@ -21,6 +21,9 @@ DEFAULT_DISK = 10 << 30
 LOOK_SECONDS = 0.25
 """How often is looked at what is free."""
 
+AGAIN_SECONDS = 5.0
+"""After how long a sandbox that was to be stopped is stopped once more: a daemon may have been too busy to hear."""
+
 MEASURE_SECONDS = 15.0
 """How often at least is measured what the sandbox takes."""
 
@@ -112,11 +115,10 @@ class DiskWatch:
             raise SandboxLimitError(self._reached, limit="disk", allowed=self._limit, used=self._used)
 
     def _run(self) -> None:
-        while not self._stopping.wait(LOOK_SECONDS):
-            self._reached = self._look()
+        while not self._stopping.wait(LOOK_SECONDS if self._reached is None else AGAIN_SECONDS):
+            self._reached = self._reached or self._look()
             if self._reached:
                 self._end()
-                return
 
     def _look(self) -> str | None:
         now = time.monotonic()

@@ -92,3 +92,15 @@ def test_a_daemon_elsewhere_is_asked_again_and_again() -> None:
     with pytest.raises(SandboxLimitError, match="disk limit of 1000 bytes reached") as reached:
         watch.raise_reached()
     assert (reached.value.exit_code, reached.value.used) == (4, 2_000)
+
+
+def test_a_sandbox_that_is_not_stopped_at_once_is_stopped_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(disk, "AGAIN_SECONDS", 0.05)
+    tries: list[float] = []
+    watch = disk.DiskWatch(1_000, None, lambda: 2_000, lambda: tries.append(time.monotonic()))
+    watch.start()
+    deadline = time.monotonic() + 30
+    while len(tries) < 2 and time.monotonic() < deadline:
+        time.sleep(0.05)
+    watch.stop()
+    assert len(tries) >= 2
