@@ -38,7 +38,7 @@ def test_the_page_on_debugging_works_as_written(tmp_path: Path) -> None:
     assert len(commands()) >= 15
     for command, code in commands():
         done = subprocess.run(
-            ["bash", "-c", command], cwd=folder, env=environ, capture_output=True, text=True, timeout=100,
+            ["bash", "-c", command], cwd=folder, env=environ, capture_output=True, text=True, timeout=300,
             stdin=subprocess.DEVNULL, check=False,
         )  # fmt: skip
         assert done.returncode == code, f"{command}\n{done.stdout}\n{done.stderr}"

@@ -65,7 +65,7 @@ def test_the_commands_of_the_readme_work_as_written(project: Path, docker_answer
         }
         for command in commands():
             done = subprocess.run(
-                ["bash", "-c", command], cwd=project, env=environ, capture_output=True, text=True, timeout=100,
+                ["bash", "-c", command], cwd=project, env=environ, capture_output=True, text=True, timeout=300,
                 stdin=subprocess.DEVNULL, check=False,
             )  # fmt: skip
             answers = (0, 1) if " diff " in command else (0,)  # two sessions may differ

@@ -10,7 +10,7 @@ from agentctl.network.metering import CapError, Caps, Totals
 from agentctl.network.rules import Rules
 from agentctl.network.workers import Workers
 
-CLOSE_SECONDS = 2.0
+CLOSE_SECONDS = 5.0
 """How long closing waits for connections to tell how they ended."""
 
 _PROXY = f"http://127.0.0.1:{PROXY_PORT}"

@@ -70,7 +70,7 @@ def test_files_come_back_as_they_were_when_a_container_is_lost(project: Path, ow
     process = start(project, "docker", "--workspace", str(project / "source"))
     lines_until_the_third_call(process)
     remove_containers()
-    assert process.wait(60) == 0
+    assert process.wait(120) == 0
     assert process.stdout is not None
     process.stdout.close()
     events = stored_events(Home(own_home), "killed")
@@ -146,11 +146,11 @@ def test_a_run_that_is_killed_once_files_changed_has_each_change_once(
 def test_what_is_done_after_the_last_call_is_recorded_when_the_session_comes_to_rest(
     project: Path, own_home: Path
 ) -> None:
-    late = "(sleep 0.2; echo late > late) & echo begun"
-    script = f"- {{tools: [{{name: bash, input: {{command: '{late}'}}}}]}}\n- {{text: Finished., typing_seconds: 1}}\n"
+    late = "(sleep 1.2; echo late > late) & echo begun"
+    script = f"- {{tools: [{{name: bash, input: {{command: '{late}'}}}}]}}\n- {{text: Finished., typing_seconds: 3}}\n"
     (project / "script.yaml").write_text(script)
     process = start(project, "none")
-    printed, _ = process.communicate(timeout=60)
+    printed, _ = process.communicate(timeout=120)
     assert process.returncode == 0, printed[-2000:]
     events = stored_events(Home(own_home), "killed")
     last = [event for event in events if event["type"] == "local.files_changed"][-1]

@@ -160,7 +160,7 @@ def test_a_build_that_fails_shows_its_last_lines_and_where_all_of_them_are(tmp_p
 
 @pytest.mark.docker
 def test_of_many_that_want_the_same_image_one_builds_it(images: set[str], tmp_path: Path) -> None:
-    setup = f"sleep 0.5 # {os.getpid()} many"
+    setup = f"sleep 2.5 # {os.getpid()} many"
     told: list[list[str]] = [[] for _ in range(4)]
 
     def build(lines: list[str]) -> None:

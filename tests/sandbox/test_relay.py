@@ -319,7 +319,8 @@ except ConnectionResetError: print("reset")
         first.sandbox._conversation.close()  # as if it had been killed
 
         assert second.sandbox.attach(session_id) is not None
-        assert second.says("sleep 0.1; cat /tmp/said") == "open\nreset"
+        both = "for i in $(seq 200); do test $(wc -l </tmp/said) = 2 && break; sleep 0.05; done; cat /tmp/said"
+        assert second.says(both) == "open\nreset"
         assert second.python("print(echoed(bytes(1 << 20)))") == "True"
         assert second.says("tail -2 ~/.agentctl/authorities.pem").startswith("ours")
     finally:

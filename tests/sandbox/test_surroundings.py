@@ -37,7 +37,7 @@ def test_nothing_of_the_folder_it_is_run_from_is_run_or_imported(tmp_path: Path,
         env={**os.environ, "PYTHONPATH": str(ROOT), "PATH": f".:{here}/bin:{os.environ['PATH']}"},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=120,
         check=False,
     )
     assert (run.returncode, run.stdout) == (0, "Done.\n"), run.stderr

@@ -26,7 +26,7 @@ def test_many_runs_at_once_with_lists_and_gc_between_them(tmp_path: Path, own_ho
     (tmp_path / "script.yaml").write_text(SCRIPT)
     words = ["run", str(tmp_path / "agent.yaml"), "go", "--sandbox", "none", "-o", "json"]
     words += ["--model", f"script:{tmp_path / 'script.yaml'}"]
-    assert begin(*words).communicate(timeout=60)[0]  # the store is made once; all the others meet in it
+    assert begin(*words).communicate(timeout=120)[0]  # the store is made once; all the others meet in it
     runs, looks = [], []
     for number in range(RUNS):
         runs.append(begin(*words, stderr=subprocess.PIPE))
