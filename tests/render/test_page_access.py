@@ -44,6 +44,19 @@ def test_buttons_go_to_what_is_chosen_and_stay_where_they_are(opened: Browser) -
 
 
 @pytest.mark.browser
+def test_after_a_search_the_buttons_go_from_hit_to_hit(opened: Browser) -> None:
+    down = "document.querySelector('[data-go=j]').click()"
+    opened.value(f"document.getElementById('goal').value = 'n'; {down}; document.getElementById('goal').value = ''")
+    assert opened.value("document.getElementById('said').textContent") == "nothing was searched for yet"
+    opened.press("/", *"seattle-weather.csv", "Enter")
+    first = opened.value("location.hash")
+    assert opened.value("document.querySelector(location.hash).textContent.includes('seattle-weather.csv')")
+    opened.value(down)
+    assert opened.value("location.hash") != first
+    assert opened.value("document.querySelector(location.hash).textContent.includes('seattle-weather.csv')")
+
+
+@pytest.mark.browser
 def test_one_key_opens_all_that_is_folded_before_it_is_printed(opened: Browser) -> None:
     opened.press("e")
     folds = "[...document.querySelectorAll('details:not(#keys)')].filter((fold) => !fold.open).length"

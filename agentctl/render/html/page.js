@@ -51,7 +51,10 @@
 
   function search(forward) {
     const text = find.value.toLowerCase();
-    if (!text) return;
+    if (!text) {
+      said.textContent = "nothing was searched for yet";
+      return;
+    }
     step(forward, (row) => row.textContent.toLowerCase().includes(text), "“" + find.value + "”");
     if (at >= 0) {
       for (const fold of rows[at].querySelectorAll("details")) {
@@ -96,7 +99,7 @@
     if (event.ctrlKey || event.metaKey || event.altKey) return;
     if (event.target === find) {
       if (event.key === "Escape") find.blur();
-      if (event.key === "Enter") { find.blur(); search(true); }
+      if (event.key === "Enter") { find.blur(); goal.value = "n"; search(true); }
       return;
     }
     if (event.target === goal) return;
