@@ -37,6 +37,16 @@ class Sums:
         """What the session has come to."""
         return self.summary.result
 
+    @property
+    def says_less(self) -> str | None:
+        """The program whose transcript it is, where that may say less than was used; None for any other session."""
+        imported = (self.summary.created and self.summary.created.imported) or {}
+        return str(imported.get("format")) if imported.get("says_less") else None
+
+
+_SPENT = ("cost", "input_tokens", "output_tokens")
+"""Limits on what a transcript may say less of than there was."""
+
 
 class Limit(NamedTuple):
     """A limit: its name, what may be, and what is; None where that is not known."""
@@ -68,7 +78,11 @@ class WithinLimit:
         if used is None:
             return Verdict("unknown", "a model without a price answered")
         told = _told(Decimal(str(used)))
-        return Verdict("pass", told) if self._first is None else Verdict("fail", f"it is {told}", self._first)
+        if self._first is not None:
+            return Verdict("fail", f"it is {told}", self._first)
+        if self._limit.name in _SPENT and (form := self._sums.says_less) is not None:
+            return Verdict("unknown", f"it is {told} or more: this transcript of {form} does not say all that was used")
+        return Verdict("pass", told)
 
 
 def _told(used: Decimal) -> str:

@@ -15,13 +15,13 @@ from agentctl.exchange.blocks import blocks_of
 from agentctl.exchange.claude_lines import (
     Answer,
     answers_of,
-    gaps_of,
     is_aside,
     is_of_subagent,
     key_of,
     message_of,
     name_of,
     sound,
+    tell_gaps,
     title_of,
     usage_of,
 )
@@ -63,7 +63,7 @@ class _Reader:
         self._draft.title = title_of(lines)
         self._answers = answers_of(lines, aside=self._is_whole)
         asides = {} if self._is_whole else answers_of(lines, aside=True)
-        origin.gaps += gaps_of(lines, [*self._answers.values(), *asides.values()])
+        tell_gaps(origin, lines, [*self._answers.values(), *asides.values()])
         self._asides = {answer.lines[-1]: answer for key, answer in asides.items() if key not in self._answers}
         self._told: set[str] = set()
         self._repeated: JsonObject = {}

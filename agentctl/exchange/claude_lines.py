@@ -6,6 +6,7 @@ from typing import NamedTuple
 from agentctl.canonical import JsonObject
 from agentctl.exchange.blocks import is_countable
 from agentctl.exchange.lines import NumberedLine
+from agentctl.exchange.origin import Origin
 
 _NEEDED: dict[str, dict[str, type]] = {"tool_use": {"id": str, "name": str, "input": dict}, "text": {"text": str}}
 _TITLES = {"custom-title": "customTitle", "ai-title": "aiTitle", "summary": "summary"}
@@ -118,9 +119,9 @@ def _countable(message: JsonObject) -> JsonObject:
     return {**message, "usage": {}, "usage_as_written": message["usage"]}
 
 
-def gaps_of(lines: Sequence[NumberedLine], answers: Collection[Answer]) -> list[str]:
+def tell_gaps(origin: Origin, lines: Sequence[NumberedLine], answers: Collection[Answer]) -> None:
     """Say what happened in the session, and is in other files or only kept as lines."""
-    told = []
+    told = origin.gaps
     count = sum(is_aside(body) for _, body in lines)
     if count and not is_of_subagent(lines):
         told.append(f"what sub-agents said and did is kept as {count:,} lines and counted, and not told as events")
@@ -132,7 +133,7 @@ def gaps_of(lines: Sequence[NumberedLine], answers: Collection[Answer]) -> list[
             f"of {len(answers):,} answers {early:,} were noted before they were whole: "
             "they may have taken more output tokens, and cost more, than is said"
         )
-    return told
+    origin.says_less = bool(agents or early)
 
 
 def _agents(lines: Sequence[NumberedLine]) -> Iterator[str]:

@@ -14,7 +14,8 @@ _LONGEST_ID = 64
 class Origin:
     """Where a session comes from.
 
-    ``format`` is whose transcript it is, ``sha256`` that of its file, ``gaps`` what of it is not told by events.
+    ``format`` is whose transcript it is, ``sha256`` that of its file, ``gaps`` what of it is not told by events;
+    ``says_less`` is set where more may have been used than it says.
     """
 
     format: str
@@ -22,11 +23,13 @@ class Origin:
     sha256: str
     more: JsonObject = field(default_factory=dict)
     gaps: list[str] = field(default_factory=list)
+    says_less: bool = False
 
     def as_json(self) -> JsonObject:
         """Write it as ``local.session_created`` has it."""
         gaps = {"gaps": self.gaps} if self.gaps else {}
-        return {"format": self.format, "name": self.name, "sha256": self.sha256, **self.more, **gaps}
+        less = {"says_less": True} if self.says_less else {}
+        return {"format": self.format, "name": self.name, "sha256": self.sha256, **self.more, **gaps, **less}
 
     def session_id(self, program: str, name: str) -> str:
         """Return the id of a session that is called that; of its file, where that cannot be an id."""

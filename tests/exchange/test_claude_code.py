@@ -7,6 +7,8 @@ from typing import Any
 import pytest
 
 from agentctl.canonical import JsonObject
+from agentctl.checks.definition import Limits
+from agentctl.checks.sums import Sums, limits_of
 from agentctl.events.agent import AgentMessage, AgentToolResult, AgentToolUse
 from agentctl.events.codec import encode
 from agentctl.events.content import text_of
@@ -101,6 +103,26 @@ def test_an_answer_that_was_noted_before_it_was_whole_may_have_cost_more() -> No
     (reason,) = [reason for reason in lacking(events)["model"] if "whole" in reason]
     assert reason.startswith("of 2 answers 1 were noted before they were whole")
     assert not any("whole" in gap for gap in about(told([asked(1), whole])).get("gaps", []))
+
+
+def limited(lines: list[JsonObject]) -> list[str]:
+    """Return how limits on cost, turns and tokens stand, the last of which is passed."""
+    found = Sums()
+    limits = limits_of(Limits.model_validate({"cost": "1", "turns": 5, "output_tokens": 0}), found)
+    for number, event in enumerate(told(lines), start=1):
+        found.add(Record(number, event, ""))
+        for limit in limits:
+            limit.add(Record(number, event, ""))
+    return [limit.verdict().status for limit in limits]
+
+
+def test_a_limit_that_is_kept_by_what_is_said_is_unknown_where_more_may_have_been_used() -> None:
+    whole = answer(2, 1, "All of it.")
+    whole["message"]["stop_reason"] = "end_turn"
+    elsewhere = claude("user", 3, result("t1", "found"), toolUseResult={"agentId": "a1b2c3"})
+    assert limited([asked(1), whole]) == ["pass", "pass", "fail"]
+    assert limited([asked(1), answer(2, 1, "Half")]) == ["unknown", "pass", "fail"]
+    assert limited([asked(1), whole, elsewhere]) == ["unknown", "pass", "fail"]
 
 
 def test_what_was_queued_goes_into_the_turn_that_runs() -> None:
