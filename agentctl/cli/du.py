@@ -11,11 +11,12 @@ from typing import Annotated
 import typer
 
 from agentctl.canonical import JsonObject
+from agentctl.cli.complain import write_error
 from agentctl.cli.gc import has_used_docker
 from agentctl.cli.looking import leave_if_damaged, stdout_look
 from agentctl.cli.options import Output, OutputOption
 from agentctl.cli.output import print_json, reporting, standard_output, write_out
-from agentctl.errors import NotFoundError, SandboxError
+from agentctl.errors import NotFoundError, SandboxError, StoreError
 from agentctl.paths import Home, home
 from agentctl.render.lines import Line, Span, paint_all, plain, shown
 from agentctl.render.listing import table
@@ -25,7 +26,8 @@ from agentctl.sandbox.docker.images import Images
 from agentctl.store.database import reading
 from agentctl.store.rows import Listed, SessionRow, list_sessions
 from agentctl.store.sessions import short_name
-from agentctl.store.weights import KINDS, Weights, weigh
+from agentctl.store.weights import KINDS, Weights, weigh_what_is_readable
+from agentctl.visible import visible_line
 
 app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False, add_completion=False)
 
@@ -60,6 +62,7 @@ class _Usage:
     images: tuple[int, int] | None = None
     trouble: str | None = None
     listed: Listed = field(default_factory=Listed)
+    unweighed: list[str] = field(default_factory=list)
 
     def folders(self) -> dict[str, int]:
         """Return the bytes of what else is in the store, by its name."""
@@ -86,13 +89,15 @@ def du(
             write_out(paint_all(list(_lines(usage)), stdout_look()))
         else:
             print_json(_body(usage))
+        _tell_unweighed(usage)
         leave_if_damaged(usage.listed)
+        raise typer.Exit(StoreError.exit_code if usage.unweighed else 0)
 
 
 def _usage(store: Home, number: int) -> _Usage:
     usage = _Usage(store)
     with contextlib.suppress(NotFoundError), reading(store) as connection:
-        usage.weights = weigh(store, connection)
+        usage.weights = weigh_what_is_readable(store, connection)
         usage.database_bytes = sum(_bytes_of(store.database.with_name(store.database.name + end)) for end in _ENDINGS)
         usage.listed = list_sessions(connection)
         usage.largest = _largest(connection, usage, number)
@@ -106,9 +111,17 @@ _ENDINGS = ("", "-wal", "-shm")
 
 def _largest(connection: sqlite3.Connection, usage: _Usage, number: int) -> list[_Largest]:
     keys = dict(connection.execute("SELECT id, key FROM sessions").fetchall())
+    usage.unweighed = [name for name, key in keys.items() if key in usage.weights.unreadable]
     own = usage.weights.of_sessions()
-    rows = sorted(usage.listed.rows, key=lambda row: own.get(keys[row.id], 0), reverse=True)[:number]
+    read = [row for row in usage.listed.rows if row.id not in usage.unweighed]
+    rows = sorted(read, key=lambda row: own.get(keys[row.id], 0), reverse=True)[:number]
     return [_Largest(row, short_name(connection, row.id), own.get(keys[row.id], 0)) for row in rows]
+
+
+def _tell_unweighed(usage: _Usage) -> None:
+    for name in usage.unweighed:
+        line = f"agentctl: session {name} cannot be read: it is not counted, nor what its contents are"
+        write_error(visible_line(f"{line}; see: agentctl verify {name}"))
 
 
 def _ask_docker(usage: _Usage) -> None:

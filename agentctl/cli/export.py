@@ -119,6 +119,7 @@ def _write(found: Opened, stream: BinaryIO, *, salvage: bool) -> Manifest:
             made = draft(rows, lambda row: _read(session_id, stored, row), cleaner, lines, salvage=salvage)
         except StoreError as error:
             hint = f"what comes before it can be had with: agentctl export {session_id} --salvage"
+            hint = "nothing comes before it, so there is nothing to save" if salvage else hint
             raise StoreError(error.message, hint=hint) from error
         return write_session(made, session_id, __version__, cleaner, lines, contents, stream)
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from agentctl.paths import Home
 from agentctl.store.blobs import Blobs
-from agentctl.store.naming import named_blobs
+from agentctl.store.naming import Named, named_blobs
 
 KINDS = ("uploads", "changes", "outputs", "texts", "others", "unnamed")
 """What blobs are: files that sessions began with, what calls made of them, outputs, long strings, or nobody's."""
@@ -17,7 +17,7 @@ class Weights:
     """Bytes: of the database in use and free in it, of each session's own events by its row, of each blob.
 
     ``users`` are the rows of the sessions that name a blob, ``names`` the blobs that a session names; ``kinds`` says
-    what each blob is.
+    what each blob is. ``unreadable`` are the rows of sessions whose events cannot be read, and so not be counted.
     """
 
     used: int
@@ -29,6 +29,7 @@ class Weights:
     users: dict[str, set[int]] = field(default_factory=lambda: defaultdict(set))
     names: dict[int, set[str]] = field(default_factory=lambda: defaultdict(set))
     kinds: dict[str, str] = field(default_factory=dict)
+    unreadable: set[int] = field(default_factory=set)
 
     @property
     def total(self) -> int:
@@ -68,28 +69,55 @@ class Weights:
 
 
 def weigh(home: Home, connection: sqlite3.Connection) -> Weights:
-    """Look at the whole record. Raises StoreError where it cannot be read."""
+    """Look at the whole record. Raises StoreError, sqlite3.DatabaseError where it cannot be read."""
+    weights = _without_sessions(home, connection)
+    weights.events = _events(connection)
+    for named in named_blobs(home, connection):
+        _count(weights, named)
+    return weights
+
+
+def weigh_what_is_readable(home: Home, connection: sqlite3.Connection) -> Weights:
+    """Look at the whole record, session by session where that cannot be read at once. Raises StoreError."""
+    try:
+        return weigh(home, connection)
+    except sqlite3.DatabaseError:
+        weights = _without_sessions(home, connection)
+    for (key,) in connection.execute("SELECT key FROM sessions").fetchall():
+        try:
+            weights.events |= _events(connection, key)
+            for named in list(named_blobs(home, connection, [key])):
+                _count(weights, named)
+        except sqlite3.DatabaseError:
+            weights.unreadable.add(key)
+    return weights
+
+
+def _without_sessions(home: Home, connection: sqlite3.Connection) -> Weights:
     page = _pragma(connection, "page_size")
     free = _pragma(connection, "freelist_count") * page
-    weights = Weights(_pragma(connection, "page_count") * page - free, free, _events(connection))
+    weights = Weights(_pragma(connection, "page_count") * page - free, free, {})
     for found in Blobs(home.blobs).stored():
         if found.digest is None:
             weights.leftover_files += 1
             weights.leftover_bytes += found.size
         else:
             weights.blobs[found.digest] = found.size
-    for named in named_blobs(home, connection):
-        weights.users[named.digest].add(named.session)
-        weights.names[named.session].add(named.digest)
-        known = weights.kinds.get(named.digest, "unnamed")
-        weights.kinds[named.digest] = min(known, named.kind, key=KINDS.index)
     return weights
 
 
-def _events(connection: sqlite3.Connection) -> dict[int, int]:
+def _count(weights: Weights, named: Named) -> None:
+    weights.users[named.digest].add(named.session)
+    weights.names[named.session].add(named.digest)
+    known = weights.kinds.get(named.digest, "unnamed")
+    weights.kinds[named.digest] = min(known, named.kind, key=KINDS.index)
+
+
+def _events(connection: sqlite3.Connection, key: int | None = None) -> dict[int, int]:
     rows = connection.execute(
         "SELECT session, sum(length(CAST(body AS BLOB)) + length(blobs) + length(hash) + length(id) + length(type)) "
-        "FROM events GROUP BY session"
+        "FROM events WHERE ?1 IS NULL OR session = ?1 GROUP BY session",
+        (key,),
     )
     return {int(key): int(size) for key, size in rows}
 

@@ -137,6 +137,27 @@ def test_an_event_that_cannot_be_read_hides_no_other_and_its_session_is_named(ho
     assert agentctl("search", "wettest", "-o", "json").json["total"] >= whole - 1
 
 
+def test_a_page_that_went_bad_takes_one_session_with_it(home: Home) -> None:
+    with open_log(home) as log:
+        third = Recorder(log, home, "third")
+        for what in [*["a zebra " * 60] * 30, "and no more zebras"]:
+            third.user(what)
+    data = home.database.read_bytes()
+    page = data.index(b"and no more zebras") // 4096 * 4096
+    home.database.write_bytes(data[:page] + b"\xff" * 4096 + data[page + 4096 :])
+    done = agentctl("du", "-o", "json")
+    assert done.code == 8
+    assert {each["session_id"] for each in done.json["sessions"]} == {BAD, GOOD}
+    line = "session third cannot be read: it is not counted, nor what its contents are; see: agentctl verify third"
+    assert done.err == f"agentctl: {line}\n"
+    for command in ("search", "stats"):
+        others = agentctl(command, *(["wettest"] if command == "search" else []), "-o", "json")
+        assert (others.code, others.json["unreadable"]) == (0, 1)
+        assert others.err.startswith("1 event of third cannot be read, ")
+    for command in (["prune", "--blobs"], ["prune", "--sessions", "--max-size", "1"]):
+        assert agentctl(*command).code == 8  # nobody knows what is named there
+
+
 def test_a_fork_of_what_is_not_there_is_counted_as_far_as_it_can_be(home: Home) -> None:
     damage(
         home,
