@@ -136,6 +136,8 @@ class MessageStream:
                 block[field] = (block.get(field) or "") + text
             else:
                 _refuse(f"a {field} that is not text")
+        if block.get("type") == "text" and block.get("text") is None:
+            block["text"] = ""
         if cut and block.get("type") == "tool_use" and block.get("input") == {}:
             block["input"] = {INVALID_JSON: ""}
 
@@ -170,8 +172,8 @@ def _tool_input(text: str, before: Any, *, cut: bool) -> Any:
 
 def _block(block: object) -> JsonObject:
     """Return a copy of a content block whose texts are texts."""
-    if not isinstance(block, dict):
-        _refuse("a content block that is not an object")
+    if not isinstance(block, dict) or not isinstance(block.get("type"), str):
+        _refuse("a content block that is not an object with a type")
     for kind in ("text", "thinking"):
         if block.get("type") == kind and not isinstance(block.get(kind), str | None):
             _refuse(f"a {kind} that is not text")

@@ -224,6 +224,7 @@ def test_a_call_that_was_never_closed_is_not_taken_for_a_shorter_one() -> None:
         ],
         [{"type": "message_start", "message": {"content": "words"}}],
         [{"type": "message_start", "message": {"content": ["words"]}}],
+        [*events(message())[:1], opened({"text": "of no type"})],
         [*events(message())[:1], opened({"type": "text", "text": 7})],
         [*events(message())[:1], opened({"type": "text", "text": "a", "citations": 7})],
         *(
@@ -236,6 +237,12 @@ def test_events_that_make_no_message_are_refused(stream: list[object]) -> None:
     with pytest.raises(ModelError) as caught:
         put_together(stream)
     assert caught.value.kind == "protocol_error"
+
+
+def test_a_block_of_text_has_a_text_as_the_record_wants_it() -> None:
+    stream = [*events(message())[:1], opened({"type": "text"}), {"type": "content_block_stop", "index": 0}]
+    whole = put_together([*stream, {"type": "message_delta", "delta": ENDED}, STOP])
+    assert whole.message["content"] == [{"type": "text", "text": ""}]
 
 
 def test_an_input_of_ten_megabytes_takes_no_longer_per_byte_than_a_small_one() -> None:
