@@ -107,6 +107,7 @@ def test_what_is_unchanged_reproduces_every_time(project: Path, home: Home) -> N
     header = agentctl("show", str(live[0].session_id), "-o", "json").json
     assert header["rerun_of"]["session_id"] == session
     assert header["rerun_of"]["live"] == "sandbox"
+    assert header["title"] == f"rerun of {session}"
     assert header["result"]["text"] == "The third message is done."
     assert header["result"]["outputs"] == ["out.txt"]
     refused = agentctl("resume", str(live[0].session_id))

@@ -50,7 +50,7 @@ def _changes(
         "limits": limits | request.limits.as_json(),
         "sandbox": sandbox,
         "vaults": list(request.vaults) or None,
-        "title": recording.opening.title if recording.opening else None,
+        "title": _title(request.session_id, recording.opening.title if recording.opening else None),
     }
     if request.live == "model" and request.model:
         changes["model"] = durable_name(request.model)
@@ -61,6 +61,11 @@ def _changes(
         changes["environment"] = snapshot(request.environment)
         changes["environment_hash"] = definition_hash(request.environment)
     return changes
+
+
+def _title(session_id: str, title: str | None) -> str:
+    """Name a rerun so that nobody takes it for another run of the same, in a list of sessions say."""
+    return f"rerun of {session_id}: {title}" if title else f"rerun of {session_id}"
 
 
 def _uploaded_of_fork(recording: Recording, clock: Clock) -> Event | None:
