@@ -69,7 +69,8 @@ def export(
             print_json(_body(written))
         for each in written:
             _tell(each, output)
-        raise typer.Exit(StoreError.exit_code if any(each.manifest.damage for each in written) else 0)
+        is_whole = not any(each.manifest.damage or each.manifest.missing for each in written)
+        raise typer.Exit(0 if is_whole else StoreError.exit_code)
 
 
 def learn_secrets(store: Home) -> None:
@@ -118,7 +119,8 @@ def _write(found: Opened, stream: BinaryIO, *, salvage: bool) -> Manifest:
         try:
             made = draft(rows, lambda row: _read(session_id, stored, row), cleaner, lines, salvage=salvage)
         except StoreError as error:
-            hint = f"what comes before it can be had with: agentctl export {session_id} --salvage"
+            what = "what comes before it" if isinstance(error, DamagedEventError) else "all but that"
+            hint = f"{what} can be had with: agentctl export {session_id} --salvage"
             hint = "nothing comes before it, so there is nothing to save" if salvage else hint
             raise StoreError(error.message, hint=hint) from error
         return write_session(made, session_id, __version__, cleaner, lines, contents, stream)

@@ -86,7 +86,12 @@ def opened(name: str) -> Iterator[Opened]:
     standard_output()
     store = home()
     with understood(name), reading(store) as connection:
-        yield Opened(connection, store, find_session(connection, name))
+        found = Opened(connection, store, find_session(connection, name))
+        try:
+            yield found
+        except StoreError as error:
+            error.hint = error.hint or f"see: agentctl verify {found.row.id}"
+            raise
 
 
 def status_of(store: Home, row: SessionRow) -> str:

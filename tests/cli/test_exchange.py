@@ -132,6 +132,21 @@ def test_export_of_a_damaged_record_says_so_and_saves_what_it_can(home: Home, tm
     assert len(agentctl("events", "@", "-o", "jsonl", AGENTCTL_HOME=other).lines) == 8
 
 
+def test_contents_that_are_gone_are_told_and_the_rest_is_saved(home: Home, tmp_path: Path) -> None:
+    shutil.rmtree(home.blobs)
+    done = agentctl("export", "@", "-d", tmp_path)
+    assert (done.code, done.err.splitlines()[1:]) == (
+        8,
+        [f"  all but that can be had with: agentctl export {ID} --salvage"],
+    )
+    saved = agentctl("export", "@", "-d", tmp_path, "--salvage", "-o", "json")
+    (one,) = saved.json["sessions"]
+    assert (saved.code, one["damage"], len(one["missing"]) > 0) == (8, None, True)
+    assert agentctl("import", one["file"], AGENTCTL_HOME=str(tmp_path / "other")).code == 0
+    fetched = agentctl("outputs", "@", "-d", tmp_path / "out")
+    assert (fetched.code, fetched.err.splitlines()[1:]) == (8, [f"  see: agentctl verify {ID}"])
+
+
 def test_import_of_a_lie_changes_nothing(home: Home, tmp_path: Path) -> None:
     agentctl("export", "@", "-d", tmp_path)
     file = tmp_path / f"{ID}.agentctl"
