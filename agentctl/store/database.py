@@ -57,7 +57,7 @@ class Database:
         self._path, self._lock_path = home.database, home.root / "lock"
         self._room = LogRoom(home.database)
         self._patience_seconds = patience_seconds
-        self._synced = synced
+        self._synced, self._waits = synced, True
         self._is_given_up = False
         with explained(self._path):
             _make_private_folder(home.root)
@@ -80,8 +80,7 @@ class Database:
         with explained(self._path), self._locked():
             self._refuse_replaced_file()
             try:
-                if not self._synced:
-                    self._connection.execute(f"PRAGMA synchronous = {'FULL' if sure else 'NORMAL'}")
+                self._wait_for_disk(self._synced or sure)
                 return self._transact(deed)
             except sqlite3.OperationalError as error:
                 if is_of_disk(error):
@@ -133,6 +132,11 @@ class Database:
                 self._connection.execute("ROLLBACK")
             raise
         return result
+
+    def _wait_for_disk(self, waits: bool) -> None:
+        if waits is not self._waits:
+            self._connection.execute(f"PRAGMA synchronous = {'FULL' if waits else 'NORMAL'}")
+            self._waits = waits
 
     def _give_up(self) -> None:
         self._is_given_up = True
