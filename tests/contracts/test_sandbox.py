@@ -320,7 +320,7 @@ def test_ten_thousand_orphans_leave_no_zombies(box: Box) -> None:  # T13
         "  for _ in range(50):\n   while True:\n    try:\n     os.fork() or os._exit(0)\n     break\n"
         "    except OSError: time.sleep(0.02)\n  os._exit(0)\n os.wait()"
     )
-    assert box.says(f"python3 -c '{code}'; echo done") == "done"
+    assert box.says(f"python3 -c '{code}'; echo done", timeout_ms=600_000) == "done"
     zombies = "cat /proc/[0-9]*/stat 2>/dev/null | awk '$3 == \"Z\" && $4 == '$PPID | wc -l"
     assert box.says(f"for i in $(seq 200); do n=$({zombies}); test $n = 0 && break; sleep 0.1; done; echo $n") == "0"
 
