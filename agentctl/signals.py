@@ -10,6 +10,14 @@ STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 """The signals that tell a process to stop."""
 
 
+def name_of(number: int) -> str:
+    """Return what a signal is called; one without a name, such as those of real time, by its number."""
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"
+
+
 class Interrupted(BaseException):
     """The process was told to stop by a signal; its exit code is 128 and the signal's number."""
 

@@ -16,7 +16,7 @@ from agentctl.cli.output import print_json, standard_output, write_out
 from agentctl.events.preview import Preview
 from agentctl.paths import Home
 from agentctl.session.log import Record
-from agentctl.signals import STOPPING, Interrupted, interruptible
+from agentctl.signals import STOPPING, Interrupted, interruptible, name_of
 
 _FIRST_FREE = 3
 _IT_IS_THERE = b"!"
@@ -95,7 +95,7 @@ def _wait(child: int, hearing: int, heard: Iterable[int]) -> None:
         os.waitpid(child, 0)
         raise
     if code < 0:
-        write_error(f"agentctl: the run was ended by {signal.Signals(-code).name} before there was a session")
+        write_error(f"agentctl: the run was ended by {name_of(-code)} before there was a session")
     raise typer.Exit(code if code >= 0 else 128 - code)
 
 

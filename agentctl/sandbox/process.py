@@ -20,10 +20,10 @@ from agentctl.canonical import JsonObject
 from agentctl.definitions.environment import Environment
 from agentctl.errors import SandboxError, UsageError
 from agentctl.sandbox.base import Layout, Progress
-from agentctl.sandbox.inside.processes import signal_name
 from agentctl.sandbox.pipe.program import BOOTSTRAP, PYTHON
 from agentctl.sandbox.pipe.streams import DescriptorStream
 from agentctl.sandbox.supervised import SILENCE_SECONDS, SupervisedSandbox
+from agentctl.signals import name_of
 from agentctl.visible import visible_line
 
 SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -156,7 +156,7 @@ class SupervisorProcess:
         except subprocess.TimeoutExpired:
             return "the sandbox closed its pipe"
         self._listener.join(1.0)
-        how = f"killed by {signal_name(-code) or f'signal {-code}'}" if code < 0 else f"exit code {code}"
+        how = f"killed by {name_of(-code)}" if code < 0 else f"exit code {code}"
         said = visible_line(self._said.decode("utf-8", "backslashreplace").strip())[-500:]
         return f"the sandbox died: {how}{f': {said}' if said else ''}"
 
@@ -211,20 +211,23 @@ def make_private_folder(folder: Path, inside: tuple[str, ...] = (), user: int | 
     a folder that nobody holds is a leftover.
     """
     making = folder.with_name(folder.name + _NEW)  # under its name it is never seen without its holder
-    try:
-        folder.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        making.mkdir(mode=0o700)
-        hold = os.open(making, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        fcntl.flock(hold, fcntl.LOCK_EX)
-        for name in inside:
-            (making / name).mkdir(mode=0o700)
-        if user is not None:
-            for path in (*(making / name for name in inside), making):
-                os.chown(path, user, user, follow_symlinks=False)
-        making.rename(folder)
-    except OSError as error:
-        raise SandboxError(f"cannot make {visible_line(str(folder))}: {error.strerror}") from error
-    return hold
+    with contextlib.ExitStack() as undone:
+        try:
+            folder.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            making.mkdir(mode=0o700)
+            hold = os.open(making, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+            undone.callback(os.close, hold)
+            fcntl.flock(hold, fcntl.LOCK_EX)
+            for name in inside:
+                (making / name).mkdir(mode=0o700)
+            if user is not None:
+                for path in (*(making / name for name in inside), making):
+                    os.chown(path, user, user, follow_symlinks=False)
+            making.rename(folder)
+        except OSError as error:
+            raise SandboxError(f"cannot make {visible_line(str(folder))}: {error.strerror}") from error
+        undone.pop_all()
+        return hold
 
 
 def remove_held(folder: Path, hold: int | None) -> None:

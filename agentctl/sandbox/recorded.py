@@ -6,6 +6,7 @@ stand in; from there on every call goes there, because what the record knows of 
 what is there.
 """
 
+import contextlib
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -220,9 +221,12 @@ class RecordedSandbox:
                     f"{visible_line(canonical_json(call.input))[:_MOST_QUOTED]}",
                     hint="rerun with --on-miss sandbox sends such calls to a fresh sandbox",
                 )
-            live = self._stand_in.make(self._progress)
             files = self._stand_in.files()
-            live.start(self._session_id, files.files, self._tape.contents, self._progress, files.gone)
+            live = self._stand_in.make(self._progress)
+            with contextlib.ExitStack() as unstarted:
+                unstarted.callback(live.close)
+                live.start(self._session_id, files.files, self._tape.contents, self._progress, files.gone)
+                unstarted.pop_all()
             self._live = live
         return self._live
 

@@ -207,6 +207,16 @@ def test_an_image_with_nothing_in_it_is_refused_when_it_is_built(tmp_path: Path)
 
 
 @pytest.mark.docker
+def test_where_nothing_can_be_written_of_a_build_is_told(tmp_path: Path) -> None:
+    (tmp_path / "builds").touch()
+    wanted = config(setup=f"echo {os.getpid()} unwritten").model_dump()
+    sandbox = DockerSandbox(Environment(name="x", config=wanted), tmp_path / "builds")
+    with pytest.raises(SandboxError, match=r"cannot write logs of builds: .*\.lock: .*"):
+        sandbox.prepare(lambda _line: None)
+    sandbox.close()
+
+
+@pytest.mark.docker
 def test_an_image_with_neither_python_nor_apt_says_what_it_needs(tmp_path: Path) -> None:
     client, name = APIClient(version="auto"), f"agentctl-test-bare:{os.getpid()}"
     dockerfile = f"FROM {BASE}\nRUN rm -f /usr/bin/apt-get /usr/bin/python3*\n"

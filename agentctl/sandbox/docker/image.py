@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import docker.errors
 from docker.api import APIClient
@@ -71,10 +71,6 @@ def find_or_build(client: APIClient, recipe: Recipe, builds: Path, progress: Pro
     found = image_id(client, recipe.tag)
     if found is not None:
         return found
-    try:
-        builds.mkdir(parents=True, exist_ok=True, mode=0o700)
-    except OSError as error:
-        raise SandboxError(f"cannot write logs of builds: {builds}: {error.strerror}") from error
     with _lock(builds / f"{recipe.hash}.lock", progress):
         found = image_id(client, recipe.tag)
         return found if found is not None else _build(client, recipe, builds, progress)
@@ -123,9 +119,17 @@ def _split(name: str) -> tuple[str, str | None]:
     return (repository, tag) if colon and "/" not in tag else (name, "latest")
 
 
+def _written(path: Path) -> IO[str]:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        return path.open("w", encoding="utf-8", errors="backslashreplace")
+    except OSError as error:
+        raise SandboxError(f"cannot write logs of builds: {path}: {error.strerror}") from error
+
+
 @contextmanager
 def _lock(path: Path, progress: Progress) -> Iterator[None]:
-    with path.open("w") as file:
+    with _written(path) as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -138,7 +142,7 @@ def _build(client: APIClient, recipe: Recipe, builds: Path, progress: Progress) 
     progress(f"building image {recipe.tag}")
     told, log_path = _Told(recipe, progress), log_of(builds, recipe.hash)
     labels = {ENVIRONMENT_LABEL: recipe.hash, OWNER_LABEL: owner_of(builds)}
-    with log_path.open("w", encoding="utf-8", errors="backslashreplace") as log:
+    with _written(log_path) as log:
         try:
             for line in _build_lines(client, recipe, labels):
                 log.write(line + "\n")
