@@ -10,6 +10,7 @@ tool twice.
 """
 
 import contextlib
+import errno
 import fcntl
 import os
 import sqlite3
@@ -144,7 +145,7 @@ class Database:
 
     def _open(self, migrate: Callable[[sqlite3.Connection], None]) -> sqlite3.Connection:
         _refuse_emptied(self._path)
-        os.close(os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600))
+        _make_private_file(self._path)
         connection = sqlite3.connect(self._path, isolation_level=None, check_same_thread=False)
         try:
             connection.execute("PRAGMA trusted_schema = OFF")
@@ -272,6 +273,20 @@ def _make_private_folder(folder: Path) -> None:
         raise StoreError(f"{folder} belongs to somebody else", hint=HINT)
     if status.st_mode & 0o077:
         folder.chmod(0o700)
+
+
+def _make_private_file(path: Path) -> None:
+    """Make the file where there is none; one that is there is opened by SQLite alone. Raises OSError.
+
+    Whoever closes a file gives up every lock that its process has on it, also those of its other connections (fcntl(2);
+    sqlite.org/howtocorrupt.html, 2.2). The next process to end would take the log of writes away from under them.
+    """
+    try:
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+    except FileExistsError:
+        refusal = errno.ELOOP if path.is_symlink() else 0 if os.access(path, os.R_OK | os.W_OK) else errno.EACCES
+        if refusal:
+            raise OSError(refusal, os.strerror(refusal), str(path)) from None
 
 
 def _close_without_writing(connection: sqlite3.Connection, path: Path) -> None:
