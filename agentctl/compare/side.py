@@ -175,7 +175,7 @@ class Side:
                 self.limit = f"stuck: {event.reason}"
             case SessionStatusRunning():
                 self.limit = None
-            case _:
+            case SessionStatusIdle() | SessionStatusTerminated() | LocalInterrupted():
                 self.rest_seq = seq
 
 

@@ -14,6 +14,7 @@ from agentctl.render.numbers import many
 _MOST_ROWS = 3
 _MOST_COMPARED = 400
 _MOST_COLUMNS = 200
+_WORDS = {"effects": "the same in effect"}
 
 
 def findings_lines(findings: Findings, look: Look, *, is_log: bool, show_all: bool) -> list[Line]:
@@ -23,7 +24,7 @@ def findings_lines(findings: Findings, look: Look, *, is_log: bool, show_all: bo
         lines += [plain(f"  {row}", "dim") for row in _later(findings.divergences)]
     lines += [plain(f"  not given again: {shown(line, look)}", "warning") for line in findings.missing]
     if findings.compared or not (findings.missing or findings.divergences):
-        steps = ", ".join(f"{number} {name}" for name, number in findings.steps.items() if number)
+        steps = ", ".join(f"{number} {_WORDS.get(name, name)}" for name, number in findings.steps.items() if number)
         steps = steps or "the record holds none"
         noise = f"; noise: {', '.join(findings.rules)}" if findings.rules else ""
         lines.append(

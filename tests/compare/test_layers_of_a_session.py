@@ -13,10 +13,12 @@ from agentctl.compare.demands import failures, read_demands
 from agentctl.compare.difference import LAYERS
 from agentctl.compare.metrics import Metric
 from agentctl.compare.rules import own_rule
+from agentctl.compare.side import Side
 from agentctl.errors import UsageError
 from agentctl.render.diff.heading import heading
 from agentctl.render.diff.words import relation
-from tests.compare.kit import Done, Plan, bash, changed, compared, differing
+from agentctl.session.log import Record
+from tests.compare.kit import Done, Plan, bash, changed, compared, differing, events_of
 
 OUT = "/workspace/out.txt"
 MADE = changed(OUT)
@@ -89,6 +91,13 @@ def test_another_environment_is_named_first() -> None:
     other = {"config": {"env": {"TZ": "UTC"}, "type": "bubblewrap"}, "name": "bare"}
     found = compared(BASE, BASE.but(created={"environment": other}))
     assert heading(found)[0] == "environment differs: name data -> bare (and 3 more)"
+
+
+def test_a_session_that_has_not_come_to_rest_has_no_event_where_it_did() -> None:
+    events = events_of(BASE)
+    records = [Record(number, event, "") for number, event in enumerate(events, 1)]
+    assert Side.of("A", records).rest_seq == len(events)
+    assert Side.of("A", records[:-1]).rest_seq is None
 
 
 def test_parallel_calls_are_a_set() -> None:
