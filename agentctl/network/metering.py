@@ -70,6 +70,7 @@ class Metered:
         self._totals = totals
         self._sent = 0
         self._received = 0
+        self._lock = threading.Lock()
 
     @property
     def passed(self) -> tuple[int, int]:
@@ -98,11 +99,12 @@ class Metered:
     def count(self, sent: int = 0, received: int = 0) -> None:
         """Count bytes. Raises CapError."""
         most = self._totals.caps.connection_bytes
-        if self._sent + self._received + sent + received > most:
-            raise CapError(f"the connection has passed its limit of {most:,} bytes")
-        self._totals.add(self._host, sent, received)
-        self._sent += sent
-        self._received += received
+        with self._lock:  # both ways are counted, each by a thread of its own
+            if self._sent + self._received + sent + received > most:
+                raise CapError(f"the connection has passed its limit of {most:,} bytes")
+            self._totals.add(self._host, sent, received)
+            self._sent += sent
+            self._received += received
 
 
 class Again:
