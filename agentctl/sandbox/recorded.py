@@ -6,7 +6,11 @@ stand in; from there on every call goes there, because what the record knows of 
 what is there.
 """
 
+<<<<<<< Updated upstream
 import contextlib
+=======
+from bisect import bisect_right
+>>>>>>> Stashed changes
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -98,8 +102,8 @@ class Tape:
 
     def outputs(self) -> Sequence[JsonObject]:
         """Return the files of the outputs folder as they were found last."""
-        known = [files for given, files in self._outputs if given <= self._given]
-        return known[-1] if known else ()
+        known = bisect_right(self._outputs, self._given, key=lambda found: found[0])
+        return self._outputs[known - 1][1] if known else ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,9 @@
 """What came from outside of a recorded session comes again, at the same places of its rerun."""
 
+from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from itertools import takewhile
 from typing import TypeVar
 
 from agentctl.events.base import Event
@@ -29,7 +31,9 @@ class Giver:
 
     def __init__(self, recording: Recording, hands: Hands, make: Maker, note: Callable[[Hole], None]) -> None:
         self._recording = recording
-        self._left = list(recording.inputs)
+        self._left = deque(recording.inputs)  # in the order of their places
+        self._renewals = sum(given.event is None for given in recording.inputs)
+        self._calls = {use.id: place for place, use in enumerate(recording.uses)}
         self._hands = hands
         self._make = make
         self._note = note
@@ -39,14 +43,14 @@ class Giver:
     @property
     def renews(self) -> bool:
         """Whether another sandbox is begun later."""
-        return any(given.event is None for given in self._left)
+        return self._renewals > 0
 
     def go_on(self, session: Session[Outlook], events: Sequence[Event]) -> None:
         """Take events into account that have just been stored, and give what is due."""
         for event in events:
             self._place = self._place.after(event)
         is_between_calls = any(isinstance(event, LocalModelResponse | SessionStatusIdle) for event in events)
-        due = [each for each in self._left if each.place.is_reached_at(self._place)]
+        due = takewhile(lambda each: each.place.is_reached_at(self._place), self._left)
         given = [each for each in due if each.event is not None or is_between_calls]
         rests = any(isinstance(event, SessionStatusIdle) for event in events)
         self._gave_at_rest |= rests and any(each.event is not None for each in given)
@@ -60,13 +64,15 @@ class Giver:
         if not self._left:
             return False
         place = self._left[0].place
-        self._give(session, [each for each in self._left if each.place == place])
+        self._give(session, list(takewhile(lambda each: each.place == place, self._left)))
         return True
 
     def _give(self, session: Session[Outlook], due: Sequence[Given]) -> None:
-        self._left = [each for each in self._left if each not in due]
+        for each in due:
+            self._left.remove(each)  # one of the first
         for each in due:
             if each.event is None:
+                self._renewals -= 1
                 self._hands.renew()
             elif (event := self._again(each, session)) is not None:
                 session.append(event)
@@ -94,14 +100,14 @@ class Giver:
 
     def _counterpart(self, call_id: str, session: Session[Outlook]) -> OpenCall | None:
         """Find the open call of the session that stands for one of the record: as many calls before it, and equal."""
-        places = {use.id: place for place, use in enumerate(self._recording.uses)}
-        if call_id not in places:  # a call of the past that both have
+        place = self._calls.get(call_id)
+        if place is None:  # a call of the past that both have
             return next((call for call in session.state.calls if call.id == call_id), None)
-        use = self._recording.uses[places[call_id]]
+        use = self._recording.uses[place]
         made = session.state.tool_calls - len(session.state.calls)
         found = {made + number: call for number, call in enumerate(session.state.calls)}
         same = [call for call in found.values() if (call.name, call.input) == (use.name, use.input)]
-        return found.get(places[call_id]) if found.get(places[call_id]) in same else next(iter(same), None)
+        return found.get(place) if found.get(place) in same else next(iter(same), None)
 
 
 def event_again(event: EventT, make: Maker) -> EventT:

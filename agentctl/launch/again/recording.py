@@ -65,6 +65,7 @@ class Recording:
     _asked: dict[str, tuple[int, AgentToolUse]] = field(default_factory=dict)
     _started: set[str] = field(default_factory=set)
     _results: dict[str, AgentToolResult] = field(default_factory=dict)
+    _observed: int = 0
     _facts: dict[str, JsonObject] = field(default_factory=dict)
     _changes: dict[str, JsonObject] = field(default_factory=dict)
     _between: dict[str, JsonObject] = field(default_factory=dict)
@@ -167,7 +168,7 @@ class Recording:
             case LocalFilesUploaded():
                 self.uploaded = event
             case LocalOutputs():
-                self.outputs.append((len(self._results.keys() & self._started), event.files))
+                self.outputs.append((self._observed, event.files))
             case _:
                 self._take_of_sandbox(seq, event)
 
@@ -183,6 +184,7 @@ class Recording:
                 self._lost = SandboxError(event.reason)
                 self.holes.append(Hole(seq, f"the sandbox was lost: {event.reason}"))
             case AgentToolResult():
+                self._observed += event.tool_use_id in self._started and event.tool_use_id not in self._results
                 self._results[event.tool_use_id] = event
                 if self._waiting is not None:
                     self._between[event.tool_use_id], self._waiting = self._waiting, None
@@ -215,7 +217,7 @@ class Recording:
         self.answers, self.inputs, self.uses, self.starts, self.outputs = [], [], [], [], []
         self.holes, self.interrupted, self._unseen, self.place = [], set(), {}, Place()
         self._asked = {name: asked for name, asked in self._asked.items() if name not in done}
-        self._started, self._results = set(), {}
+        self._started, self._results, self._observed = set(), {}, 0
         self._last_rest, self._used, self._lost, self._goes_on = None, False, None, False
 
     def _take_start(self, seq: int, facts: JsonObject) -> None:
