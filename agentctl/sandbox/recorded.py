@@ -6,11 +6,8 @@ stand in; from there on every call goes there, because what the record knows of 
 what is there.
 """
 
-<<<<<<< Updated upstream
 import contextlib
-=======
 from bisect import bisect_right
->>>>>>> Stashed changes
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
