@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 _LOOK_SECONDS = 0.25
+_CANCEL_SECONDS = 0.05
 
 
 class Stop:
@@ -12,6 +13,7 @@ class Stop:
 
     def __init__(self) -> None:
         self._asked = threading.Event()
+        self._moved = threading.Event()  # asked for, or no longer watched: whoever watches looks at once
         self.signal: str | None = None
 
     @property
@@ -23,6 +25,7 @@ class Stop:
         """Ask for the turn to stop; ``signal`` is the name of the signal that did."""
         self.signal = signal
         self._asked.set()
+        self._moved.set()
 
     def sleep(self, seconds: float) -> None:
         """Wait, but not beyond the moment in which the turn is to stop."""
@@ -35,17 +38,20 @@ class Stop:
         What is going on is cancelled again and again until it has ended: it may only just have begun.
         """
         ended = threading.Event()
+        self._moved.clear()
         thread = threading.Thread(target=self._watch, args=(ended, look, cancel), name="stop", daemon=True)
         thread.start()
         try:
             yield
         finally:
             ended.set()
+            self._moved.set()
             thread.join()
 
     def _watch(self, ended: threading.Event, look: Callable[[], bool], cancel: Callable[[], None]) -> None:
-        while not ended.wait(0.05 if self.is_asked else 0.0):
+        while not ended.is_set():
             if self.is_asked:
                 cancel()
-            elif self._asked.wait(_LOOK_SECONDS) or look():
+                ended.wait(_CANCEL_SECONDS)
+            elif not self._moved.wait(_LOOK_SECONDS) and look():
                 self._asked.set()
