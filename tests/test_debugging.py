@@ -51,6 +51,6 @@ def test_the_page_on_debugging_works_as_written(tmp_path: Path) -> None:
     assert "done" not in said["agentctl show today"]
     assert "2012 wet by the gauge" in said["agentctl replay today --speed max"]
     left = subprocess.run(["agentctl", "ls"], env=environ, capture_output=True, text=True, check=True).stdout
-    assert "yesterday" not in left
-    assert "today" not in left
+    titles = [row.split("  ")[-1] for row in left.splitlines()[1:]]
+    assert titles == ["rerun of yesterday"] * 2
     assert sorted(path.name for path in folder.iterdir()) == ["examples"]

@@ -55,9 +55,9 @@ class Played:
         self.child.setwinsize(rows, columns)
 
     def wait(self, until: Callable[["Played"], object], what: str = "") -> None:
-        """Read what is drawn until something is there."""
+        """Read what is drawn until something is there, and the drawing that it is in is whole."""
         deadline = time.monotonic() + 60
-        while not until(self):
+        while not (until(self) and self._is_whole()):
             assert time.monotonic() < deadline, f"waited for {what}, and there is:\n{self.text}"
             self._read(0.05)
 
@@ -70,6 +70,11 @@ class Played:
         self.wait(lambda played: not played.child.isalive() and not played._read(0.05), "the end")
         self.child.close()
         return self.written.rpartition("\x1b[?25h\x1b[?1049l")[2]
+
+    def _is_whole(self) -> bool:
+        """Say whether nothing is missing of what was drawn last: each row ends so, and the last row comes last."""
+        is_drawing = self.written.rfind("\x1b[?1049h") > self.written.rfind("\x1b[?1049l")
+        return not is_drawing or self.written.endswith("\x1b[K")
 
     def _read(self, seconds: float) -> bool:
         try:
