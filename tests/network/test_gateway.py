@@ -237,6 +237,7 @@ def test_a_redirect_is_the_clients_to_follow_and_is_judged_anew(table: Table) ->
         answer = found.ask(f"GET http://{NAME}/ HTTP/1.1\r\n\r\n".encode())
         assert answer.startswith(b"HTTP/1.1 302 ")
         assert len(redirecting.requests) == 1
+        found.told.wait()
         assert "allowed_hosts" in refused(found, "GET http://denied.test/secret HTTP/1.1\r\n\r\n")
         assert len(redirecting.requests) == 1
 
