@@ -1,6 +1,7 @@
 """Bytes are carried both ways, until both sides have ended, one is cut, or nothing passes any more."""
 
 import contextlib
+import select
 import socket
 import threading
 import time
@@ -94,7 +95,7 @@ class Passage:
             except TimeoutError:
                 if self._server_has_ended:
                     return b""
-                self._refuse_idle()
+                self._left_seconds()
             else:
                 self._last = time.monotonic()
                 return data
@@ -150,11 +151,24 @@ class Passage:
             try:
                 return self._upstream.recv(_PIECE)
             except TimeoutError:
-                self._refuse_idle()
+                self._wait_for_upstream()
 
-    def _refuse_idle(self) -> None:
-        if time.monotonic() - self._last >= self._idle_seconds:
+    def _wait_for_upstream(self) -> None:
+        """Wait until the server has sent more. Raises TimeoutError as soon as nothing has passed for too long."""
+        poll = select.poll()
+        try:
+            poll.register(self._upstream, select.POLLIN)
+        except ValueError:  # it was closed meanwhile, which reading it says
+            return
+        while not poll.poll(1000 * self._left_seconds()):
+            pass
+
+    def _left_seconds(self) -> float:
+        """Say for how long nothing may pass yet. Raises TimeoutError."""
+        left = self._last + self._idle_seconds - time.monotonic()
+        if left <= 0:
             raise TimeoutError(f"nothing has passed for {self._idle_seconds:g} s")
+        return left
 
     @contextlib.contextmanager
     def _cutting(self) -> Iterator[None]:

@@ -394,6 +394,25 @@ def test_an_idle_tunnel_is_cut_and_one_that_is_busy_one_way_is_not() -> None:
             assert "reason" not in ended
 
 
+@pytest.mark.parametrize("joined", [kit.over_channel], indirect=True)
+def test_a_tunnel_is_cut_when_nothing_has_passed_for_as_long_as_is_said_and_not_for_twice_as_long() -> None:
+    def hear(server: socket.socket) -> None:
+        with server:
+            read_all(server)
+
+    caps = Caps(idle_seconds=4)
+    with listening(hear) as port, proxy(LIMITED, Table({NAME: [PUBLIC]}, {443: port}), caps=caps) as found:
+        client, _ = found.tunnel(f"{NAME}:443")
+        with client:
+            client.sendall(hello_for(NAME))
+            time.sleep(0.5)
+            client.sendall(b".")
+            began = time.monotonic()
+            assert read_all(client) == b""
+            assert 3.9 < time.monotonic() - began < 7
+        assert found.told.wait()[0]["reason"] == "nothing has passed for 4 s"
+
+
 @pytest.mark.parametrize(
     ("caps", "reason"),
     [
