@@ -11,7 +11,7 @@ from agentctl.checks.patterns import fits
 from agentctl.events.agent import AgentMessage
 from agentctl.events.base import UnknownEvent
 from agentctl.events.content import text_of
-from agentctl.events.local import LocalOutputs, LocalSandboxStarted, LocalSessionCreated
+from agentctl.events.local import LocalOutputs, LocalSessionCreated
 from agentctl.patience import patience
 from agentctl.session.log import Record
 from agentctl.session.result import Result
@@ -180,15 +180,12 @@ class Makes:
         self._pattern = pattern
         self._seen: tuple[int, bool] | None = None
         self._lack: str | None = None
-        self._ran = False
 
     def add(self, record: Record) -> None:
         """Take one more event."""
         match record.event:
             case LocalSessionCreated(imported=dict(imported)):
                 self._lack = f"a transcript of {imported.get('format')} does not have output files"
-            case LocalSandboxStarted():
-                self._ran = True
             case LocalOutputs() as event:
                 found = any(fits(self._pattern, str(file.get("path"))) for file in event.files)
                 self._seen = (record.seq, found)

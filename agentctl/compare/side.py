@@ -84,7 +84,6 @@ class Side:
         self.outputs_seq: int | None = None
         self.limit: str | None = None
         self.rest_seq: int | None = None
-        self.text_seq: int | None = None
         self.events: list[tuple[int, Event]] = []
         self.last_seq = 0
         self._last_time: str | None = None
@@ -162,8 +161,6 @@ class Side:
                 self.touched |= {path: Touched(seq, event.processed_at, body) for path, body in paths}
             case LocalOutputs():
                 self.outputs, self.outputs_seq = event, seq
-            case AgentMessage():
-                self.text_seq = seq
             case _:
                 self._take_end(seq, event)
 
@@ -192,7 +189,6 @@ _OWN = frozenset(
         LocalEgressStarted,
         LocalFilesChanged,
         LocalOutputs,
-        AgentMessage,
         LocalLimitReached,
         LocalStuck,
         SessionStatusRunning,
